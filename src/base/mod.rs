@@ -1,0 +1,3 @@
+//! The few things everything may use.
+
+pub mod clock;

@@ -1,0 +1,166 @@
+//! Verdicts on messages, and what one transaction records.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    cursor::{Cursor, InFlight},
+    failure::Failure,
+    ids::{ActivityId, MailboxId},
+    message::{MessageKey, ReceivedMessage, Sha256},
+    timestamp::Timestamp,
+    uid::Uid,
+};
+
+/// Where an activity stands. Incoming ones are `received` from the first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ActivityStatus {
+    /// Read from a mail server.
+    Received,
+}
+
+/// Why a message is not recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IgnoreReason {
+    /// Received before the starting point; recorded after all if that is moved back.
+    BeforeStartingPoint,
+    /// Listed, but gone before it could be read.
+    Vanished,
+}
+
+impl IgnoreReason {
+    /// The name in the ledger and in `--json`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::BeforeStartingPoint => "before_starting_point",
+            Self::Vanished => "vanished",
+        }
+    }
+}
+
+/// What becomes of one message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// A new activity.
+    Record(Box<NewActivity>),
+    /// A copy of a mail that is recorded already (through another mailbox, or moved back in).
+    Link(ActivityId),
+    /// Not recorded, by rule.
+    Ignore(IgnoreReason),
+    /// Could not be recorded; its source is kept where it was read.
+    SetAside(Failure),
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Record(_) => f.write_str("record"),
+            Self::Link(activity) => write!(f, "link to activity {activity}"),
+            Self::Ignore(reason) => write!(f, "ignore: {}", reason.name()),
+            Self::SetAside(failure) => write!(f, "set aside: {failure}"),
+        }
+    }
+}
+
+/// An attachment as it will be kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewAttachment {
+    /// What the message says of it.
+    pub attachment: super::message::Attachment,
+    /// Over the size limit or of a blocked type: flagged, not offered.
+    pub blocked: Option<&'static str>,
+}
+
+/// An activity to be recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewActivity {
+    /// Its identifier.
+    pub id: ActivityId,
+    /// What was read.
+    pub message: ReceivedMessage,
+    /// When the server received it: INTERNALDATE, else the Date field, else when it was fetched.
+    pub received_at: Timestamp,
+    /// Attachments with the limits applied.
+    pub attachments: Vec<NewAttachment>,
+    /// For people: what was left out, one sentence a line.
+    pub notifications: String,
+}
+
+/// One ledger row, with what belongs to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LedgerEntry {
+    /// Which message.
+    pub uid: Uid,
+    /// INTERNALDATE.
+    pub internal_date: Option<Timestamp>,
+    /// Size in bytes as listed.
+    pub size: u64,
+    /// Its key, where it could be read.
+    pub key: Option<MessageKey>,
+    /// Message-ID without brackets, for matching after a UIDVALIDITY change.
+    pub message_id: Option<String>,
+    /// The raw bytes to keep, with their SHA-256. Compressed by the store's caller, see `receive::keep`.
+    pub source: Option<NewSource>,
+    /// What became of it.
+    pub verdict: Verdict,
+}
+
+/// Raw bytes to be kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewSource {
+    /// Of the uncompressed bytes.
+    pub sha256: Sha256,
+    /// Uncompressed size in bytes.
+    pub size: u64,
+    /// `none` or `lz4` (LZ4 block format, the size known from `size`).
+    pub encoding: SourceEncoding,
+    /// The bytes, encoded so.
+    pub bytes: Vec<u8>,
+}
+
+/// How the bytes of a source are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SourceEncoding {
+    /// As they are.
+    None,
+    /// One LZ4 block.
+    Lz4,
+}
+
+/// Names the holder of a lease: every write of a cycle carries it and fails where the lease is lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fence {
+    /// Whose lease.
+    pub mailbox: MailboxId,
+    /// Which one.
+    pub epoch: i64,
+}
+
+/// What one transaction records: ledger rows, what belongs to them, and the cursor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BatchCommit {
+    /// The messages, ascending.
+    pub entries: Vec<LedgerEntry>,
+    /// Where the cursor stands afterwards; its `in_flight` is what the store writes.
+    pub cursor: Cursor,
+}
+
+/// What a commit did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Committed {
+    /// New activities.
+    pub recorded: u64,
+    /// Copies linked to an activity that was there.
+    pub linked: u64,
+    /// Not recorded by rule.
+    pub ignored: u64,
+    /// Could not be recorded.
+    pub set_aside: u64,
+}
+
+/// The marker of [`Cursor::in_flight`], to be written before a parse.
+pub type Marker = Option<InFlight>;

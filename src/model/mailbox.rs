@@ -1,0 +1,116 @@
+//! Mailboxes and the workloads that are run for them.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    failure::FailureCode,
+    ids::{MailboxId, OwnerId, ProfileId},
+    timestamp::Timestamp,
+};
+
+/// What a mailbox belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MailboxKind {
+    /// A user's.
+    User,
+    /// A queue's.
+    Queue,
+    /// A forward mailbox, without an owner.
+    Forward,
+}
+
+/// How mail of one direction is synchronized.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SyncMethod {
+    /// Not at all.
+    None,
+    /// By this daemon.
+    ServerSideSync,
+}
+
+/// Whether an administrator let the mailbox be processed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Approval {
+    /// Nobody decided, nobody was asked.
+    Empty,
+    /// It may be processed.
+    Approved,
+    /// Somebody must decide.
+    Pending,
+    /// It must not be processed.
+    Rejected,
+}
+
+/// What the schedule runs for a mailbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Workload {
+    /// Reading mail.
+    Incoming,
+}
+
+impl Workload {
+    /// The name in logs, JSON and column prefixes.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Incoming => "incoming",
+        }
+    }
+}
+
+/// The state of one workload of one mailbox: data of the database, never of a file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct WorkloadState {
+    /// Whether it runs; a permanent failure clears it.
+    pub enabled: bool,
+    /// Not before; set by a transient failure.
+    pub postponed_until: Option<Timestamp>,
+    /// Transient failures in a row.
+    pub transient_failures: u32,
+    /// Refused passwords and the like in a row, awaiting confirmation.
+    pub confirmations: u32,
+    /// When the present row of failures began.
+    pub failing_since: Option<Timestamp>,
+    /// The last failure's code; cleared by a success.
+    pub failure_code: Option<FailureCode>,
+    /// The server's words for it, cleaned and cut.
+    pub last_error: Option<String>,
+    /// When the last complete cycle ended.
+    pub last_success_at: Option<Timestamp>,
+    /// When the next cycle is due.
+    pub next_due_at: Option<Timestamp>,
+}
+
+/// One address we process; belongs to a profile.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Mailbox {
+    /// Identifier.
+    pub id: MailboxId,
+    /// Name for people; the address where none was given.
+    pub name: String,
+    /// Its address, unique.
+    pub email_address: String,
+    /// What it belongs to.
+    pub kind: MailboxKind,
+    /// The user or queue it belongs to; `None` for forward mailboxes.
+    pub owner: Option<OwnerId>,
+    /// How it is reached.
+    pub profile: Option<ProfileId>,
+    /// Login name, where its own credentials are used; the address where none was given.
+    pub username: String,
+    /// Whether and how mail is read.
+    pub incoming_method: SyncMethod,
+    /// Mail received before is not recorded.
+    pub process_email_received_after: Option<Timestamp>,
+    /// Whether it may be processed.
+    pub approval: Approval,
+    /// An inactive mailbox is not processed.
+    pub active: bool,
+    /// Where it was declared (`config:FILE:LINE`), or `None` where it was made by command.
+    pub managed_by: Option<String>,
+    /// State of reading.
+    pub incoming: WorkloadState,
+}

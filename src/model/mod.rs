@@ -1,0 +1,15 @@
+//! The vocabulary: plain data every other module speaks in.
+//!
+//! Nothing here does I/O, waits, or reads a clock. Names follow the grammar of the crate's
+//! documentation: a *View* was observed, a *Plan* or *Verdict* was decided, a *Report* was done.
+
+pub mod activity;
+pub mod cursor;
+pub mod failure;
+pub mod ids;
+pub mod mailbox;
+pub mod message;
+pub mod profile;
+pub mod report;
+pub mod timestamp;
+pub mod uid;

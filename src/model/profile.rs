@@ -1,0 +1,95 @@
+//! Server profiles: how to reach a provider.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{ids::ProfileId, timestamp::Timestamp};
+
+/// Which protocols a profile speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ServerType {
+    /// IMAP for reading, SMTP for sending.
+    ImapSmtp,
+}
+
+/// Whose credentials log in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AuthenticateUsing {
+    /// Each mailbox's own; connection limits count per mailbox.
+    Mailbox,
+    /// The profile's, for all its mailboxes; connection limits count per profile.
+    Profile,
+}
+
+/// How a connection is protected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Security {
+    /// TLS from the first byte (RFC 8314).
+    Tls,
+    /// STARTTLS, required: without it nothing is sent.
+    Starttls,
+    /// Cleartext; needs `network.allow_cleartext`.
+    None,
+}
+
+/// How to log in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AuthMethod {
+    /// AUTHENTICATE PLAIN where the server offers it, else LOGIN.
+    Auto,
+    /// AUTHENTICATE PLAIN (RFC 4616).
+    Plain,
+    /// The LOGIN command.
+    Login,
+}
+
+/// Where and how one protocol of a profile is reached.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Endpoint {
+    /// DNS name or address literal.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// How the connection is protected.
+    pub security: Security,
+    /// How to log in.
+    pub auth: AuthMethod,
+}
+
+/// How to reach a provider, and within which limits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ServerProfile {
+    /// Identifier.
+    pub id: ProfileId,
+    /// Unique name.
+    pub name: String,
+    /// Free text for people.
+    pub description: String,
+    /// Which protocols it speaks.
+    pub server_type: ServerType,
+    /// Whose credentials log in.
+    pub authenticate_using: AuthenticateUsing,
+    /// The login name where `authenticate_using` is `profile`.
+    pub username: Option<String>,
+    /// Where mail is read.
+    pub incoming: Endpoint,
+    /// Mail received before is not recorded.
+    pub process_email_from: Option<Timestamp>,
+    /// From the end of one poll to the next: 0 to 24 h.
+    pub minimum_polling_interval: Duration,
+    /// 1 to 300, counted per mailbox or per profile by whose credentials are used.
+    pub maximum_concurrent_connections: u16,
+    /// Up to 100 s, for each step of a conversation.
+    pub connection_timeout: Duration,
+    /// Whether mailboxes that name no profile get this one.
+    pub is_default: bool,
+    /// Where it was declared (`config:FILE:LINE`), or `None` where it was made by command.
+    pub managed_by: Option<String>,
+    /// Whether it is still declared.
+    pub active: bool,
+}

@@ -1,0 +1,35 @@
+//! What one cycle did.
+
+use serde::Serialize;
+
+use super::failure::Failure;
+
+/// The end of a cycle: goes to the agenda, the log and the mailbox's state.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct CycleReport {
+    /// New activities.
+    pub recorded: u64,
+    /// Copies linked to an activity that was there.
+    pub linked: u64,
+    /// Messages ignored by rule.
+    pub ignored: u64,
+    /// Messages set aside.
+    pub set_aside: u64,
+    /// Bytes of mail fetched.
+    pub bytes: u64,
+    /// It stopped at its batch limit: due again at once.
+    pub more: bool,
+    /// The folder was read from the start again, and why.
+    pub started_over: Option<&'static str>,
+    /// What ended it early.
+    pub failure: Option<Failure>,
+}
+
+impl CycleReport {
+    /// Whether anything happened that deserves a log line.
+    pub fn did_something(&self) -> bool {
+        self.recorded + self.linked + self.ignored + self.set_aside > 0
+            || self.failure.is_some()
+            || self.started_over.is_some()
+    }
+}

@@ -1,0 +1,149 @@
+//! IMAP's numbers (RFC 9051 §2.3.1.1) and sets of them.
+
+use std::{fmt, num::NonZeroU32};
+
+use serde::{Deserialize, Serialize};
+
+/// A message's unique identifier within a folder and a UIDVALIDITY.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Uid(NonZeroU32);
+
+/// The UIDVALIDITY of a folder: while it stays, UIDs keep their meaning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct UidValidity(NonZeroU32);
+
+macro_rules! number {
+    ($name:ident) => {
+        impl $name {
+            /// `None` for 0, which the protocol does not allow.
+            pub const fn new(number: u32) -> Option<Self> {
+                match NonZeroU32::new(number) {
+                    Some(number) => Some(Self(number)),
+                    None => None,
+                }
+            }
+
+            /// The number itself.
+            pub const fn get(self) -> u32 {
+                self.0.get()
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    };
+}
+
+number!(Uid);
+number!(UidValidity);
+
+impl Uid {
+    /// The largest possible UID.
+    pub const MAX: Self = Self(NonZeroU32::MAX);
+}
+
+/// A set of UIDs as ascending, separate, inclusive ranges. Its `Display` is an IMAP sequence-set.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UidSet {
+    ranges: Vec<(u32, u32)>,
+}
+
+impl UidSet {
+    /// The set of all UIDs from `first` to `last`; empty where `first > last`.
+    pub fn range(first: u32, last: u32) -> Self {
+        let mut set = Self::default();
+        if first.max(1) <= last {
+            set.ranges.push((first.max(1), last));
+        }
+        set
+    }
+
+    /// Whether it holds nothing.
+    pub fn is_empty(&self) -> bool {
+        self.ranges.is_empty()
+    }
+
+    /// How many UIDs it holds.
+    pub fn len(&self) -> u64 {
+        self.ranges.iter().map(|(first, last)| u64::from(last - first) + 1).sum()
+    }
+
+    /// Whether it holds `uid`.
+    pub fn contains(&self, uid: Uid) -> bool {
+        let after = self.ranges.partition_point(|(_, last)| *last < uid.get());
+        self.ranges.get(after).is_some_and(|(first, _)| *first <= uid.get())
+    }
+
+    /// The ranges, ascending and inclusive.
+    pub fn ranges(&self) -> &[(u32, u32)] {
+        &self.ranges
+    }
+
+    /// The UIDs, ascending.
+    pub fn iter(&self) -> impl Iterator<Item = Uid> + '_ {
+        self.ranges.iter().flat_map(|(first, last)| (*first..=*last).filter_map(Uid::new))
+    }
+}
+
+impl FromIterator<Uid> for UidSet {
+    fn from_iter<I: IntoIterator<Item = Uid>>(uids: I) -> Self {
+        let mut numbers: Vec<u32> = uids.into_iter().map(Uid::get).collect();
+        numbers.sort_unstable();
+        let mut ranges: Vec<(u32, u32)> = Vec::new();
+        for number in numbers {
+            match ranges.last_mut() {
+                Some((_, last)) if number <= last.saturating_add(1) => *last = number.max(*last),
+                _ => ranges.push((number, number)),
+            }
+        }
+        Self { ranges }
+    }
+}
+
+impl fmt::Display for UidSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, (first, last)) in self.ranges.iter().enumerate() {
+            let comma = if index == 0 { "" } else { "," };
+            if first == last {
+                write!(f, "{comma}{first}")?;
+            } else {
+                write!(f, "{comma}{first}:{last}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_set_holds_what_was_put_in(numbers in proptest::collection::btree_set(1u32..200, 0..60)) {
+            let set: UidSet = numbers.iter().rev().filter_map(|n| Uid::new(*n)).collect();
+            let back: BTreeSet<u32> = set.iter().map(Uid::get).collect();
+            prop_assert_eq!(&back, &numbers);
+            prop_assert_eq!(set.len(), numbers.len() as u64);
+            prop_assert!((1..200).all(|n| set.contains(Uid::new(n).unwrap()) == numbers.contains(&n)));
+            prop_assert!(set.ranges().windows(2).all(|pair| pair[0].1 + 1 < pair[1].0));
+        }
+    }
+
+    #[test]
+    fn displays_as_a_sequence_set() {
+        let set: UidSet = [5, 1, 2, 3, 9, 3].into_iter().filter_map(Uid::new).collect();
+        assert_eq!(set.to_string(), "1:3,5,9");
+        assert_eq!(UidSet::range(7, 6).to_string(), "");
+        assert_eq!(UidSet::range(u32::MAX, u32::MAX).len(), 1);
+    }
+}

@@ -1,0 +1,3 @@
+//! Mail server → recorded activity.
+
+pub mod source;

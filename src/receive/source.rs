@@ -1,0 +1,78 @@
+//! The seam between a receive cycle and a mail server.
+
+use std::{future::Future, time::Duration};
+
+use crate::model::{
+    cursor::{FetchedMessage, FolderView, ListedMessage},
+    failure::Failure,
+    ids::{MailboxId, ProfileId},
+    profile::Endpoint,
+    uid::{Uid, UidSet},
+};
+
+/// Everything needed to reach one mailbox, but the password.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// Whose.
+    pub mailbox: MailboxId,
+    /// Its address, for logs.
+    pub address: String,
+    /// Which profile.
+    pub profile: ProfileId,
+    /// Where and how.
+    pub endpoint: Endpoint,
+    /// Login name.
+    pub username: String,
+    /// Whether the profile's stored password is used, or the mailbox's own.
+    pub profile_credentials: bool,
+    /// For each step of the conversation.
+    pub timeout: Duration,
+}
+
+/// The Inbox of one mailbox on its server, logged in.
+///
+/// After any `Err` the source is dead: it is dropped, not closed, not parked. Every method has its
+/// own deadlines and ends within them. Nothing here changes anything on the server.
+///
+/// # Cancel safety
+/// Dropping a future in the middle leaves the connection in an unknown state: drop the source too.
+pub trait MailSource: Send {
+    /// The cheapest look at the Inbox (STATUS): enough to see that nothing is new.
+    fn look(&mut self) -> impl Future<Output = Result<FolderView, Failure>> + Send;
+
+    /// Opens the Inbox for reading (EXAMINE). Must come before `list`, `message_ids` and `request`.
+    fn open(&mut self) -> impl Future<Output = Result<FolderView, Failure>> + Send;
+
+    /// Lists those of `uids` that exist, ascending, each once, and nothing else.
+    fn list(&mut self, uids: &UidSet) -> impl Future<Output = Result<Vec<ListedMessage>, Failure>> + Send;
+
+    /// The Message-ID (without brackets) of each of `uids` that still exists.
+    fn message_ids(
+        &mut self,
+        uids: &UidSet,
+    ) -> impl Future<Output = Result<Vec<(Uid, Option<String>)>, Failure>> + Send;
+
+    /// Asks for the content of `batch` without waiting for it. Up to two requests may be outstanding.
+    fn request(&mut self, batch: &[ListedMessage]) -> impl Future<Output = Result<(), Failure>> + Send;
+
+    /// The answer to the oldest outstanding request: ascending, each message once, only what was
+    /// asked for, never marked as read. A message that is gone, or that the server did not answer,
+    /// is left out: the caller finds out which.
+    fn receive(&mut self) -> impl Future<Output = Result<Vec<FetchedMessage>, Failure>> + Send;
+}
+
+/// Where cycles get their sources from, and give them back.
+pub trait Sources: Send + Sync + 'static {
+    /// What it hands out.
+    type Source: MailSource;
+
+    /// A live, logged-in source: the one parked for this mailbox, or a new one.
+    ///
+    /// # Errors
+    /// Connecting, TLS, greeting or log-in failed, classified.
+    fn take(&self, account: &Account) -> impl Future<Output = Result<Self::Source, Failure>> + Send;
+
+    /// Takes back a source in good order: kept for the mailbox's next poll if that comes within
+    /// `next_poll_in` and that is short, watched by IDLE where push is on, else logged out.
+    fn park(&self, account: &Account, source: Self::Source, next_poll_in: Duration) -> impl Future<Output = ()> + Send;
+}
