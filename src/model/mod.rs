@@ -13,5 +13,6 @@ pub mod message;
 pub mod profile;
 pub mod record;
 pub mod report;
+pub mod rules;
 pub mod timestamp;
 pub mod uid;

@@ -1,0 +1,79 @@
+//! Rules the configuration sets for all mailboxes: how failures are met, how much runs at a time.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+/// How failures of a mailbox are met (`[failures]`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FailureRules {
+    /// Transient failures in a row before a mailbox may be disabled.
+    pub maximum_transient: u32,
+    /// How long a mailbox must have been without a success before transient failures disable it.
+    pub transient_grace: Duration,
+    /// The first postponement after a transient failure; it doubles up to
+    /// [`FailureRules::LONGEST_POSTPONEMENT`].
+    pub transient_backoff: Duration,
+    /// The first postponement after a time-out; it doubles likewise.
+    pub timeout_backoff: Duration,
+    /// When a failure that is permanent once confirmed is tried again; after the last it is permanent.
+    pub confirmations: Vec<Duration>,
+}
+
+impl FailureRules {
+    /// No transient failure postpones a mailbox for longer.
+    pub const LONGEST_POSTPONEMENT: Duration = Duration::from_secs(3_600);
+}
+
+impl Default for FailureRules {
+    fn default() -> Self {
+        Self {
+            maximum_transient: 10,
+            transient_grace: Duration::from_secs(24 * 3_600),
+            transient_backoff: Duration::from_secs(5 * 60),
+            timeout_backoff: Duration::from_secs(10 * 60),
+            confirmations: [5 * 60, 30 * 60, 2 * 3_600].map(Duration::from_secs).to_vec(),
+        }
+    }
+}
+
+/// How much runs at a time (`[limits]`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Limits {
+    /// Connections in use, over everything.
+    pub connections: u32,
+    /// Connections in use to one host.
+    pub connections_per_host: u32,
+    /// Log-ins begun per second at one host.
+    pub logins_per_host_per_second: u32,
+    /// Bytes of mail held in memory by all cycles together.
+    pub bytes_in_flight: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 500,
+            connections_per_host: 50,
+            logins_per_host_per_second: 10,
+            bytes_in_flight: 256_000_000,
+        }
+    }
+}
+
+/// When mailboxes are polled (`[polling]`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Polling {
+    /// Mailboxes without mail are polled less and less often, up to this; `None`: all as often.
+    pub idle_maximum: Option<Duration>,
+    /// Whether idle connections watch their Inbox by IDLE, which hints at a poll.
+    pub push: bool,
+    /// From the end of one poll to a hinted one, at least.
+    pub push_minimum: Duration,
+}
+
+impl Default for Polling {
+    fn default() -> Self {
+        Self { idle_maximum: None, push: false, push_minimum: Duration::from_secs(5) }
+    }
+}
