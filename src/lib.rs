@@ -1,4 +1,83 @@
-//! mailsyncd: the server-side e-mail synchronization daemon.
+//! mailsyncd polls mailboxes over IMAP and records what arrives in their Inboxes as e-mail
+//! activities in SQL. This page is its architecture: read it once and you know where to look.
+//!
+//! # Bird's eye
+//!
+//! A *mailbox* is one address. It belongs to a *server profile*, which says how a provider is
+//! reached. The *agenda* decides when a mailbox is due; the *driver* takes its lease and starts a
+//! *receive cycle*, which looks at the Inbox, plans, fetches, judges and commits. Everything that
+//! must survive lies in one database, SQLite or PostgreSQL; the daemon itself can be killed at any
+//! moment.
+//!
+//! Type names tell what they are: a *View* was observed, a *Plan* or *Verdict* was decided, a
+//! *Report* was done. What the server shows (`FolderView`) and how far we are (`Cursor`) make a
+//! `ReceivePlan`; a message and facts about it make a `Verdict`; a cycle ends in a `CycleReport`.
+//!
+//! # Layers
+//!
+//! ```text
+//!  7  main   daemon                      wiring only
+//!  6  cli                                surface: translates, nothing else
+//!  5  schedule        admin              when / on request
+//!  4  receive                            the cycle: where a decision meets a protocol and SQL
+//!  3  classify                           the product's rules about failures, pure
+//!  2  imap            store              adapters: one outside thing each
+//!  1  mime   net   config                formats, sockets, settings
+//!  0  model  base                        vocabulary; clock, tasks, secrets, logs
+//! ```
+//!
+//! Imports go down only, and modules of one layer do not import each other; `tests/it/architecture.rs`
+//! enforces it. The traits of a seam belong to the caller: [`receive::source`] owns `MailSource`
+//! and its implementation for IMAP, so `imap` stays a plain client.
+//!
+//! # Invariants
+//!
+//! Things deliberately absent:
+//! - no decision reads a clock: `plan`, `judge`, `agenda`, `backoff` and `classify` get the time as an argument;
+//! - no SQL outside [`store`], no socket outside [`imap`] and [`net`];
+//! - no cursor moves outside the transaction that records;
+//! - no network call inside a transaction, no cycle that waits for another;
+//! - nothing on a mail server changes: messages are looked at with `EXAMINE` and `BODY.PEEK[]`;
+//! - no secret has a `Debug` or `Display`;
+//! - no failure class is found by matching text outside `classify`'s table of providers and `imap::quirks`;
+//! - no parser sees bytes before `net::guard` (protocol) or `mime::limits` (mail) has bounded them.
+//!
+//! # A mail comes in
+//!
+//! 1. `schedule::agenda` finds the mailbox due and within the limits; `schedule::driver` takes its
+//!    lease in the database (compare-and-set, the epoch fences every later write) and a log-in permit.
+//! 2. `receive::imap_source` hands out the parked connection of the mailbox, or dials, speaks TLS
+//!    and logs in. The cheap look is one `STATUS`.
+//! 3. `receive::plan` compares that view with the cursor: nothing new, read on, or start over.
+//! 4. `receive::cycle` lists numbers, sizes and dates, cuts batches by count and bytes, and keeps
+//!    two `UID FETCH` commands under way while the batch before is parsed on a blocking thread and
+//!    committed. Before a parse a marker is committed: a message that kills the process three times
+//!    is set aside unparsed.
+//! 5. `receive::judge` turns each message and the facts about it into a `Verdict`: record, link to
+//!    the activity that is there, ignore, or set aside.
+//! 6. `store` writes ledger rows, sources, activities, parties, attachments, events and the cursor
+//!    in one transaction. A crash anywhere repeats at most one batch, and repeating is a no-op.
+//! 7. The report goes to `schedule::backoff`, which says when the mailbox is due again, whether it
+//!    is postponed or disabled, or whether its whole profile waits; the driver writes that and the log line.
+//!
+//! # How to change X
+//!
+//! | to add | touch |
+//! |---|---|
+//! | a failure code | `model/failure.rs` (name and hint), its row in `classify/` with a test |
+//! | a server's quirk | `imap/quirks.rs`, a transcript in `tests/data/transcripts/` |
+//! | a configuration key | its section in `config/`, `config/mailsyncd.toml` (a test compares them) |
+//! | a reason to ignore mail | `model/activity.rs` (`IgnoreReason`), `receive/judge.rs` and its table |
+//! | a column | a new migration for each backend in `store/migrations/`, the statement in `store/` |
+//! | a command | `cli/`, the use case in `admin/`, golden output in `tests/golden/` |
+//!
+//! # Tests
+//!
+//! Ring 0 are tables and properties beside the pure files; ring 1 (`tests/it/wire`) plays byte
+//! transcripts and hostile servers on in-memory streams; ring 2 (`tests/it/store`, `tests/it/cycle`)
+//! runs real SQL and cuts cycles at every await; ring 3 (`tests/it/sim`) simulates schedule, cycles
+//! and servers from a seed; ring 4 (`tests/it/real`) runs the binary against Dovecot and PostgreSQL.
+//! `tests/run` runs them all.
 
 pub mod base;
 pub mod model;

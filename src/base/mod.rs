@@ -1,3 +1,4 @@
 //! The few things everything may use.
 
 pub mod clock;
+pub mod telemetry;
