@@ -1,4 +1,6 @@
 //! The few things everything may use.
 
+pub mod chain;
 pub mod clock;
+pub mod secret;
 pub mod telemetry;
