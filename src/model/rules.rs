@@ -1,6 +1,6 @@
 //! Rules the configuration sets for all mailboxes: how failures are met, how much runs at a time.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use serde::Serialize;
 
@@ -75,5 +75,29 @@ pub struct Polling {
 impl Default for Polling {
     fn default() -> Self {
         Self { idle_maximum: None, push: false, push_minimum: Duration::from_secs(5) }
+    }
+}
+
+/// What is read of mail (`[receive]`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ReceiveRules {
+    /// Larger messages, in bytes, are set aside without being fetched.
+    pub maximum_message_size: u64,
+    /// Larger attachments, in decoded bytes, are flagged as blocked.
+    pub maximum_attachment_size: u64,
+    /// Attachments with these file name extensions are flagged as blocked; lower case, without the dot.
+    pub blocked_attachments: BTreeSet<String>,
+}
+
+impl Default for ReceiveRules {
+    fn default() -> Self {
+        // What a double click would run on one system or another.
+        let blocked = "ade adp app bas bat chm cmd com cpl crt dll exe hlp hta inf ins isp jar js jse lnk mdb mde msc \
+                       msi msp mst pcd pif ps1 reg scf scr sct shb shs url vb vbe vbs ws wsc wsf wsh";
+        Self {
+            maximum_message_size: 50_000_000,
+            maximum_attachment_size: 5_000_000,
+            blocked_attachments: blocked.split_whitespace().map(str::to_owned).collect(),
+        }
     }
 }
