@@ -80,5 +80,7 @@
 //! `tests/run` runs them all.
 
 pub mod base;
+pub mod imap;
 pub mod model;
+pub mod net;
 pub mod receive;
