@@ -3,4 +3,5 @@
 pub mod chain;
 pub mod clock;
 pub mod secret;
+pub mod tasks;
 pub mod telemetry;
