@@ -1,3 +1,4 @@
 //! Mail server → recorded activity.
 
+pub mod slots;
 pub mod source;

@@ -1,0 +1,229 @@
+//! How many connections are open, in all, to each host and for each profile that logs in with
+//! credentials of its own.
+//!
+//! The agenda already starts no more cycles than the limits allow. This counts what the limits
+//! speak of, open connections, so that those kept between polls count too; where they are in the
+//! way, the one parked longest gives place.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use tokio::sync::Notify;
+
+use crate::model::ids::{MailboxId, ProfileId};
+
+/// The limits in force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SlotLimits {
+    /// Open connections in all.
+    pub total: usize,
+    /// Open connections to one host.
+    pub per_host: usize,
+}
+
+/// What a connection counts towards.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SlotKey {
+    /// The host it goes to.
+    pub host: String,
+    /// The profile and its limit, where the profile's credentials are used.
+    pub profile: Option<(ProfileId, usize)>,
+}
+
+/// What to do to open one more connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Room {
+    /// There is room, and it is taken.
+    Taken,
+    /// The connection parked for this mailbox must be closed first.
+    Evict(MailboxId),
+    /// All are in use: wait until one is closed.
+    Full,
+}
+
+#[derive(Debug)]
+struct Counts {
+    limits: SlotLimits,
+    total: usize,
+    hosts: BTreeMap<String, usize>,
+    profiles: BTreeMap<ProfileId, usize>,
+    /// Parked connections, oldest first.
+    parked: Vec<(MailboxId, SlotKey)>,
+}
+
+impl Counts {
+    fn room(&mut self, key: &SlotKey) -> Room {
+        let host_full = self.hosts.get(&key.host).is_some_and(|open| *open >= self.limits.per_host);
+        let profile_full =
+            |profile: &(ProfileId, usize)| self.profiles.get(&profile.0).is_some_and(|open| *open >= profile.1);
+        let profile = key.profile.as_ref().filter(|profile| profile_full(profile)).map(|(id, _)| *id);
+        let total_full = self.total >= self.limits.total;
+        if !host_full && profile.is_none() && !total_full {
+            self.total += 1;
+            *self.hosts.entry(key.host.clone()).or_default() += 1;
+            if let Some((id, _)) = key.profile {
+                *self.profiles.entry(id).or_default() += 1;
+            }
+            return Room::Taken;
+        }
+        let in_the_way = |parked: &SlotKey| {
+            (!host_full || parked.host == key.host)
+                && (profile.is_none() || parked.profile.as_ref().map(|(id, _)| *id) == profile)
+        };
+        match self.parked.iter().position(|(_, parked)| in_the_way(parked)) {
+            Some(index) => Room::Evict(self.parked.remove(index).0),
+            None => Room::Full,
+        }
+    }
+
+    fn free(&mut self, key: &SlotKey) {
+        self.total -= 1;
+        decrement(&mut self.hosts, &key.host);
+        if let Some((id, _)) = key.profile {
+            decrement(&mut self.profiles, &id);
+        }
+    }
+}
+
+/// Counts one less and forgets what is at zero, so that hosts of long ago take no memory.
+fn decrement<K: Ord>(counts: &mut BTreeMap<K, usize>, key: &K) {
+    if let Some(open) = counts.get_mut(key) {
+        *open -= 1;
+        if *open == 0 {
+            counts.remove(key);
+        }
+    }
+}
+
+/// The count of open connections, shared by all that open them.
+#[derive(Clone, Debug)]
+pub struct Slots {
+    counts: Arc<Mutex<Counts>>,
+    freed: Arc<Notify>,
+}
+
+impl Slots {
+    /// Nothing open yet.
+    pub fn new(limits: SlotLimits) -> Self {
+        let counts = Counts { limits, total: 0, hosts: BTreeMap::new(), profiles: BTreeMap::new(), parked: Vec::new() };
+        Self { counts: Arc::new(Mutex::new(counts)), freed: Arc::new(Notify::new()) }
+    }
+
+    fn counts(&self) -> std::sync::MutexGuard<'_, Counts> {
+        // Each change is complete before the lock is let go, so a panic elsewhere spoils nothing.
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the limits; connections that are open stay open.
+    pub fn limit(&self, limits: SlotLimits) {
+        self.counts().limits = limits;
+        self.freed.notify_waiters();
+    }
+
+    /// Waits for room for one more connection. `evict` must close the connection parked for the
+    /// mailbox it is given.
+    ///
+    /// # Cancel safety
+    /// Dropping it takes no slot.
+    pub async fn take(&self, key: SlotKey, mut evict: impl FnMut(MailboxId)) -> Slot {
+        loop {
+            let mut freed = std::pin::pin!(self.freed.notified());
+            // Registered before the look, so that a slot freed in between is not missed.
+            freed.as_mut().enable();
+            let room = self.counts().room(&key);
+            match room {
+                Room::Taken => return Slot { slots: self.clone(), key },
+                Room::Evict(mailbox) => evict(mailbox),
+                Room::Full => {}
+            }
+            freed.await;
+        }
+    }
+
+    /// Notes that the connection of `mailbox` is not in use and may be closed for another.
+    pub fn parked(&self, mailbox: MailboxId, slot: &Slot) {
+        self.counts().parked.push((mailbox, slot.key.clone()));
+        self.freed.notify_waiters();
+    }
+
+    /// Notes that the connection of `mailbox` is in use again, or gone.
+    pub fn unparked(&self, mailbox: MailboxId) {
+        self.counts().parked.retain(|(parked, _)| *parked != mailbox);
+    }
+
+    /// Open connections in all.
+    pub fn open(&self) -> usize {
+        self.counts().total
+    }
+}
+
+/// The right to one open connection; given back when dropped.
+#[derive(Debug)]
+pub struct Slot {
+    slots: Slots,
+    key: SlotKey,
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.slots.counts().free(&self.key);
+        self.slots.freed.notify_waiters();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt as _;
+
+    use super::*;
+    use crate::model::timestamp::Timestamp;
+
+    fn key(host: &str) -> SlotKey {
+        SlotKey { host: host.to_owned(), profile: None }
+    }
+
+    fn mailbox() -> MailboxId {
+        MailboxId::generate(Timestamp::EPOCH)
+    }
+
+    #[test]
+    fn a_full_host_does_not_stop_another_and_a_freed_slot_is_given_on() {
+        let slots = Slots::new(SlotLimits { total: 3, per_host: 1 });
+        let a = slots.take(key("a"), |_| ()).now_or_never().unwrap();
+        assert!(slots.take(key("a"), |_| ()).now_or_never().is_none());
+        let _b = slots.take(key("b"), |_| ()).now_or_never().unwrap();
+        drop(a);
+        assert!(slots.take(key("a"), |_| ()).now_or_never().is_some());
+        assert_eq!(slots.open(), 1);
+    }
+
+    #[test]
+    fn the_connection_parked_longest_that_is_in_the_way_gives_place() {
+        let slots = Slots::new(SlotLimits { total: 3, per_host: 2 });
+        let mut kept = BTreeMap::new();
+        for host in ["b", "a", "a"] {
+            let id = mailbox();
+            let slot = slots.take(key(host), |_| ()).now_or_never().unwrap();
+            slots.parked(id, &slot);
+            kept.insert(id, (host, slot));
+        }
+        let mut evicted = Vec::new();
+        let taken = slots.take(key("a"), |id| evicted.push(kept.remove(&id).unwrap().0)).now_or_never();
+        // The slot is freed inside `evict`; the waiter was registered before and wakes.
+        assert!(taken.is_some() && evicted == ["a"], "{evicted:?}");
+        assert_eq!(slots.open(), 3);
+    }
+
+    #[test]
+    fn a_profile_with_credentials_of_its_own_has_its_own_limit() {
+        let slots = Slots::new(SlotLimits { total: 9, per_host: 9 });
+        let profile = ProfileId::generate(Timestamp::EPOCH);
+        let of_profile = || SlotKey { host: "a".to_owned(), profile: Some((profile, 2)) };
+        let _one = slots.take(of_profile(), |_| ()).now_or_never().unwrap();
+        let _two = slots.take(of_profile(), |_| ()).now_or_never().unwrap();
+        assert!(slots.take(of_profile(), |_| ()).now_or_never().is_none());
+        assert!(slots.take(key("a"), |_| ()).now_or_never().is_some());
+    }
+}
