@@ -1,0 +1,168 @@
+//! Listed messages → batches: what is fetched, and what is entered without. Pure.
+
+use crate::model::{
+    activity::{IgnoreReason, LedgerEntry, Verdict},
+    cursor::{InFlight, ListedMessage},
+    failure::{Failure, FailureCode, Persistence, Scope},
+    timestamp::Timestamp,
+    uid::UidSet,
+};
+
+use super::policy::{ReceivePolicy, Steps};
+
+/// Rows that need no download, per message of the batch limit.
+const ROWS_PER_MESSAGE: usize = 10;
+
+/// So many times a message may have been begun before it is set aside unparsed.
+const MAXIMUM_ATTEMPTS: u32 = 3;
+
+/// What is done about one listed message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Todo {
+    /// Fetch, parse, judge.
+    Read,
+    /// Fetch and keep the source, but do not parse: set aside for this.
+    Keep(Failure),
+    /// Enter this row; nothing is fetched.
+    Enter(Box<LedgerEntry>),
+}
+
+/// One listed message and what is done about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Item {
+    /// The message.
+    pub listed: ListedMessage,
+    /// What is done.
+    pub todo: Todo,
+}
+
+/// What is recorded in one transaction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Batch {
+    /// The messages, ascending.
+    pub items: Vec<Item>,
+    /// Once this batch is committed, every message up to here has its row.
+    pub through: u32,
+    /// How many times parsing it will have been begun; more than 1: one message alone, suspect.
+    pub attempts: u32,
+}
+
+impl Batch {
+    /// The messages to be fetched, ascending.
+    pub fn asked(&self) -> Vec<ListedMessage> {
+        self.items.iter().filter(|item| !matches!(item.todo, Todo::Enter(_))).map(|item| item.listed).collect()
+    }
+}
+
+/// A row for a message of which only the listing is known.
+pub fn row(listed: ListedMessage, verdict: Verdict) -> LedgerEntry {
+    LedgerEntry {
+        uid: listed.uid,
+        internal_date: listed.internal_date,
+        size: listed.size,
+        key: None,
+        message_id: None,
+        source: None,
+        verdict,
+    }
+}
+
+/// A permanent failure of one message.
+pub fn message_failure(code: FailureCode, text: &str) -> Failure {
+    Failure::new(code, Scope::Message, Persistence::Permanent, text)
+}
+
+/// Whether a message received then lies before the starting point. One without a readable
+/// INTERNALDATE does not: what it says of itself in its Date field proves nothing.
+pub fn is_before(internal_date: Option<Timestamp>, starting_point: Timestamp) -> bool {
+    internal_date.is_some_and(|date| date < starting_point)
+}
+
+/// Decides by the listing alone.
+pub fn decide(listed: ListedMessage, policy: &ReceivePolicy, in_flight: Option<InFlight>) -> Item {
+    let enter = |verdict| Todo::Enter(Box::new(row(listed, verdict)));
+    let limit = policy.rules.maximum_message_size;
+    let todo = if is_before(listed.internal_date, policy.starting_point) {
+        enter(Verdict::Ignore(IgnoreReason::BeforeStartingPoint))
+    } else if listed.size > limit {
+        let text = format!("the message has {} bytes, the limit is {limit}", listed.size);
+        enter(Verdict::SetAside(message_failure(FailureCode::MessageTooLarge, &text)))
+    } else if in_flight.is_some_and(|marker| marker.attempts >= MAXIMUM_ATTEMPTS && is_alone(marker, listed)) {
+        let text = format!("the process died {MAXIMUM_ATTEMPTS} times while parsing the message");
+        Todo::Keep(message_failure(FailureCode::MessagePoison, &text))
+    } else {
+        Todo::Read
+    };
+    Item { listed, todo }
+}
+
+fn is_alone(marker: InFlight, listed: ListedMessage) -> bool {
+    marker.first == listed.uid && marker.last == listed.uid
+}
+
+/// Cuts `items` into batches. What was being parsed when a process died goes one message at a
+/// time, so that the next death names its message. `through` is reached with the last batch.
+pub fn batches(items: Vec<Item>, steps: &Steps, in_flight: Option<InFlight>, through: u32) -> Vec<Batch> {
+    let mut done: Vec<Batch> = Vec::new();
+    let mut open = Open::default();
+    for item in items {
+        let before = in_flight.filter(|marker| (marker.first..=marker.last).contains(&item.listed.uid));
+        let attempts = match before {
+            Some(marker) if item.todo == Todo::Read => marker.attempts.saturating_add(1),
+            Some(_) | None => 1,
+        };
+        if attempts > 1 || !open.has_room_for(&item, steps) {
+            done.extend(open.close());
+        }
+        open.take(item);
+        if attempts > 1 {
+            done.extend(open.close().map(|batch| Batch { attempts, ..batch }));
+        }
+    }
+    done.extend(open.close());
+    if let Some(last) = done.last_mut() {
+        last.through = last.through.max(through);
+    }
+    done
+}
+
+/// The batch being filled.
+#[derive(Default)]
+struct Open {
+    items: Vec<Item>,
+    fetched: usize,
+    bytes: u64,
+}
+
+impl Open {
+    fn has_room_for(&self, item: &Item, steps: &Steps) -> bool {
+        let fits = self.bytes.saturating_add(item.listed.size) <= steps.batch_bytes || self.fetched == 0;
+        match item.todo {
+            Todo::Enter(_) => self.items.len() < steps.batch_messages.saturating_mul(ROWS_PER_MESSAGE).max(1),
+            Todo::Read | Todo::Keep(_) => self.fetched < steps.batch_messages.max(1) && fits,
+        }
+    }
+
+    fn take(&mut self, item: Item) {
+        if !matches!(item.todo, Todo::Enter(_)) {
+            self.fetched += 1;
+            self.bytes = self.bytes.saturating_add(item.listed.size);
+        }
+        self.items.push(item);
+    }
+
+    fn close(&mut self) -> Option<Batch> {
+        let items = std::mem::take(self).items;
+        let through = items.last()?.listed.uid.get();
+        Some(Batch { items, through, attempts: 1 })
+    }
+}
+
+/// The UIDs of `listed`, in sets small enough for one command line.
+pub fn uid_sets(listed: &[ListedMessage]) -> impl Iterator<Item = UidSet> {
+    listed.chunks(1_000).map(|chunk| chunk.iter().map(|message| message.uid).collect())
+}
+
+#[cfg(test)]
+#[path = "batch_tests.rs"]
+mod tests;

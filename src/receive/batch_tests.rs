@@ -1,0 +1,94 @@
+use std::sync::Arc;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::model::{rules::ReceiveRules, uid::Uid};
+
+fn uid(number: u32) -> Uid {
+    Uid::new(number).unwrap()
+}
+
+fn listed(number: u32, size: u64) -> ListedMessage {
+    ListedMessage { uid: uid(number), size, internal_date: Some(Timestamp::from_seconds(1_000)) }
+}
+
+fn policy() -> ReceivePolicy {
+    let rules = ReceiveRules { maximum_message_size: 1_000, ..ReceiveRules::default() };
+    ReceivePolicy {
+        starting_point: Timestamp::from_seconds(500),
+        rules: Arc::new(rules),
+        steps: Steps { batch_messages: 3, batch_bytes: 100, ..Steps::default() },
+    }
+}
+
+fn cut(messages: &[(u32, u64)], in_flight: Option<InFlight>) -> Vec<(Vec<u32>, u32, u32)> {
+    let items = messages.iter().map(|(uid, size)| decide(listed(*uid, *size), &policy(), in_flight)).collect();
+    batches(items, &policy().steps, in_flight, 99)
+        .into_iter()
+        .map(|batch| (batch.items.iter().map(|item| item.listed.uid.get()).collect(), batch.through, batch.attempts))
+        .collect()
+}
+
+#[test]
+fn the_listing_decides_what_is_fetched() {
+    let before = ListedMessage { internal_date: Some(Timestamp::from_seconds(499)), ..listed(1, 10) };
+    let on_it = ListedMessage { internal_date: Some(Timestamp::from_seconds(500)), ..listed(1, 10) };
+    let undated = ListedMessage { internal_date: None, ..listed(1, 10) };
+    let marker = |first, last, attempts| Some(InFlight { first: uid(first), last: uid(last), attempts });
+    let rows = [
+        ("before the starting point", before, None, "ignore: before_starting_point"),
+        ("exactly on it", on_it, None, "read"),
+        ("without INTERNALDATE", undated, None, "read"),
+        ("as large as allowed", listed(1, 1_000), None, "read"),
+        ("too large", listed(1, 1_001), None, "set aside: message-too-large"),
+        ("died twice with it", listed(1, 10), marker(1, 1, 2), "read"),
+        ("died three times with it", listed(1, 10), marker(1, 1, 3), "keep: message-poison"),
+        ("died three times with others", listed(1, 10), marker(1, 2, 3), "read"),
+        ("died three times with another", listed(1, 10), marker(2, 2, 3), "read"),
+    ];
+    for (what, listed, in_flight, expected) in rows {
+        let found = match decide(listed, &policy(), in_flight).todo {
+            Todo::Read => "read".to_owned(),
+            Todo::Keep(failure) => format!("keep: {failure}"),
+            Todo::Enter(entry) => entry.verdict.to_string(),
+        };
+        assert!(found.starts_with(expected), "{what}: {found}");
+    }
+}
+
+#[test]
+fn batches_are_bounded_by_count_and_bytes() {
+    assert_eq!(cut(&[], None), []);
+    let small = [(1, 10), (2, 10), (5, 10), (6, 10)];
+    assert_eq!(cut(&small, None), [(vec![1, 2, 5], 5, 1), (vec![6], 99, 1)]);
+    let large = [(1, 60), (2, 60), (3, 500), (4, 10)];
+    assert_eq!(cut(&large, None), [(vec![1], 1, 1), (vec![2], 2, 1), (vec![3], 3, 1), (vec![4], 99, 1)]);
+    let with_too_large = [(1, 60), (2, 5_000), (3, 30)];
+    assert_eq!(cut(&with_too_large, None), [(vec![1, 2, 3], 99, 1)], "what is not fetched has no bytes");
+}
+
+#[test]
+fn suspects_go_one_by_one() {
+    let all = [(1, 10), (2, 10), (3, 10), (4, 10), (5, 10)];
+    let marker = Some(InFlight { first: uid(2), last: uid(3), attempts: 1 });
+    let expected = [(vec![1], 1, 1), (vec![2], 2, 2), (vec![3], 3, 2), (vec![4, 5], 99, 1)];
+    assert_eq!(cut(&all, marker), expected);
+    let poison = Some(InFlight { first: uid(2), last: uid(2), attempts: 3 });
+    assert_eq!(cut(&all, poison), [(vec![1, 2, 3], 3, 1), (vec![4, 5], 99, 1)], "poison is not parsed");
+}
+
+proptest! {
+    #[test]
+    fn every_message_is_in_one_batch_in_order(
+        sizes in proptest::collection::vec(0u64..1_200, 0..60), first in 1u32..60, width in 0u32..9, attempts in 0u32..5,
+    ) {
+        let marker = Some(InFlight { first: uid(first), last: uid(first + width), attempts });
+        let messages: Vec<(u32, u64)> = (1u32..).zip(sizes).collect();
+        let cut = cut(&messages, marker);
+        let flat: Vec<u32> = cut.iter().flat_map(|(uids, ..)| uids.clone()).collect();
+        prop_assert_eq!(flat, messages.iter().map(|(uid, _)| *uid).collect::<Vec<_>>());
+        prop_assert!(cut.is_sorted_by_key(|(_, through, _)| *through));
+        prop_assert!(cut.iter().all(|(uids, through, attempts)| uids.last() <= Some(through) && (*attempts == 1 || uids.len() == 1)));
+    }
+}

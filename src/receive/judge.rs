@@ -1,0 +1,149 @@
+//! A message and what is known of it → its row in the ledger.
+
+use std::collections::BTreeMap;
+
+use crate::model::{
+    activity::{LedgerEntry, NewActivity, NewAttachment, NewSource, Verdict},
+    cursor::ListedMessage,
+    failure::Failure,
+    ids::ActivityId,
+    message::{Attachment, MessageKey, ReceivedMessage},
+    rules::ReceiveRules,
+    timestamp::Timestamp,
+};
+
+/// [`NewAttachment::blocked`] of an attachment that is over the size limit.
+pub const TOO_LARGE: &str = "too_large";
+/// [`NewAttachment::blocked`] of an attachment of a blocked type.
+pub const BLOCKED_TYPE: &str = "blocked_type";
+
+/// A fetched message, ready to be judged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Candidate {
+    /// As listed.
+    pub listed: ListedMessage,
+    /// Its bytes.
+    pub source: NewSource,
+    /// What was read from them, or why nothing was.
+    pub parsed: Result<ReceivedMessage, Failure>,
+}
+
+/// A message on its way into the ledger.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Prepared {
+    /// Decided already.
+    Entry(LedgerEntry),
+    /// To be judged.
+    Candidate(Box<Candidate>),
+}
+
+impl Prepared {
+    /// The key of a message that was read.
+    pub fn key(&self) -> Option<MessageKey> {
+        match self {
+            Self::Entry(_) => None,
+            Self::Candidate(candidate) => candidate.parsed.as_ref().ok().map(|message| message.key),
+        }
+    }
+}
+
+/// Judges a batch in order. `known` are the activities that are there; a second copy within the
+/// batch is linked to the first.
+pub fn judge_all(
+    batch: Vec<Prepared>,
+    mut known: BTreeMap<MessageKey, ActivityId>,
+    rules: &ReceiveRules,
+    now: Timestamp,
+) -> Vec<LedgerEntry> {
+    let judged = batch.into_iter().map(|prepared| match prepared {
+        Prepared::Entry(entry) => entry,
+        Prepared::Candidate(candidate) => {
+            let there = candidate.parsed.as_ref().ok().and_then(|message| known.get(&message.key).copied());
+            let entry = judge(*candidate, there, rules, ActivityId::generate(now), now);
+            if let (Some(key), Verdict::Record(activity)) = (entry.key, &entry.verdict) {
+                known.insert(key, activity.id);
+            }
+            entry
+        }
+    });
+    judged.collect()
+}
+
+/// Judges one message. `known` is the activity that it is a copy of; `id` is the new activity's
+/// where there is none.
+pub fn judge(
+    candidate: Candidate,
+    known: Option<ActivityId>,
+    rules: &ReceiveRules,
+    id: ActivityId,
+    now: Timestamp,
+) -> LedgerEntry {
+    let Candidate { listed, source, parsed } = candidate;
+    let ListedMessage { uid, size, internal_date } = listed;
+    let message = match parsed {
+        Ok(message) => message,
+        Err(failure) => {
+            let verdict = Verdict::SetAside(failure);
+            let source = Some(source);
+            return LedgerEntry { uid, internal_date, size, key: None, message_id: None, source, verdict };
+        }
+    };
+    let (key, message_id) = (Some(message.key), message.message_id.clone());
+    let (verdict, source) = match known {
+        Some(activity) => (Verdict::Link(activity), None),
+        None => (Verdict::Record(Box::new(activity(message, internal_date, rules, id, now))), Some(source)),
+    };
+    LedgerEntry { uid, internal_date, size, key, message_id, source, verdict }
+}
+
+fn activity(
+    message: ReceivedMessage,
+    internal_date: Option<Timestamp>,
+    rules: &ReceiveRules,
+    id: ActivityId,
+    now: Timestamp,
+) -> NewActivity {
+    let attachments: Vec<NewAttachment> = message
+        .attachments
+        .iter()
+        .map(|attachment| NewAttachment { attachment: attachment.clone(), blocked: blocked(attachment, rules) })
+        .collect();
+    let mut sentences = message.notes.clone();
+    sentences.extend(attachments.iter().filter_map(|attachment| sentence(attachment, rules)));
+    let received_at = internal_date.or(message.date).unwrap_or(now);
+    NewActivity { id, message, received_at, attachments, notifications: sentences.join("\n") }
+}
+
+fn blocked(attachment: &Attachment, rules: &ReceiveRules) -> Option<&'static str> {
+    let extension = extension(&attachment.file_name);
+    if extension.is_some_and(|extension| rules.blocked_attachments.contains(&extension)) {
+        Some(BLOCKED_TYPE)
+    } else if attachment.size > rules.maximum_attachment_size {
+        Some(TOO_LARGE)
+    } else {
+        None
+    }
+}
+
+/// The extension as a system would see it that opens the file: dots and blanks at the end do not count.
+fn extension(file_name: &str) -> Option<String> {
+    let trimmed = file_name.trim_end_matches(|c: char| c == '.' || c.is_whitespace() || c.is_control());
+    trimmed.rsplit_once('.').map(|(_, extension)| extension.trim().to_lowercase())
+}
+
+fn sentence(attachment: &NewAttachment, rules: &ReceiveRules) -> Option<String> {
+    let NewAttachment { attachment, blocked } = attachment;
+    let name = if attachment.file_name.is_empty() { "without a name" } else { &attachment.file_name };
+    let why = match *blocked {
+        None => return None,
+        Some(TOO_LARGE) => {
+            format!("it has {} bytes, the limit is {}", attachment.size, rules.maximum_attachment_size)
+        }
+        Some(_) => "files of its type are blocked".to_owned(),
+    };
+    Some(format!("The attachment {name:?} was left out: {why}."))
+}
+
+#[cfg(test)]
+#[path = "judge_tests.rs"]
+mod tests;
