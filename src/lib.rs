@@ -81,6 +81,7 @@
 
 pub mod base;
 pub mod imap;
+pub mod mime;
 pub mod model;
 pub mod net;
 pub mod receive;

@@ -1,0 +1,22 @@
+//! Raw bytes → [`ReceivedMessage`](crate::model::message::ReceivedMessage), and how the bytes are kept.
+//!
+//! Pure and total: hostile bytes end in a message, a note or a [`Malformed`], never in unbounded work.
+//! The parser itself is somebody else's code, so the callers still run it behind `catch_unwind` on a
+//! blocking thread.
+
+mod body;
+mod header;
+#[cfg(test)]
+mod hostile_tests;
+mod keep;
+mod key;
+mod limits;
+mod parse;
+#[cfg(test)]
+mod tests;
+mod text;
+
+pub use header::message_id;
+pub use keep::{Damaged, compress, digest, expand};
+pub use limits::{Limits, Malformed};
+pub use parse::parse;

@@ -1,0 +1,55 @@
+//! Small repairs on decoded text.
+
+/// Replaces U+0000, which PostgreSQL cannot keep, by U+FFFD.
+pub(super) fn clean(text: &str) -> String {
+    if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text.to_owned() }
+}
+
+/// One line of a header: no U+0000, control characters as spaces, trimmed, at most `bytes` long.
+pub(super) fn line(text: &str, bytes: usize) -> String {
+    let text = text.trim();
+    let text = text.get(..text.floor_char_boundary(bytes)).unwrap_or_default();
+    let change = |c: char| match c {
+        '\0' => '\u{fffd}',
+        c if c.is_control() => ' ',
+        c => c,
+    };
+    text.chars().map(change).collect()
+}
+
+/// An identifier without the white space that folding puts into it.
+pub(super) fn identifier(text: &str, bytes: usize) -> String {
+    let kept: String = text.chars().filter(|c| *c == '\0' || !c.is_control()).collect();
+    line(&kept, bytes)
+}
+
+/// Cuts `text` to `bytes` at a character's boundary; whether anything was cut.
+pub(super) fn cut(text: &mut String, bytes: usize) -> bool {
+    let longer = text.len() > bytes;
+    if longer {
+        text.truncate(text.floor_char_boundary(bytes));
+        text.shrink_to_fit();
+    }
+    longer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_repaired() {
+        assert_eq!(clean("a\0b\r\n"), "a\u{fffd}b\r\n");
+        assert_eq!(line(" a\r\n\tb\0 ", 99), "a   b\u{fffd}");
+        assert_eq!(line("łłł", 5), "łł");
+        assert_eq!(identifier(" a\r\n\tb@c ", 99), "ab@c");
+    }
+
+    #[test]
+    fn a_cut_keeps_whole_characters() {
+        let mut text = "aéé".to_owned();
+        assert!(!cut(&mut text, 5));
+        assert!(cut(&mut text, 4));
+        assert_eq!(text, "aé");
+    }
+}
