@@ -1,0 +1,3 @@
+//! Ring 4: the real binary against a real Dovecot.
+
+mod servers;

@@ -1,0 +1,306 @@
+//! A private Dovecot on free loopback ports, with a temporary Maildir store.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    io::{Read, Write},
+    net::TcpStream,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::atomic::{AtomicU64, Ordering},
+    time::{Duration, SystemTime},
+};
+
+use tempfile::TempDir;
+
+use super::{
+    certificates::{self, Certificate, Files},
+    process::{Account, Group, LONG, free_port, output, run, wait_for},
+};
+
+/// How the server offers TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tls {
+    /// On the IMAPS port and by STARTTLS, which is required before a log-in.
+    Required,
+    /// Not at all.
+    Off,
+}
+
+/// A running server. It ends when this is dropped, or when the test dies.
+pub struct Dovecot {
+    dir: TempDir,
+    account: Account,
+    certificates: Files,
+    tls: Tls,
+    /// Port for STARTTLS and plain connections.
+    pub imap: u16,
+    /// Port for implicit TLS.
+    pub imaps: u16,
+    process: Option<Group>,
+}
+
+static DELIVERED: AtomicU64 = AtomicU64::new(0);
+
+impl Dovecot {
+    /// The server most tests want: a good certificate, TLS required.
+    pub fn start() -> Self {
+        Self::start_with(Certificate::Good, Tls::Required)
+    }
+
+    /// A server with its own store, without users.
+    pub fn start_with(certificate: Certificate, tls: Tls) -> Self {
+        let dir = TempDir::new().unwrap();
+        let account = Account::unprivileged();
+        let certificates = certificates::make(dir.path(), certificate);
+        for inner in ["run", "state", "mail"] {
+            fs::create_dir(dir.path().join(inner)).unwrap();
+            account.own(&dir.path().join(inner));
+        }
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        for file in ["users", "log"] {
+            File::create(dir.path().join(file)).unwrap();
+            account.own(&dir.path().join(file));
+        }
+        let mut server = Self { dir, account, certificates, tls, imap: 0, imaps: 0, process: None };
+        // Somebody may take a port between our look and the server's start: then others are tried.
+        let up = (0..5).any(|_| {
+            (server.imap, server.imaps) = (free_port(), free_port());
+            server.try_start()
+        });
+        assert!(up, "dovecot does not start:\n{}", server.log());
+        server
+    }
+
+    /// Starts a stopped server on the same ports and the same store.
+    pub fn restart(&mut self) {
+        self.process = None;
+        assert!(self.try_start(), "dovecot does not start again:\n{}", self.log());
+    }
+
+    /// Kills the server and all its sessions with SIGKILL.
+    pub fn kill(&mut self) {
+        self.process = None;
+    }
+
+    fn try_start(&mut self) -> bool {
+        fs::write(self.config_file(), self.config()).unwrap();
+        let mut command = self.account.command("/usr/sbin/dovecot", "TERM");
+        let mut group = Group::spawn(command.arg("-F").arg("-c").arg(self.config_file()).current_dir(self.dir.path()));
+        let up = wait_for(LONG, "dovecot to answer", || match greets(self.imap) {
+            true => Some(true),
+            false => group.ended().map(|_| false),
+        });
+        self.process = up.then_some(group);
+        up
+    }
+
+    fn config_file(&self) -> PathBuf {
+        self.dir.path().join("dovecot.conf")
+    }
+
+    fn config(&self) -> String {
+        let ssl = match self.tls {
+            Tls::Required => "required",
+            Tls::Off => "no",
+        };
+        CONFIG
+            .replace("@DIR@", self.dir.path().to_str().unwrap())
+            .replace("@USER@", &self.account.user)
+            .replace("@GROUP@", &self.account.group)
+            .replace("@SSL@", ssl)
+            .replace("@CERTIFICATE@", self.certificates.certificate.to_str().unwrap())
+            .replace("@KEY@", self.certificates.key.to_str().unwrap())
+            .replace("@IMAP@", &self.imap.to_string())
+            .replace("@IMAPS@", &self.imaps.to_string())
+    }
+
+    /// What the server has logged so far.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
+    }
+
+    /// How many log-ins have succeeded so far.
+    pub fn logins(&self) -> usize {
+        self.log().lines().filter(|line| line.contains("imap-login: Info: Login: ")).count()
+    }
+
+    /// The certificate of the authority that clients are to trust.
+    pub fn authority(&self) -> &Path {
+        &self.certificates.authority
+    }
+
+    /// Adds a user with an empty Inbox, or gives a user another password.
+    pub fn set_password(&self, user: &str, password: &str) {
+        let file = self.dir.path().join("users");
+        let mut lines = fs::read_to_string(&file).unwrap();
+        let (uid, gid) = (self.account.uid, self.account.gid);
+        let home = self.dir.path().join("mail").join(user);
+        lines.push_str(&format!("{user}:{{PLAIN}}{password}:{uid}:{gid}::{}\n", home.display()));
+        let newest: BTreeMap<&str, &str> = lines.lines().map(|line| (line.split(':').next().unwrap(), line)).collect();
+        let text: String = newest.values().map(|line| format!("{line}\n")).collect();
+        // The server reads the file while it is replaced: never half of it.
+        let new = file.with_extension("new");
+        fs::write(&new, text).unwrap();
+        self.account.own(&new);
+        fs::rename(&new, &file).unwrap();
+        for part in ["", "Maildir", "Maildir/tmp", "Maildir/new", "Maildir/cur"] {
+            let inner = home.join(part);
+            fs::create_dir_all(&inner).unwrap();
+            self.account.own(&inner);
+        }
+    }
+
+    /// Puts a message into a user's Inbox, as a delivery agent does: whole or not at all.
+    pub fn deliver(&self, user: &str, message: &[u8]) {
+        self.deliver_at(user, message, None);
+    }
+
+    /// The same, with an INTERNALDATE of its own.
+    pub fn deliver_at(&self, user: &str, message: &[u8], received: Option<SystemTime>) {
+        let number = DELIVERED.fetch_add(1, Ordering::Relaxed);
+        let name = format!("{number:08}.{}.test", std::process::id());
+        let tmp = self.maildir(user).join("tmp").join(&name);
+        let mut file = File::create(&tmp).unwrap();
+        file.write_all(message).unwrap();
+        if let Some(time) = received {
+            file.set_modified(time).unwrap();
+        }
+        self.account.own(&tmp);
+        fs::rename(&tmp, self.maildir(user).join("new").join(&name)).unwrap();
+    }
+
+    /// The directory of a user's Inbox.
+    pub fn maildir(&self, user: &str) -> PathBuf {
+        self.dir.path().join("mail").join(user).join("Maildir")
+    }
+
+    /// The files of all messages in a user's Inbox.
+    pub fn messages(&self, user: &str) -> Vec<PathBuf> {
+        let folders = ["new", "cur"].map(|folder| self.maildir(user).join(folder));
+        let entries = folders.iter().flat_map(|folder| fs::read_dir(folder).unwrap());
+        entries.map(|entry| entry.unwrap().path()).filter(|path| path.is_file()).collect()
+    }
+
+    /// The Message-IDs in a user's Inbox, without brackets, each with how often it is there.
+    pub fn message_ids(&self, user: &str) -> BTreeMap<String, usize> {
+        let mut found = BTreeMap::new();
+        for path in self.messages(user) {
+            let text = fs::read(&path).unwrap();
+            let text = String::from_utf8_lossy(&text);
+            let line = text.lines().find_map(|line| line.strip_prefix("Message-ID: "));
+            let id = line.unwrap_or_else(|| panic!("no Message-ID in {}", path.display()));
+            *found.entry(id.trim().trim_matches(['<', '>']).to_owned()).or_default() += 1;
+        }
+        found
+    }
+
+    /// Runs `doveadm` on a user's mailbox, as `["expunge", "-u", user, …]`.
+    pub fn doveadm(&self, args: &[&str]) -> String {
+        run(self.account.command("doveadm", "KILL").arg("-c").arg(self.config_file()).args(args))
+    }
+
+    /// Expunges messages by their sequence numbers, as `1:5`, or `1:*`.
+    pub fn expunge(&self, user: &str, numbers: &str) {
+        self.doveadm(&["expunge", "-u", user, "mailbox", "INBOX", numbers]);
+    }
+
+    /// Gives a user's Inbox another UIDVALIDITY, as a restored or rebuilt server does.
+    pub fn bump_uid_validity(&mut self, user: &str) {
+        self.kill();
+        let list = self.maildir(user).join("dovecot-uidlist");
+        let text = fs::read_to_string(&list).expect("the Inbox was never opened");
+        let (header, rest) = text.split_once('\n').unwrap();
+        let words = header.split(' ').map(|word| match word.strip_prefix('V') {
+            Some(number) => format!("V{}", number.parse::<u32>().unwrap() + 1),
+            None => word.to_owned(),
+        });
+        let header = words.collect::<Vec<_>>().join(" ");
+        fs::write(&list, format!("{header}\n{rest}")).unwrap();
+        for entry in fs::read_dir(self.maildir(user)).unwrap() {
+            let path = entry.unwrap().path();
+            if path.file_name().unwrap().to_str().unwrap().starts_with("dovecot.index") {
+                fs::remove_file(path).unwrap();
+            }
+        }
+        self.restart();
+    }
+
+    /// Whether openssl agrees that the certificate is good for `localhost`; for the tests of the tests.
+    pub fn openssl_verdict(&self) -> String {
+        let output = output(
+            Command::new("openssl")
+                .args(["s_client", "-verify_hostname", "localhost", "-verify_return_error", "-CAfile"])
+                .arg(self.authority())
+                .args(["-connect", &format!("127.0.0.1:{}", self.imaps)]),
+        );
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+    }
+}
+
+fn greets(port: u16) -> bool {
+    let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else { return false };
+    stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    let mut start = [0; 4];
+    stream.read_exact(&mut start).is_ok_and(|()| &start == b"* OK")
+}
+
+const CONFIG: &str = "\
+base_dir = @DIR@/run
+state_dir = @DIR@/state
+log_path = @DIR@/log
+protocols = imap
+listen = 127.0.0.1
+default_internal_user = @USER@
+default_internal_group = @GROUP@
+default_login_user = @USER@
+first_valid_uid = 1
+first_valid_gid = 1
+ssl = @SSL@
+ssl_cert = <@CERTIFICATE@
+ssl_key = <@KEY@
+disable_plaintext_auth = no
+auth_mechanisms = plain login
+auth_failure_delay = 0
+mail_location = maildir:~/Maildir
+mail_fsync = never
+mail_max_userip_connections = 1000
+mailbox_idle_check_interval = 1 secs
+maildir_stat_dirs = yes
+passdb {
+  driver = passwd-file
+  args = scheme=PLAIN username_format=%u @DIR@/users
+}
+userdb {
+  driver = passwd-file
+  args = username_format=%u @DIR@/users
+}
+namespace inbox {
+  inbox = yes
+}
+service anvil {
+  chroot =
+  unix_listener anvil-auth-penalty {
+    mode = 0
+  }
+}
+service stats {
+  chroot =
+}
+service imap-login {
+  chroot =
+  service_count = 0
+  process_min_avail = 1
+  inet_listener imap {
+    port = @IMAP@
+  }
+  inet_listener imaps {
+    port = @IMAPS@
+    ssl = yes
+  }
+}
+service imap {
+  process_limit = 200
+}
+";

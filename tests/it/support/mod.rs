@@ -1,0 +1,5 @@
+//! What the tests run against.
+
+pub mod certificates;
+pub mod dovecot;
+pub mod process;
