@@ -85,3 +85,4 @@ pub mod mime;
 pub mod model;
 pub mod net;
 pub mod receive;
+pub mod schedule;

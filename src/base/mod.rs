@@ -2,6 +2,7 @@
 
 pub mod chain;
 pub mod clock;
+pub mod hints;
 pub mod retry;
 pub mod secret;
 pub mod tasks;

@@ -1,0 +1,440 @@
+//! When which mailbox runs: a value that takes events and says what to start. Pure.
+//!
+//! ```text
+//!            due                slot               Finished
+//! waiting ─────────▶ ready ─────────────▶ running ─────────▶ waiting | gone
+//!    ▲  Hinted ────────▲                      │ ClaimLost
+//!    └────────────────────────────────────────┘
+//! ```
+//!
+//! It knows due times, never tasks. What is written to the database is decided in
+//! [`backoff`](super::backoff) and written by the driver; the agenda follows.
+
+mod refresh;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+pub use super::turns::ProfileTerms;
+use super::{
+    backoff::{Outcome, Traffic, hold_after},
+    jitter::share,
+    turns::Turns,
+};
+use crate::model::{
+    failure::Failure,
+    ids::{MailboxId, ProfileId},
+    lease::{ProfileHold, ScheduleEntry},
+    rules::{Limits, Polling},
+    timestamp::Timestamp,
+};
+
+/// First polls after a start, and polls after a hold, are spread over at most this.
+const SPREAD: Duration = Duration::from_secs(120);
+/// A few mailboxes need no wide spread: one a second on average is no herd.
+const SPREAD_EACH: Duration = Duration::from_secs(1);
+/// Polls of one mailbox never follow each other faster, even where the interval is 0.
+const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
+/// When a mailbox whose lease another node holds is tried again.
+const LEASED_RETRY: Duration = Duration::from_secs(15);
+/// How often that is tried where the agenda runs only once: longer than a dead node's lease lives.
+const LEASED_TRIES: u8 = 5;
+/// When a mailbox whose cycle was cut, through no fault of its own, is tried again.
+const CUT_RETRY: Duration = Duration::from_secs(5);
+/// Quiet polls in a row after which the interval is doubled, and doubled again.
+const QUIET_POLLS: u8 = 4;
+
+/// What the agenda is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Mailboxes are polled again and again.
+    Daemon,
+    /// Every mailbox is brought up to date, at once and once.
+    Once,
+}
+
+/// What the database says about the schedule.
+#[derive(Clone, Debug, Default)]
+pub struct Refreshed {
+    /// Every mailbox that may be polled.
+    pub entries: Vec<ScheduleEntry>,
+    /// Every active profile.
+    pub profiles: Vec<ProfileTerms>,
+    /// The profiles that are held.
+    pub holds: Vec<(ProfileId, ProfileHold)>,
+}
+
+/// What happened.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// The database was read.
+    Refreshed(Refreshed),
+    /// Somebody knows of new mail, or asks for a poll.
+    Hinted(MailboxId),
+    /// A cycle ended.
+    Finished(MailboxId, Outcome),
+    /// The mailbox could not be started: another node has its lease.
+    ClaimLost(MailboxId),
+    /// The mailbox could not be started: its due time in the database is another one by now.
+    Moved(MailboxId, Option<Timestamp>),
+    /// The daemon itself is in trouble: nothing may start.
+    Paused,
+    /// It is well again.
+    Resumed,
+    /// The configuration changed.
+    LimitsChanged(Limits, Polling),
+    /// The end: nothing starts any more.
+    Stopping,
+    /// Time has passed.
+    Woke,
+}
+
+/// What is to be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Run a cycle of this mailbox.
+    Start(MailboxId),
+    /// Write the hold of this profile.
+    Hold(ProfileId, ProfileHold),
+    /// Delete the hold of this profile.
+    Release(ProfileId),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Waiting,
+    Ready,
+    Running,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Gate {
+    Open,
+    Paused,
+    Stopping,
+}
+
+/// One mailbox. There are many of these: keep it small.
+#[derive(Clone, Debug)]
+struct Entry {
+    profile: ProfileId,
+    /// When it is next to run, here.
+    due: Timestamp,
+    /// When it is due by the database, as far as known.
+    stored: Option<Timestamp>,
+    /// No hint makes it run before.
+    hint_floor: Timestamp,
+    /// The refresh that named it last.
+    generation: u32,
+    phase: Phase,
+    /// A hint came while it ran.
+    hinted: bool,
+    /// Polls in a row that found nothing.
+    quiet: u8,
+    /// Claims in a row that failed.
+    unclaimed: u8,
+}
+
+/// The schedule.
+#[derive(Debug)]
+pub struct Agenda {
+    mode: Mode,
+    polling: Polling,
+    entries: BTreeMap<MailboxId, Entry>,
+    /// The waiting mailboxes.
+    timeline: BTreeSet<(Timestamp, MailboxId)>,
+    turns: Turns,
+    gate: Gate,
+    generation: u32,
+    skipped: usize,
+}
+
+impl Agenda {
+    /// An empty schedule.
+    pub fn new(mode: Mode, limits: Limits, polling: Polling) -> Self {
+        Self {
+            mode,
+            polling,
+            entries: BTreeMap::new(),
+            timeline: BTreeSet::new(),
+            turns: Turns::new(limits),
+            gate: Gate::Open,
+            generation: 0,
+            skipped: 0,
+        }
+    }
+
+    /// Takes one event at `now` and says what to do. Never looks at a clock.
+    pub fn on(&mut self, event: Event, now: Timestamp) -> Vec<Command> {
+        let mut commands = Vec::new();
+        match event {
+            Event::Refreshed(refreshed) => self.refreshed(refreshed, now),
+            Event::Hinted(mailbox) => self.hinted(mailbox, now),
+            Event::Finished(mailbox, outcome) => self.finished(mailbox, outcome, now, &mut commands),
+            Event::ClaimLost(mailbox) => self.claim_lost(mailbox, now),
+            Event::Moved(mailbox, stored) => self.moved(mailbox, stored, now),
+            Event::LimitsChanged(limits, polling) => {
+                self.turns.set_limits(limits);
+                self.polling = polling;
+            }
+            Event::Paused => self.shut(Gate::Paused),
+            Event::Resumed => self.shut(Gate::Open),
+            Event::Stopping => self.shut(Gate::Stopping),
+            Event::Woke => {}
+        }
+        self.advance(now, &mut commands);
+        commands
+    }
+
+    /// When to say [`Event::Woke`] if nothing else happens; `None`: nothing waits for time.
+    pub fn next_wake(&self) -> Option<Timestamp> {
+        if self.gate != Gate::Open {
+            return None;
+        }
+        let due = self.timeline.first().map(|(due, _)| *due);
+        [due, self.turns.next_wake()].into_iter().flatten().min()
+    }
+
+    /// What lies between the polls of `mailbox`, after one with this `traffic`: the profile's
+    /// interval, stretched where the mailbox is idle and `idle_maximum` allows it.
+    pub fn interval(&self, mailbox: MailboxId, traffic: Traffic) -> Duration {
+        let entry = self.entries.get(&mailbox);
+        let interval = entry.and_then(|entry| self.turns.interval(entry.profile)).unwrap_or(SPREAD);
+        let interval = interval.max(SHORTEST_INTERVAL);
+        let quiet = match traffic {
+            Traffic::Busy => 0,
+            Traffic::Quiet => entry.map_or(0, |entry| entry.quiet.saturating_add(1)),
+        };
+        let stretched = interval.saturating_mul(1 << (u32::from(quiet) / u32::from(QUIET_POLLS)).min(16));
+        self.polling.idle_maximum.map_or(interval, |most| stretched.min(most).max(interval))
+    }
+
+    /// How many mailboxes are scheduled.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether no mailbox is scheduled: the end of [`Mode::Once`].
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// How many cycles run.
+    pub fn running(&self) -> u32 {
+        self.turns.running()
+    }
+
+    /// The profiles that are held.
+    pub fn held(&self) -> Vec<ProfileId> {
+        self.turns.held()
+    }
+
+    /// How many mailboxes [`Mode::Once`] left out: their profile is held, or another node has them.
+    pub fn skipped(&self) -> usize {
+        self.skipped
+    }
+
+    fn shut(&mut self, gate: Gate) {
+        if self.gate != Gate::Stopping {
+            self.gate = gate;
+        }
+    }
+
+    /// Moves what is due from the timeline to the slots, and starts what they have room for.
+    fn advance(&mut self, now: Timestamp, commands: &mut Vec<Command>) {
+        while let Some(&(due, mailbox)) = self.timeline.first()
+            && due <= now
+        {
+            self.timeline.pop_first();
+            if let Some(entry) = self.entries.get_mut(&mailbox) {
+                entry.phase = Phase::Ready;
+                self.turns.ready(entry.profile, due, mailbox, now);
+            }
+        }
+        self.turns.advance(now);
+        while self.gate == Gate::Open
+            && let Some(mailbox) = self.turns.start_next(now)
+        {
+            if let Some(entry) = self.entries.get_mut(&mailbox) {
+                entry.phase = Phase::Running;
+                commands.push(Command::Start(mailbox));
+            }
+        }
+    }
+
+    /// Takes a mailbox that does not run out of its queue.
+    fn unschedule(&mut self, mailbox: MailboxId) {
+        let Some(entry) = self.entries.get(&mailbox) else { return };
+        match entry.phase {
+            Phase::Waiting => {
+                self.timeline.remove(&(entry.due, mailbox));
+            }
+            Phase::Ready => self.turns.unready(entry.profile, entry.due, mailbox),
+            Phase::Running => {}
+        }
+    }
+
+    fn schedule(&mut self, mailbox: MailboxId, due: Timestamp) {
+        self.unschedule(mailbox);
+        if let Some(entry) = self.entries.get_mut(&mailbox) {
+            entry.due = due;
+            entry.phase = Phase::Waiting;
+            self.timeline.insert((due, mailbox));
+        }
+    }
+
+    fn forget(&mut self, mailbox: MailboxId) {
+        self.unschedule(mailbox);
+        self.entries.remove(&mailbox);
+    }
+
+    fn hinted(&mut self, mailbox: MailboxId, now: Timestamp) {
+        let Some(entry) = self.entries.get_mut(&mailbox) else { return };
+        if entry.phase == Phase::Running {
+            entry.hinted = true;
+            return;
+        }
+        let due = now.max(entry.hint_floor);
+        if due < entry.due {
+            self.schedule(mailbox, due);
+        }
+    }
+
+    /// Takes a running mailbox's slot back; `None`: it was not running.
+    fn end(&mut self, mailbox: MailboxId, now: Timestamp) -> Option<(ProfileId, bool)> {
+        let entry = self.entries.get_mut(&mailbox).filter(|entry| entry.phase == Phase::Running)?;
+        entry.phase = Phase::Waiting;
+        let profile = entry.profile;
+        Some((profile, self.turns.ended(profile, mailbox, now)))
+    }
+
+    fn finished(&mut self, mailbox: MailboxId, outcome: Outcome, now: Timestamp, commands: &mut Vec<Command>) {
+        let Some((profile, was_probe)) = self.end(mailbox, now) else { return };
+        self.reschedule(mailbox, &outcome, now);
+        match outcome {
+            Outcome::ProfileFailed(failure) => self.profile_failed(profile, &failure, was_probe, now, commands),
+            // Whatever it says of the mailbox: the host answered.
+            Outcome::Polled { .. } | Outcome::More(_) | Outcome::Postponed(_) | Outcome::Disabled if was_probe => {
+                self.release(profile, now);
+                commands.push(Command::Release(profile));
+            }
+            Outcome::Polled { .. }
+            | Outcome::More(_)
+            | Outcome::Postponed(_)
+            | Outcome::Disabled
+            | Outcome::Interrupted => {}
+        }
+    }
+
+    fn reschedule(&mut self, mailbox: MailboxId, outcome: &Outcome, now: Timestamp) {
+        let Some(entry) = self.entries.get_mut(&mailbox) else { return };
+        entry.unclaimed = 0;
+        entry.hint_floor = now.plus(self.polling.push_minimum);
+        let hinted = std::mem::take(&mut entry.hinted);
+        let due = match outcome {
+            Outcome::Polled { due, traffic } => {
+                entry.stored = Some(*due);
+                entry.quiet = match traffic {
+                    Traffic::Quiet => entry.quiet.saturating_add(1),
+                    Traffic::Busy => 0,
+                };
+                if hinted { entry.hint_floor.min(*due) } else { *due }
+            }
+            Outcome::More(due) => {
+                entry.stored = Some(*due);
+                *due
+            }
+            Outcome::Postponed(until) => {
+                entry.stored = Some(*until);
+                entry.hint_floor = *until;
+                *until
+            }
+            Outcome::Disabled => return self.forget(mailbox),
+            Outcome::ProfileFailed(_) => now,
+            Outcome::Interrupted => now.plus(CUT_RETRY),
+        };
+        let done = self.mode == Mode::Once && !matches!(outcome, Outcome::More(_));
+        if done { self.forget(mailbox) } else { self.schedule(mailbox, due) }
+    }
+
+    fn profile_failed(
+        &mut self,
+        profile: ProfileId,
+        failure: &Failure,
+        was_probe: bool,
+        now: Timestamp,
+        commands: &mut Vec<Command>,
+    ) {
+        let present = self.turns.hold(profile);
+        if present.is_some() && !was_probe {
+            return; // Started before the hold: it says nothing new.
+        }
+        let hold = hold_after(present, failure, now);
+        self.turns.put_hold(profile, hold.clone());
+        commands.push(Command::Hold(profile, hold));
+        if self.mode == Mode::Once {
+            let idle = |entry: &&Entry| entry.profile == profile && entry.phase != Phase::Running;
+            let left: Vec<_> =
+                self.entries.iter().filter(|(_, entry)| idle(entry)).map(|(mailbox, _)| *mailbox).collect();
+            self.skipped += left.len();
+            left.into_iter().for_each(|mailbox| self.forget(mailbox));
+        }
+    }
+
+    /// Ends a hold; those that waited are spread.
+    fn release(&mut self, profile: ProfileId, now: Timestamp) {
+        let waited = self.turns.release(profile);
+        let window = self.window(profile, waited.len());
+        for (due, mailbox) in waited {
+            if let Some(entry) = self.entries.get_mut(&mailbox) {
+                entry.phase = Phase::Waiting;
+                entry.due = due.max(now.plus(share(mailbox, Timestamp::EPOCH, window)));
+                self.timeline.insert((entry.due, mailbox));
+            }
+        }
+    }
+
+    /// Over what `count` mailboxes of a profile are spread that are all due.
+    fn window(&self, profile: ProfileId, count: usize) -> Duration {
+        match self.mode {
+            Mode::Once => Duration::ZERO,
+            Mode::Daemon => {
+                let interval = self.turns.interval(profile).unwrap_or(SPREAD);
+                let narrow = SPREAD_EACH.saturating_mul(u32::try_from(count).unwrap_or(u32::MAX));
+                interval.min(SPREAD).min(narrow)
+            }
+        }
+    }
+
+    fn claim_lost(&mut self, mailbox: MailboxId, now: Timestamp) {
+        if self.end(mailbox, now).is_none() {
+            return;
+        }
+        let Some(entry) = self.entries.get_mut(&mailbox) else { return };
+        entry.unclaimed = entry.unclaimed.saturating_add(1);
+        if self.mode == Mode::Once && entry.unclaimed >= LEASED_TRIES {
+            self.skipped += 1;
+            return self.forget(mailbox);
+        }
+        self.schedule(mailbox, now.plus(LEASED_RETRY).plus(share(mailbox, now, LEASED_RETRY / 10)));
+    }
+
+    fn moved(&mut self, mailbox: MailboxId, stored: Option<Timestamp>, now: Timestamp) {
+        if self.end(mailbox, now).is_none() {
+            return;
+        }
+        if self.mode == Mode::Once {
+            return self.forget(mailbox);
+        }
+        if let Some(entry) = self.entries.get_mut(&mailbox) {
+            entry.stored = stored;
+        }
+        self.schedule(mailbox, stored.unwrap_or(now));
+    }
+}
+
+#[cfg(test)]
+#[path = "agenda_tests.rs"]
+mod tests;

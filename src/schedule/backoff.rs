@@ -1,0 +1,182 @@
+//! What a finished cycle means for its mailbox and its profile: next due time, postponement,
+//! confirmation, disabling, hold. Pure.
+
+use std::time::Duration;
+
+use super::jitter::jittered;
+use crate::model::{
+    failure::{Failure, FailureCode, Persistence, Scope},
+    ids::MailboxId,
+    lease::ProfileHold,
+    mailbox::WorkloadState,
+    report::CycleReport,
+    rules::FailureRules,
+    timestamp::Timestamp,
+};
+
+const THROTTLED_FIRST: Duration = Duration::from_secs(60);
+const THROTTLED_LONGEST: Duration = Duration::from_secs(3_600);
+/// A server that asks for less is not believed, nor one that asks for more.
+const RETRY_AFTER: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(24 * 3_600));
+const HOLD_FIRST: Duration = Duration::from_secs(30);
+const HOLD_LONGEST: Duration = Duration::from_secs(15 * 60);
+
+/// The end of a cycle, decided.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settled {
+    /// The new state of the workload.
+    pub state: WorkloadState,
+    /// What the agenda must know.
+    pub outcome: Outcome,
+}
+
+/// What the end of a cycle means for the schedule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The mailbox is up to date; due again at the time.
+    Polled {
+        /// When.
+        due: Timestamp,
+        /// Whether there was anything new.
+        traffic: Traffic,
+    },
+    /// It stopped at its batch limit: due again at once, behind those that wait already.
+    More(Timestamp),
+    /// The mailbox failed; not before the time.
+    Postponed(Timestamp),
+    /// The mailbox failed for good: a person must act.
+    Disabled,
+    /// The host, not the mailbox, failed; the mailbox stays due.
+    ProfileFailed(Failure),
+    /// The daemon failed, or the cycle was cut: nothing was learned, the mailbox stays due.
+    Interrupted,
+}
+
+/// Whether a poll found anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Traffic {
+    /// Nothing new.
+    Quiet,
+    /// Something new.
+    Busy,
+}
+
+/// Decides the end of a cycle of `mailbox` that ended `now`; `interval` is what lies between its polls.
+pub fn settle(
+    state: &WorkloadState,
+    report: &CycleReport,
+    rules: &FailureRules,
+    interval: Duration,
+    mailbox: MailboxId,
+    now: Timestamp,
+) -> Settled {
+    let Some(failure) = report.failure.as_ref().filter(|failure| failure.scope != Scope::Message) else {
+        return succeeded(state, report, interval, mailbox, now);
+    };
+    match failure.scope {
+        Scope::Message | Scope::Mailbox => failed(state, failure, rules, mailbox, now),
+        Scope::Profile => Settled { state: state.clone(), outcome: Outcome::ProfileFailed(failure.clone()) },
+        Scope::Daemon => Settled { state: state.clone(), outcome: Outcome::Interrupted },
+    }
+}
+
+fn succeeded(
+    state: &WorkloadState,
+    report: &CycleReport,
+    interval: Duration,
+    mailbox: MailboxId,
+    now: Timestamp,
+) -> Settled {
+    let (due, outcome) = if report.more {
+        (now, Outcome::More(now))
+    } else {
+        let due = jittered(mailbox, now.plus(interval), interval);
+        let traffic = if report.did_something() { Traffic::Busy } else { Traffic::Quiet };
+        (due, Outcome::Polled { due, traffic })
+    };
+    let state = WorkloadState {
+        enabled: state.enabled,
+        postponed_until: None,
+        transient_failures: 0,
+        confirmations: 0,
+        failing_since: None,
+        failure_code: None,
+        last_error: None,
+        last_success_at: Some(now),
+        next_due_at: Some(due),
+    };
+    Settled { state, outcome }
+}
+
+fn failed(
+    state: &WorkloadState,
+    failure: &Failure,
+    rules: &FailureRules,
+    mailbox: MailboxId,
+    now: Timestamp,
+) -> Settled {
+    let failing_since = state.failing_since.unwrap_or(now);
+    let mut state = WorkloadState {
+        failing_since: Some(failing_since),
+        failure_code: Some(failure.code),
+        last_error: Some(failure.text.clone()),
+        ..state.clone()
+    };
+    let wait = match failure.persistence {
+        Persistence::Throttled => Some(throttled(failure, now.since(failing_since))),
+        Persistence::Transient => {
+            state.transient_failures = state.transient_failures.saturating_add(1);
+            transient(&state, failure.code, rules, now.since(failing_since))
+        }
+        Persistence::UntilConfirmed => {
+            let tried = usize::try_from(state.confirmations).unwrap_or(usize::MAX);
+            state.confirmations = state.confirmations.saturating_add(1);
+            rules.confirmations.get(tried).copied()
+        }
+        Persistence::Permanent => None,
+    };
+    let until = wait.map(|wait| jittered(mailbox, now.plus(wait), wait));
+    state.postponed_until = until;
+    state.next_due_at = until;
+    state.enabled = state.enabled && until.is_some();
+    Settled { state, outcome: until.map_or(Outcome::Disabled, Outcome::Postponed) }
+}
+
+/// As the server asks; else as long again as it has lasted, which doubles.
+fn throttled(failure: &Failure, lasted: Duration) -> Duration {
+    match failure.retry_after {
+        Some(asked) => asked.clamp(RETRY_AFTER.0, RETRY_AFTER.1),
+        None => lasted.saturating_add(THROTTLED_FIRST).min(THROTTLED_LONGEST),
+    }
+}
+
+/// `None`: it lasted too long, it is permanent.
+fn transient(state: &WorkloadState, code: FailureCode, rules: &FailureRules, lasted: Duration) -> Option<Duration> {
+    if state.transient_failures >= rules.maximum_transient && lasted >= rules.transient_grace {
+        return None;
+    }
+    let first = if code == FailureCode::Timeout { rules.timeout_backoff } else { rules.transient_backoff };
+    Some(doubled(first, state.transient_failures.saturating_sub(1), FailureRules::LONGEST_POSTPONEMENT))
+}
+
+/// The hold of a profile after `failure`: a first one, or a longer one after a probe failed.
+pub fn hold_after(present: Option<&ProfileHold>, failure: &Failure, now: Timestamp) -> ProfileHold {
+    let failures = present.map_or(0, |hold| hold.failures.saturating_add(1));
+    let since = present.map_or(now, |hold| hold.since);
+    let wait = match failure.persistence {
+        Persistence::Throttled => throttled(failure, now.since(since)),
+        Persistence::Transient | Persistence::UntilConfirmed | Persistence::Permanent => {
+            doubled(HOLD_FIRST, failures, HOLD_LONGEST)
+        }
+    };
+    ProfileHold { since, until: now.plus(wait), failures, code: failure.code, text: failure.text.clone() }
+}
+
+/// `first` doubled `times`, at most `longest` (or `first` where that is more).
+pub fn doubled(first: Duration, times: u32, longest: Duration) -> Duration {
+    first.saturating_mul(1_u32.checked_shl(times).unwrap_or(u32::MAX)).min(longest.max(first))
+}
+
+#[cfg(test)]
+#[path = "backoff_tests.rs"]
+mod tests;

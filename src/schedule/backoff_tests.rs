@@ -1,0 +1,198 @@
+use super::*;
+
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3_600);
+
+fn now() -> Timestamp {
+    Timestamp::from_seconds(1_800_000_000)
+}
+
+fn fresh() -> WorkloadState {
+    WorkloadState {
+        enabled: true,
+        postponed_until: None,
+        transient_failures: 0,
+        confirmations: 0,
+        failing_since: None,
+        failure_code: None,
+        last_error: None,
+        last_success_at: None,
+        next_due_at: None,
+    }
+}
+
+fn failure(code: FailureCode, scope: Scope, persistence: Persistence) -> Failure {
+    Failure::new(code, scope, persistence, "the server's words")
+}
+
+fn mailbox_failure(code: FailureCode, persistence: Persistence) -> Failure {
+    failure(code, Scope::Mailbox, persistence)
+}
+
+/// Settles the end of a cycle at `at`.
+fn end(state: &WorkloadState, failure: Option<Failure>, at: Timestamp) -> Settled {
+    let report = CycleReport { failure, ..CycleReport::default() };
+    settle(state, &report, &FailureRules::default(), 5 * MINUTE, MailboxId(uuid::Uuid::from_u128(7)), at)
+}
+
+/// Fails again and again, each time as soon as it may; returns the waits until it is disabled, or `most` of them.
+fn waits(failure: &Failure, most: usize) -> (Vec<Duration>, WorkloadState) {
+    let (mut state, mut at, mut waits) = (fresh(), now(), Vec::new());
+    while waits.len() < most {
+        let settled = end(&state, Some(failure.clone()), at);
+        state = settled.state;
+        let Outcome::Postponed(until) = settled.outcome else {
+            assert_eq!(settled.outcome, Outcome::Disabled);
+            break;
+        };
+        assert_eq!((state.postponed_until, state.next_due_at), (Some(until), Some(until)));
+        waits.push(until.since(at));
+        at = until;
+    }
+    (waits, state)
+}
+
+/// Each wait is as expected and up to a tenth more.
+fn assert_waits(waits: &[Duration], expected: &[Duration]) {
+    assert_eq!(waits.len(), expected.len(), "{waits:?}");
+    for (wait, expected) in waits.iter().zip(expected) {
+        assert!((*expected..=*expected * 11 / 10).contains(wait), "{waits:?}");
+    }
+}
+
+#[test]
+fn a_poll_is_due_again_an_interval_after_its_end_with_at_most_a_tenth_more() {
+    let settled = end(&fresh(), None, now());
+    let Outcome::Polled { due, traffic: Traffic::Quiet } = settled.outcome else { panic!("{settled:?}") };
+    assert!((5 * MINUTE..5 * MINUTE + 30 * Duration::from_secs(1)).contains(&due.since(now())));
+    assert_eq!(settled.state.next_due_at, Some(due));
+    assert_eq!(settled.state.last_success_at, Some(now()));
+}
+
+#[test]
+fn the_batch_limit_makes_it_due_at_once_and_new_mail_is_traffic() {
+    let settle = |report: CycleReport| {
+        settle(&fresh(), &report, &FailureRules::default(), MINUTE, MailboxId(uuid::Uuid::nil()), now())
+    };
+    let more = settle(CycleReport { recorded: 100, more: true, ..CycleReport::default() });
+    assert_eq!(more.outcome, Outcome::More(now()));
+    assert_eq!(more.state.next_due_at, Some(now()));
+    let busy = settle(CycleReport { linked: 1, ..CycleReport::default() });
+    assert!(matches!(busy.outcome, Outcome::Polled { traffic: Traffic::Busy, .. }));
+}
+
+#[test]
+fn transient_failures_double_to_an_hour() {
+    let (short, state) = waits(&mailbox_failure(FailureCode::ServerFault, Persistence::Transient), 7);
+    assert_waits(&short, &[5 * MINUTE, 10 * MINUTE, 20 * MINUTE, 40 * MINUTE, HOUR, HOUR, HOUR]);
+    assert_eq!((state.transient_failures, state.confirmations), (7, 0));
+    assert_eq!(state.failure_code, Some(FailureCode::ServerFault));
+    assert_eq!(state.last_error.as_deref(), Some("the server's words"));
+    let (slow, _) = waits(&mailbox_failure(FailureCode::Timeout, Persistence::Transient), 4);
+    assert_waits(&slow, &[10 * MINUTE, 20 * MINUTE, 40 * MINUTE, HOUR]);
+}
+
+#[test]
+fn transient_failures_disable_after_enough_of_them_and_enough_time_only() {
+    let (waits, state) = waits(&mailbox_failure(FailureCode::ServerClosed, Persistence::Transient), 1_000);
+    let lasted: Duration = waits.iter().sum();
+    assert!(lasted >= 24 * HOUR && lasted < 26 * HOUR, "{lasted:?}");
+    assert!(waits.len() > 10 && !state.enabled && state.postponed_until.is_none() && state.next_due_at.is_none());
+
+    // A day of failures, but few of them, is not enough.
+    let failing = WorkloadState { transient_failures: 8, failing_since: Some(now().minus(48 * HOUR)), ..fresh() };
+    let lost = mailbox_failure(FailureCode::ConnectionLost, Persistence::Transient);
+    assert!(matches!(end(&failing, Some(lost.clone()), now()).outcome, Outcome::Postponed(_)));
+    let failing = WorkloadState { transient_failures: 9, ..failing };
+    assert_eq!(end(&failing, Some(lost), now()).outcome, Outcome::Disabled);
+}
+
+#[test]
+fn a_refused_password_is_confirmed_three_times_before_it_disables() {
+    let refused = mailbox_failure(FailureCode::AuthRejected, Persistence::UntilConfirmed);
+    let (waits, state) = waits(&refused, 10);
+    assert_waits(&waits, &[5 * MINUTE, 30 * MINUTE, 2 * HOUR]);
+    assert!(!state.enabled);
+    assert_eq!((state.transient_failures, state.confirmations), (0, 4));
+    assert_eq!(state.failure_code, Some(FailureCode::AuthRejected));
+}
+
+#[test]
+fn a_permanent_failure_disables_at_once_and_says_why() {
+    let settled = end(&fresh(), Some(mailbox_failure(FailureCode::AuthExpired, Persistence::Permanent)), now());
+    assert_eq!(settled.outcome, Outcome::Disabled);
+    assert!(!settled.state.enabled);
+    assert_eq!(settled.state.failure_code, Some(FailureCode::AuthExpired));
+    assert!(settled.state.last_error.is_some());
+}
+
+#[test]
+fn throttling_waits_as_asked_else_doubles_and_never_counts() {
+    let throttled = mailbox_failure(FailureCode::ServerThrottled, Persistence::Throttled);
+    let (lasting, state) = waits(&throttled, 100);
+    // What has lasted includes the jitter of the waits before.
+    for (wait, minutes) in lasting.iter().zip([1, 2, 4, 8, 16, 32]) {
+        assert!((minutes * MINUTE..minutes * MINUTE * 5 / 4).contains(wait), "{lasting:?}");
+    }
+    assert_waits(&lasting[99..], &[HOUR]);
+    assert!(state.enabled);
+    assert_eq!((state.transient_failures, state.confirmations), (0, 0));
+
+    let asked = |seconds| Failure { retry_after: Some(Duration::from_secs(seconds)), ..throttled.clone() };
+    assert_waits(&waits(&asked(1), 1).0, &[Duration::from_secs(5)]);
+    assert_waits(&waits(&asked(90), 1).0, &[Duration::from_secs(90)]);
+    assert_waits(&waits(&asked(1_000_000), 1).0, &[24 * HOUR]);
+}
+
+#[test]
+fn one_complete_cycle_resets_everything_and_a_failed_one_nothing() {
+    let failing = WorkloadState {
+        transient_failures: 9,
+        confirmations: 2,
+        failing_since: Some(now().minus(HOUR)),
+        failure_code: Some(FailureCode::Timeout),
+        last_error: Some("no answer".to_owned()),
+        postponed_until: Some(now()),
+        ..fresh()
+    };
+    let settled = end(&failing, None, now());
+    let due = settled.state.next_due_at;
+    assert_eq!(settled.state, WorkloadState { last_success_at: Some(now()), next_due_at: due, ..fresh() });
+
+    let throttled = mailbox_failure(FailureCode::LoginThrottled, Persistence::Throttled);
+    let kept = end(&failing, Some(throttled), now()).state;
+    assert_eq!((kept.transient_failures, kept.confirmations), (9, 2));
+    assert_eq!(kept.failing_since, failing.failing_since);
+}
+
+#[test]
+fn failures_of_the_profile_and_the_daemon_leave_the_mailbox_alone() {
+    let state = WorkloadState { transient_failures: 3, next_due_at: Some(now()), ..fresh() };
+    let down = failure(FailureCode::HostUnreachable, Scope::Profile, Persistence::Transient);
+    let settled = end(&state, Some(down.clone()), now());
+    assert_eq!(settled, Settled { state: state.clone(), outcome: Outcome::ProfileFailed(down) });
+    let full = failure(FailureCode::DiskFull, Scope::Daemon, Persistence::Transient);
+    let settled = end(&state, Some(full), now());
+    assert_eq!(settled, Settled { state, outcome: Outcome::Interrupted });
+}
+
+#[test]
+fn holds_double_from_half_a_minute_to_a_quarter_of_an_hour() {
+    let down = failure(FailureCode::DnsFailed, Scope::Profile, Persistence::Transient);
+    let (mut hold, mut at, mut waits) = (None, now(), Vec::new());
+    for failures in 0..40 {
+        let next = hold_after(hold.as_ref(), &down, at);
+        assert_eq!((next.failures, next.since), (failures, now()));
+        waits.push(next.until.since(at).as_secs());
+        at = next.until;
+        hold = Some(next);
+    }
+    assert_eq!(waits[..7], [30, 60, 120, 240, 480, 900, 900]);
+    assert!(waits[7..].iter().all(|wait| *wait == 900));
+
+    let asked = Failure {
+        retry_after: Some(Duration::from_secs(77)),
+        ..failure(FailureCode::GreetingRefused, Scope::Profile, Persistence::Throttled)
+    };
+    assert_eq!(hold_after(hold.as_ref(), &asked, at).until.since(at), Duration::from_secs(77));
+}

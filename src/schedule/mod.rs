@@ -1,0 +1,8 @@
+//! When what runs: the agenda and the back-off decide, the driver starts, waits and writes.
+//!
+//! Not here: what a cycle does. No input of the schedule changes *what* a cycle does, only *when*.
+
+pub mod agenda;
+pub mod backoff;
+pub mod jitter;
+mod turns;
