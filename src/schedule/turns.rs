@@ -1,6 +1,6 @@
-//! Who may start next: limits per profile, per host and over everything, in fair queue. Pure.
+//! Who may start next: limits per profile, per host and over everything, in fair turns. Pure.
 //!
-//! A profile with due mailboxes stands in one queue: in `queue`, or, where its host is full, in
+//! A profile with due mailboxes stands in one line: in `queue`, or, where its host is full, in
 //! that host's `waiting`. One mailbox starts per turn, the longest due first; then the profile
 //! goes to the end. So neither a large profile nor a slow one keeps the others from their slots.
 
