@@ -2,4 +2,5 @@
 
 pub mod certificates;
 pub mod dovecot;
+pub mod golden;
 pub mod process;

@@ -1,0 +1,150 @@
+//! Checks that look at several records: doubles, names that lead nowhere, what the network forbids.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{
+    declared::{Declared, DeclaredMailbox, DeclaredProfile, OwnerName},
+    problem::{Place, Problems, suggestion},
+    settings::{EmailSettings, Network},
+};
+use crate::model::{
+    mailbox::{MailboxKind, SyncMethod},
+    profile::{AuthenticateUsing, Security},
+};
+
+/// Checks everything declared, fills in default profiles, and gives each user and queue its mailbox.
+pub(super) fn check(
+    declared: &mut Declared,
+    settings: &EmailSettings,
+    default_profile: Option<&Place>,
+    network: &Network,
+    problems: &Problems,
+) {
+    doubles(declared, problems);
+    endpoints(&declared.profiles, network, problems);
+    profiles(declared, settings, default_profile, problems);
+    owners(declared, problems);
+    credentials(declared, problems);
+    give_mailboxes(declared, settings);
+}
+
+fn doubles(declared: &Declared, problems: &Problems) {
+    let profiles = declared.profiles.iter().map(|profile| (format!("profile {}", profile.name), &profile.place));
+    unique(profiles, problems);
+    unique(declared.owners.iter().map(|owner| (owner_text(owner.kind, &owner.name), &owner.place)), problems);
+    let mailboxes = declared.mailboxes.iter();
+    unique(mailboxes.clone().map(|m| (format!("mailbox {}", m.email_address.to_lowercase()), &m.place)), problems);
+    let owners = mailboxes.filter_map(|mailbox| Some((mailbox.owner.as_ref()?, &mailbox.place)));
+    unique(
+        owners.map(|(owner, place)| (format!("mailbox of {}", owner_text(owner.kind, &owner.name)), place)),
+        problems,
+    );
+}
+
+fn unique<'p>(names: impl Iterator<Item = (String, &'p Place)>, problems: &Problems) {
+    let mut seen: BTreeMap<String, &Place> = BTreeMap::new();
+    for (name, place) in names {
+        if let Some(first) = seen.get(&name) {
+            problems.add(Some(place), format!("{name} is declared twice"), Some(format!("the first is at {first}")));
+        } else {
+            seen.insert(name, place);
+        }
+    }
+}
+
+fn endpoints(profiles: &[DeclaredProfile], network: &Network, problems: &Problems) {
+    for profile in profiles.iter().filter(|profile| !profile.incoming.host.is_empty()) {
+        let (endpoint, place) = (&profile.incoming, Some(&profile.incoming_place));
+        if endpoint.security == Security::None && !network.allow_cleartext {
+            let text = format!("profile {}: security = \"none\" sends passwords and mail in the clear", profile.name);
+            let hint = "use \"tls\" or \"starttls\", or set network.allow_cleartext = true".to_owned();
+            problems.add(place, text, Some(hint));
+        }
+        if !network.allowed_ports.contains(&endpoint.port) {
+            let text = format!("profile {}: port {} is not allowed", profile.name, endpoint.port);
+            problems.add(place, text, Some(format!("add {} to network.allowed_ports", endpoint.port)));
+        }
+    }
+}
+
+fn known(name: &str, what: &str, known: &BTreeSet<&str>, place: Option<&Place>, problems: &Problems) {
+    if !known.contains(name) {
+        let hint = suggestion(name, known.iter().copied());
+        problems.add(place, format!("there is no {what} {name:?}"), hint);
+    }
+}
+
+fn profiles(declared: &mut Declared, settings: &EmailSettings, default_place: Option<&Place>, problems: &Problems) {
+    let names = declared.profiles.iter().map(|profile| profile.name.as_str()).collect();
+    if let Some(name) = &settings.default_profile {
+        known(name, "profile", &names, default_place, problems);
+    }
+    for mailbox in &mut declared.mailboxes {
+        if let Some(name) = &mailbox.profile {
+            known(name, "profile", &names, Some(&mailbox.place), problems);
+        } else if settings.default_profile.is_none() && mailbox.incoming == SyncMethod::ServerSideSync {
+            let text = format!("mailbox {} has no profile, and there is no default", mailbox.email_address);
+            let hint = "give profile, or email_settings.default_profile".to_owned();
+            problems.add(Some(&mailbox.place), text, Some(hint));
+        } else {
+            mailbox.profile.clone_from(&settings.default_profile);
+        }
+    }
+}
+
+fn owners(declared: &Declared, problems: &Problems) {
+    for (what, kind) in [("user", MailboxKind::User), ("queue", MailboxKind::Queue)] {
+        let owners = declared.owners.iter().filter(|owner| owner.kind == kind);
+        let names = owners.map(|owner| owner.name.as_str()).collect();
+        for mailbox in &declared.mailboxes {
+            if let Some(owner) = mailbox.owner.as_ref().filter(|owner| owner.kind == kind) {
+                known(&owner.name, what, &names, Some(&mailbox.place), problems);
+            }
+        }
+    }
+}
+
+/// A password that would never be used is a misunderstanding.
+fn credentials(declared: &Declared, problems: &Problems) {
+    let own = |profile: &&DeclaredProfile| profile.authenticate_using == AuthenticateUsing::Profile;
+    let own: BTreeSet<&str> = declared.profiles.iter().filter(own).map(|profile| profile.name.as_str()).collect();
+    for mailbox in declared.mailboxes.iter().filter(|mailbox| mailbox.credentials.is_some()) {
+        if let Some(profile) = mailbox.profile.as_deref().filter(|profile| own.contains(profile)) {
+            let address = &mailbox.email_address;
+            let text = format!("mailbox {address}: its password is not used: profile {profile} logs in with its own");
+            let hint = "leave it out, or set authenticate_using = \"mailbox\" on the profile".to_owned();
+            problems.add(Some(&mailbox.place), text, Some(hint));
+        }
+    }
+}
+
+fn owner_text(kind: MailboxKind, name: &str) -> String {
+    if kind == MailboxKind::User { format!("user {name}") } else { format!("queue {name}") }
+}
+
+/// A user or queue without a mailbox of its own gets one at its address, on the default profile.
+fn give_mailboxes(declared: &mut Declared, settings: &EmailSettings) {
+    let owned = declared.mailboxes.iter().filter_map(|mailbox| mailbox.owner.as_ref());
+    let owned: BTreeSet<String> = owned.map(|owner| owner_text(owner.kind, &owner.name)).collect();
+    let mut addresses: BTreeSet<String> =
+        declared.mailboxes.iter().map(|mailbox| mailbox.email_address.to_lowercase()).collect();
+    for owner in &declared.owners {
+        let has_one = owned.contains(&owner_text(owner.kind, &owner.name));
+        if has_one || !addresses.insert(owner.email_address.to_lowercase()) {
+            continue;
+        }
+        declared.mailboxes.push(DeclaredMailbox {
+            place: owner.place.clone(),
+            name: owner.name.clone(),
+            email_address: owner.email_address.clone(),
+            owner: Some(OwnerName { kind: owner.kind, name: owner.name.clone() }),
+            profile: settings.default_profile.clone(),
+            username: owner.email_address.clone(),
+            credentials: None,
+            incoming: settings.incoming,
+            process_email_received_after: None,
+            approved: None,
+            enabled: None,
+        });
+    }
+}

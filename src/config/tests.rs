@@ -1,0 +1,186 @@
+use std::{collections::BTreeSet, os::unix::fs::PermissionsExt as _};
+
+use super::*;
+use crate::model::{
+    mailbox::{MailboxKind, SyncMethod},
+    profile::{AuthMethod, Security},
+    record::CredentialSource,
+};
+
+const REFERENCE: &str = include_str!("../../config/mailsyncd.toml");
+
+/// Reads `text` as the main file; `Err` holds the problems as they are printed.
+fn read(text: &str) -> Result<(Config, BTreeSet<String>), String> {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("mailsyncd.toml");
+    let sources = [SourceFile::new(0, &file, text.to_owned())];
+    let findings = Findings::default();
+    let config = Config::read(file, &sources, None, &findings);
+    let asked = findings.asked.take();
+    let shown = |error: ConfigError| error.to_string().replace(&format!("{}/", directory.path().display()), "");
+    findings.problems.into_result().map(|()| (config, asked)).map_err(shown)
+}
+
+/// The reference with the keys it only shows.
+fn all_keys() -> String {
+    let shown = |line: &str| {
+        let key = line.strip_prefix('#').filter(|rest| rest.starts_with(|c: char| c.is_ascii_lowercase() || c == '['));
+        key.unwrap_or(line).to_owned()
+    };
+    REFERENCE.lines().map(shown).collect::<Vec<_>>().join("\n")
+}
+
+/// The keys of a TOML text as `section.key`.
+fn keys_of(text: &str) -> BTreeSet<String> {
+    fn walk(path: &str, value: &toml::Value, keys: &mut BTreeSet<String>) {
+        match value {
+            toml::Value::Table(table) => {
+                for (key, value) in table {
+                    let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                    if path.contains('.') {
+                        keys.insert(path.clone());
+                    }
+                    walk(&path, value, keys);
+                }
+            }
+            toml::Value::Array(items) => items.iter().for_each(|item| walk(path, item, keys)),
+            _ => {}
+        }
+    }
+    let mut keys = BTreeSet::new();
+    walk("", &text.parse::<toml::Table>().unwrap().into(), &mut keys);
+    keys
+}
+
+#[test]
+fn the_reference_states_the_defaults() {
+    let (reference, _) = read(REFERENCE).unwrap();
+    let (nothing, _) = read("").unwrap();
+    assert_eq!(Config { file: PathBuf::new(), ..reference }, Config { file: PathBuf::new(), ..nothing });
+}
+
+#[test]
+fn the_reference_shows_every_key_and_no_other() {
+    let text = all_keys();
+    let findings = Findings::default();
+    let sources = [SourceFile::new(0, Path::new("/reference.toml"), text.clone())];
+    Config::read(PathBuf::new(), &sources, None, &findings);
+    assert_eq!(findings.asked.take(), keys_of(&text));
+    let problems = findings.problems.into_result().unwrap_err().to_string();
+    assert!(!problems.contains("unknown"), "{problems}");
+}
+
+#[test]
+fn the_reference_states_the_defaults_of_records_and_comments_every_key() {
+    let alternatives = ["key_credential", "key_file", "password_credential", "password_file", "username = \"sync"];
+    let text: Vec<String> = all_keys().lines().map(str::to_owned).collect();
+    let text = text.iter().filter(|line| !alternatives.iter().any(|key| line.starts_with(key)));
+    let (full, _) = read(&text.cloned().collect::<Vec<_>>().join("\n")).unwrap();
+    let (bare, _) = read(
+        "[[profile]]\nname = \"contoso\"\nincoming.host = \"imap.contoso.example\"\n[[queue]]\nname = \"Support\"\n\
+         email_address = \"support@contoso.example\"\n[[mailbox]]\nemail_address = \"support@contoso.example\"\n\
+         owner = \"queue:Support\"\nprofile = \"contoso\"",
+    )
+    .unwrap();
+    let (full_profile, bare_profile) = (full.declared.profiles[0].clone(), bare.declared.profiles[0].clone());
+    let same = DeclaredProfile {
+        place: full_profile.place.clone(),
+        incoming_place: full_profile.incoming_place.clone(),
+        description: full_profile.description.clone(),
+        process_email_from: full_profile.process_email_from,
+        ..bare_profile
+    };
+    assert_eq!(full_profile, same);
+    let (full_mailbox, bare_mailbox) = (full.declared.mailboxes[0].clone(), bare.declared.mailboxes[0].clone());
+    let same = DeclaredMailbox {
+        place: full_mailbox.place.clone(),
+        name: full_mailbox.name.clone(),
+        process_email_received_after: full_mailbox.process_email_received_after,
+        approved: Some(true),
+        enabled: Some(true),
+        ..bare_mailbox
+    };
+    assert_eq!(full_mailbox, same);
+
+    let mut before = "";
+    for line in REFERENCE.lines() {
+        let is_key = line.contains(" = ") && !line.starts_with("# ") && !line.starts_with(' ');
+        assert!(!is_key || before.starts_with("# "), "no comment above: {line}");
+        before = line;
+    }
+}
+
+#[test]
+fn a_first_configuration_needs_ten_lines() {
+    let (config, _) = read(
+        r#"
+        [[profile]]
+        name = "contoso"
+        incoming = { host = "imap.contoso.example", security = "starttls" }
+        [network]
+        allowed_ports = [143]
+        [email_settings]
+        default_profile = "contoso"
+        [[queue]]
+        name = "Support"
+        email_address = "Support@contoso.example"
+        [[user]]
+        name = "Ada"
+        email_address = "ada@contoso.example"
+        [[mailbox]]
+        email_address = "Support@contoso.example"
+        owner = "queue:Support"
+        password_file = "support.password"
+        process_email_received_after = "2026-01-01T01:00:00+01:00"
+        "#,
+    )
+    .unwrap();
+    let profile = &config.declared.profiles[0];
+    assert_eq!((profile.incoming.port, profile.incoming.security), (143, Security::Starttls));
+    assert_eq!(profile.incoming.auth, AuthMethod::Auto);
+    let [support, ada] = config.declared.mailboxes.as_slice() else { panic!("{:?}", config.declared.mailboxes) };
+    assert_eq!(support.profile.as_deref(), Some("contoso"));
+    assert_eq!(support.username, "Support@contoso.example");
+    assert_eq!((support.kind(), support.incoming), (MailboxKind::Queue, SyncMethod::ServerSideSync));
+    let secret = config.file.with_file_name("support.password").display().to_string();
+    assert_eq!(support.credentials, Some(CredentialSource::File(secret)));
+    assert_eq!(support.process_email_received_after, Some("2026-01-01T00:00:00Z".parse().unwrap()));
+    assert_eq!(support.place.managed_by(), format!("config:{}:15", config.file.display()));
+    assert_eq!((ada.email_address.as_str(), ada.place.line), ("ada@contoso.example", 12));
+}
+
+#[test]
+fn ten_thousand_mailboxes_are_read_quickly() {
+    let mut text = String::from("[[profile]]\nname = \"p\"\nincoming = { host = \"h\" }\n");
+    for n in 0..10_000 {
+        text.push_str(&format!("[[user]]\nname = \"u{n}\"\nemail_address = \"u{n}@x\"\n"));
+        text.push_str(&format!("[[mailbox]]\nemail_address = \"u{n}@x\"\nowner = \"user:u{n}\"\nprofile = \"p\"\n"));
+    }
+    let begun = std::time::Instant::now();
+    let (config, _) = read(&text).unwrap();
+    assert_eq!(config.declared.mailboxes.len(), 10_000);
+    assert_eq!(config.declared.mailboxes[9_999].place.line, 3 + 9_999 * 7 + 4);
+    assert!(begun.elapsed().as_secs() < 20, "{:?}", begun.elapsed());
+}
+
+#[test]
+fn a_key_is_looked_for_where_the_configuration_says() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("mailsyncd.toml");
+    let load = |text: &str, credentials: Option<PathBuf>| {
+        fs::write(&file, text).unwrap();
+        Config::load_with(&file, credentials)
+    };
+    assert!(matches!(load("", None).unwrap().kek(), Err(KeyError::NotConfigured)));
+
+    let made = Kek::create(&directory.path().join("kek")).unwrap();
+    assert_eq!(load("secrets.key_file = \"kek\"", None).unwrap().kek().ok().unwrap().id(), made.id());
+    let credential = "secrets.key_credential = \"kek\"";
+    assert!(matches!(load(credential, None).unwrap().kek(), Err(KeyError::NoCredentials { .. })));
+    let config = load(credential, Some(directory.path().to_owned())).unwrap();
+    assert_eq!(config.kek().ok().unwrap().id(), made.id());
+
+    fs::set_permissions(directory.path().join("kek"), fs::Permissions::from_mode(0o444)).unwrap();
+    let error = load("secrets.key_file = \"kek\"", None).unwrap_err().to_string();
+    assert!(error.contains("may be read by others (mode 0444)") && error.contains("chmod 0400"), "{error}");
+}
