@@ -80,6 +80,7 @@
 //! `tests/run` runs them all.
 
 pub mod base;
+pub mod classify;
 pub mod config;
 pub mod imap;
 pub mod mime;

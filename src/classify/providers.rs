@@ -1,0 +1,64 @@
+//! What providers say in words because they have no response code for it.
+
+use super::Class;
+use crate::model::failure::{
+    FailureCode,
+    Persistence::{Permanent, Throttled, Transient, UntilConfirmed},
+};
+
+/// A part of the text in lower case, and what it means.
+type Row = (&'static str, Class);
+
+const TABLE: &[Row] = &[
+    // Gmail and Google Workspace.
+    ("too many simultaneous connections", Class::mailbox(FailureCode::LoginThrottled, Throttled)),
+    ("web login required", Class::mailbox(FailureCode::AuthInteractive, Permanent)),
+    ("please log in via your web browser", Class::mailbox(FailureCode::AuthInteractive, Permanent)),
+    ("application-specific password required", Class::mailbox(FailureCode::AuthInteractive, Permanent)),
+    ("imap access is disabled for your domain", Class::profile(FailureCode::AuthContactAdmin, Permanent)),
+    ("not enabled for imap use", Class::mailbox(FailureCode::InboxUnavailable, UntilConfirmed)),
+    ("exceeded command or bandwidth limits", Class::mailbox(FailureCode::BandwidthExceeded, Throttled)),
+    // Yahoo and AOL.
+    ("login rate limit", Class::mailbox(FailureCode::LoginThrottled, Throttled)),
+    // Dovecot, and what is built on it.
+    ("maximum number of connections", Class::mailbox(FailureCode::LoginThrottled, Throttled)),
+    ("temporary authentication failure", Class::mailbox(FailureCode::AuthUnavailable, Transient)),
+    // Exchange Online and Outlook.com.
+    ("request is throttled", Class::mailbox(FailureCode::ServerThrottled, Throttled)),
+    ("suggested backoff time", Class::mailbox(FailureCode::ServerThrottled, Throttled)),
+    ("connection closed. 14", Class::mailbox(FailureCode::ServerThrottled, Throttled)),
+    ("server unavailable. 15", Class::mailbox(FailureCode::ServerThrottled, Throttled)),
+    ("authenticated but not connected", Class::mailbox(FailureCode::InboxUnavailable, UntilConfirmed)),
+    ("basicauthblocked", Class::profile(FailureCode::AuthMethodBlocked, Permanent)),
+    // 163.com and its sisters, which want a client registered.
+    ("unsafe login", Class::mailbox(FailureCode::InboxUnavailable, UntilConfirmed)),
+    // Said by many.
+    ("too many connections", Class::mailbox(FailureCode::LoginThrottled, Throttled)),
+];
+
+/// The meaning of the longest known part of `text`, whatever its case.
+pub(super) fn known(text: &str) -> Option<Class> {
+    let text = text.to_lowercase();
+    let found = TABLE.iter().filter(|(part, _)| text.contains(part));
+    found.max_by_key(|(part, _)| part.len()).map(|(_, class)| *class)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_part_can_be_found() {
+        for (part, class) in TABLE {
+            assert_eq!(*part, part.to_lowercase());
+            assert_eq!(known(&format!("A {} B", part.to_uppercase())), Some(*class), "{part}");
+        }
+        assert_eq!(known("Invalid credentials (Failure)"), None);
+    }
+
+    #[test]
+    fn the_longest_part_counts() {
+        let text = "Request is throttled: too many simultaneous connections";
+        assert_eq!(known(text), Some(Class::mailbox(FailureCode::LoginThrottled, Throttled)));
+    }
+}
