@@ -79,6 +79,7 @@
 //! and servers from a seed; ring 4 (`tests/it/real`) runs the binary against Dovecot and PostgreSQL.
 //! `tests/run` runs them all.
 
+pub mod admin;
 pub mod base;
 pub mod classify;
 pub mod config;

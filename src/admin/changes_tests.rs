@@ -1,0 +1,233 @@
+use std::fs;
+
+use super::*;
+use crate::model::failure::FailureCode;
+
+const NOW: Timestamp = Timestamp::from_seconds(1_790_000_000);
+
+fn config(text: &str) -> Config {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("mailsyncd.toml");
+    fs::write(&file, text).unwrap();
+    let mut config = Config::load_with(&file, None).unwrap();
+    // Every test reads from another directory: records do not care.
+    for profile in &mut config.declared.profiles {
+        profile.place.file = "test.toml".into();
+    }
+    config.declared.owners.iter_mut().for_each(|owner| owner.place.file = "test.toml".into());
+    config.declared.mailboxes.iter_mut().for_each(|mailbox| mailbox.place.file = "test.toml".into());
+    config
+}
+
+const FIRST: &str = r#"
+[email_settings]
+default_profile = "contoso"
+[[profile]]
+name = "contoso"
+incoming = { host = "imap.contoso.example" }
+[[user]]
+name = "Ada"
+email_address = "ada@contoso.example"
+[[queue]]
+name = "Support"
+email_address = "support@contoso.example"
+[[mailbox]]
+email_address = "Support@contoso.example"
+owner = "queue:Support"
+approved = true
+enabled = true
+"#;
+
+/// What the store does with a plan.
+fn apply(records: &mut Records, plan: &[PlannedChange]) {
+    for planned in plan {
+        match planned.change.clone() {
+            RecordChange::PutProfile(profile, source) => {
+                records.profiles.retain(|(old, _)| old.id != profile.id);
+                records.profiles.push((profile, source));
+            }
+            RecordChange::RetireProfile(id) => {
+                records.profiles.iter_mut().filter(|(p, _)| p.id == id).for_each(|(p, _)| p.active = false);
+            }
+            RecordChange::PutOwner(owner) => {
+                records.owners.retain(|old| old.id != owner.id);
+                records.owners.push(owner);
+            }
+            RecordChange::RetireOwner(id) => {
+                records.owners.iter_mut().filter(|o| o.id == id).for_each(|o| o.active = false);
+            }
+            RecordChange::PutMailbox(mailbox, source) => {
+                records.mailboxes.retain(|(old, _)| old.id != mailbox.id);
+                records.mailboxes.push((*mailbox, source));
+            }
+            RecordChange::EnableIncoming(id) => state(records, id).enabled = true,
+            RecordChange::DisableIncoming(id) => state(records, id).enabled = false,
+            RecordChange::RetireMailbox(id) => {
+                records.mailboxes.iter_mut().filter(|(m, _)| m.id == id).for_each(|(m, _)| m.active = false);
+            }
+        }
+    }
+}
+
+fn state(records: &mut Records, id: MailboxId) -> &mut WorkloadState {
+    &mut records.mailboxes.iter_mut().find(|(mailbox, _)| mailbox.id == id).unwrap().0.incoming
+}
+
+fn reconcile(records: &mut Records, text: &str) -> Vec<String> {
+    let config = config(text);
+    let plan = plan_declared(&config, records, NOW);
+    apply(records, &plan);
+    assert_eq!(plan_declared(&config, records, NOW), [], "a second plan is empty");
+    plan.iter().map(ToString::to_string).collect()
+}
+
+fn mailbox<'r>(records: &'r Records, address: &str) -> &'r Mailbox {
+    &records.mailboxes.iter().find(|(mailbox, _)| mailbox.email_address == address).unwrap().0
+}
+
+#[test]
+fn a_first_plan_makes_everything() {
+    let mut records = Records::default();
+    assert_eq!(
+        reconcile(&mut records, FIRST),
+        [
+            "profile contoso: new, imap.contoso.example:993 (tls)",
+            "user Ada: new, ada@contoso.example",
+            "queue Support: new, support@contoso.example",
+            "mailbox Support@contoso.example: new, approved, enabled",
+            "mailbox ada@contoso.example: new, waiting for approval, not enabled",
+        ]
+    );
+    let support = mailbox(&records, "Support@contoso.example");
+    assert_eq!(support.profile, Some(records.profiles[0].0.id));
+    assert!(records.profiles[0].0.is_default && support.incoming.enabled);
+    assert_eq!(support.owner, records.owners.iter().find(|owner| owner.name == "Support").map(|owner| owner.id));
+    assert_eq!(support.managed_by.as_deref(), Some("config:test.toml:13"));
+}
+
+#[test]
+fn what_vanishes_is_retired_and_comes_back_with_its_state() {
+    let mut records = Records::default();
+    reconcile(&mut records, FIRST);
+    let id = mailbox(&records, "Support@contoso.example").id;
+    state(&mut records, id).last_success_at = Some(NOW);
+    assert_eq!(
+        reconcile(&mut records, ""),
+        [
+            "mailbox Support@contoso.example: not declared any more: becomes inactive, what it recorded stays",
+            "mailbox ada@contoso.example: not declared any more: becomes inactive, what it recorded stays",
+            "user Ada: not declared any more: becomes inactive, what it recorded stays",
+            "queue Support: not declared any more: becomes inactive, what it recorded stays",
+            "profile contoso: not declared any more: becomes inactive, what it recorded stays",
+        ]
+    );
+    let lines = reconcile(&mut records, FIRST);
+    assert!(lines.contains(&"mailbox Support@contoso.example: comes back".to_owned()), "{lines:?}");
+    let back = mailbox(&records, "Support@contoso.example");
+    assert_eq!((back.id, back.active, back.incoming.last_success_at), (id, true, Some(NOW)));
+    assert_eq!((records.profiles.len(), records.owners.len(), records.mailboxes.len()), (1, 2, 2));
+}
+
+#[test]
+fn the_file_wins_over_a_permanent_failure_and_says_so() {
+    let mut records = Records::default();
+    reconcile(&mut records, FIRST);
+    let id = mailbox(&records, "Support@contoso.example").id;
+    *state(&mut records, id) = WorkloadState {
+        enabled: false,
+        failure_code: Some(FailureCode::AuthRejected),
+        ..state(&mut records, id).clone()
+    };
+    assert_eq!(
+        reconcile(&mut records, FIRST),
+        ["mailbox Support@contoso.example: enabled (it was disabled: auth-rejected)"]
+    );
+    let off = FIRST.replace("enabled = true", "enabled = false");
+    assert_eq!(reconcile(&mut records, &off), ["mailbox Support@contoso.example: disabled"]);
+    // Without the key nothing changes, whichever way it stands.
+    assert_eq!(reconcile(&mut records, &FIRST.replace("enabled = true", "")), [""; 0]);
+    state(&mut records, id).enabled = true;
+    assert_eq!(reconcile(&mut records, &FIRST.replace("enabled = true", "")), [""; 0]);
+}
+
+#[test]
+fn approval_follows_the_file_then_people_then_the_settings() {
+    use Approval::{Approved, Empty, Pending, Rejected};
+    for (declared, required, before, after) in [
+        (Some(true), true, None, Approved),
+        (Some(true), true, Some(Rejected), Approved),
+        (Some(false), false, Some(Approved), Pending),
+        (Some(false), true, Some(Rejected), Rejected),
+        (None, true, None, Pending),
+        (None, false, None, Empty),
+        (None, true, Some(Approved), Approved),
+        (None, false, Some(Rejected), Rejected),
+        (None, true, Some(Empty), Pending),
+        (None, false, Some(Pending), Empty),
+    ] {
+        assert_eq!(approval(declared, required, before), after, "{declared:?} {required} {before:?}");
+    }
+}
+
+#[test]
+fn changes_are_told_field_by_field() {
+    let mut records = Records::default();
+    reconcile(&mut records, FIRST);
+    let changed = FIRST
+        .replace("imap.contoso.example", "imap2.contoso.example")
+        .replace("owner = \"queue:Support\"", "owner = \"queue:Support\"\nusername = \"support\"");
+    assert_eq!(
+        reconcile(&mut records, &changed),
+        [
+            "profile contoso: incoming imap.contoso.example:993 (tls) -> imap2.contoso.example:993 (tls); \
+             2 stored passwords will be sent to the new server",
+            "mailbox Support@contoso.example: username Support@contoso.example -> support",
+        ]
+    );
+    assert_eq!(
+        reconcile(&mut records, &format!("\n{changed}")),
+        [
+            "profile contoso: declared at test.toml:5 now",
+            "user Ada: declared at test.toml:8 now",
+            "queue Support: declared at test.toml:11 now",
+            "mailbox Support@contoso.example: declared at test.toml:14 now",
+            "mailbox ada@contoso.example: declared at test.toml:8 now",
+        ]
+    );
+}
+
+#[test]
+fn another_address_is_another_mailbox_and_case_is_not() {
+    let mut records = Records::default();
+    reconcile(&mut records, FIRST);
+    let before = mailbox(&records, "Support@contoso.example").id;
+    let lines = reconcile(&mut records, &FIRST.replace("\"Support@", "\"SUPPORT@"));
+    assert_eq!(
+        lines,
+        ["mailbox SUPPORT@contoso.example: email_address Support@contoso.example -> SUPPORT@contoso.example; \
+          name Support@contoso.example -> SUPPORT@contoso.example; \
+          username Support@contoso.example -> SUPPORT@contoso.example"]
+    );
+    assert_eq!(mailbox(&records, "SUPPORT@contoso.example").id, before);
+    let lines = reconcile(&mut records, &FIRST.replace("\"Support@", "\"help@"));
+    assert!(lines.contains(&"mailbox help@contoso.example: new, approved, enabled".to_owned()), "{lines:?}");
+    assert!(!mailbox(&records, "SUPPORT@contoso.example").active);
+    assert_ne!(mailbox(&records, "help@contoso.example").id, before);
+}
+
+#[test]
+fn records_made_by_command_are_left_alone() {
+    let mut records = Records::default();
+    reconcile(&mut records, FIRST);
+    records.mailboxes.iter_mut().for_each(|(mailbox, _)| mailbox.managed_by = None);
+    records.profiles.iter_mut().for_each(|(profile, _)| profile.managed_by = None);
+    records.owners.iter_mut().for_each(|owner| owner.managed_by = None);
+    assert_eq!(reconcile(&mut records, ""), [""; 0]);
+}
+
+#[test]
+fn foreign_names_cannot_forge_lines() {
+    let mut planner = Planner { changes: Vec::new(), now: NOW };
+    planner.add(RecordChange::RetireProfile(ProfileId::generate(NOW)), "profile", "a\nb\u{1b}[31m", "x\ny");
+    assert_eq!(planner.changes[0].to_string(), "profile a b [31m: x y");
+}
