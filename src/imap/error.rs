@@ -88,6 +88,9 @@ pub struct Reply {
 }
 
 impl Reply {
+    /// How much of a response that is not understood is quoted, in characters.
+    pub const EXCERPT: usize = 200;
+
     /// Splits `[CODE arguments] text`.
     pub fn parse(line: &str) -> Self {
         let line = line.trim();

@@ -1,5 +1,20 @@
 //! An IMAP client (RFC 3501 and RFC 9051) that reads the Inbox and nothing else.
 //!
-//! It knows the protocol and its dialects, not the product: no retries, no classification.
+//! It knows the protocol and its dialects, not the product: no retries, no classification. Below it
+//! stands async-imap, of which only `run_command` and `read_response` are used (its own commands
+//! take NO, BYE and a lost connection for success), and [`crate::net::guard`] below that.
+//!
+//! async-imap writes every command, passwords included, to the `log` crate at level trace. Nothing
+//! in this program listens to `log`, and nothing may: no `tracing-log`, no `log` feature.
 
+pub mod connect;
+mod date;
 pub mod error;
+mod event;
+mod fetch;
+mod idle;
+mod quirks;
+pub mod session;
+mod wire;
+
+pub use idle::Idle;

@@ -11,3 +11,4 @@ mod architecture;
 mod config;
 mod real;
 mod support;
+mod wire;

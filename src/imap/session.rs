@@ -1,0 +1,163 @@
+//! A logged-in connection, reading the Inbox.
+
+use std::{collections::VecDeque, fmt, time::Duration};
+
+use async_imap::imap_proto::Status;
+
+use super::{
+    connect::ask_capabilities,
+    error::ImapError,
+    event::{Capabilities, Condition, Event, FolderNumbers, Note},
+    fetch::Outstanding,
+    wire::{Timeouts, Wire, bounded},
+};
+use crate::{
+    model::{
+        cursor::FolderView,
+        uid::{Uid, UidValidity},
+    },
+    net::{Io, guard::Allowance, tls::Transport},
+};
+
+/// A logged-in connection to one mailbox's server.
+///
+/// Nothing here changes anything on the server. After an error the connection is in an unknown
+/// state: drop it. Every method ends within the [`Timeouts`].
+///
+/// # Cancel safety
+/// Dropping a future in the middle leaves an answer outstanding: drop the session too. The one
+/// exception is [`Session::wait`].
+pub struct Session<S: Io> {
+    pub(super) wire: Wire<Transport<S>>,
+    pub(super) timeouts: Timeouts,
+    capabilities: Option<Capabilities>,
+    opened: bool,
+    pub(super) outstanding: VecDeque<Outstanding>,
+    /// Tag of the running IDLE.
+    pub(super) idling: Option<String>,
+}
+
+impl<S: Io> fmt::Debug for Session<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session").field("opened", &self.opened).finish_non_exhaustive()
+    }
+}
+
+impl<S: Io> Session<S> {
+    pub(super) fn new(wire: Wire<Transport<S>>, timeouts: Timeouts, capabilities: Option<Capabilities>) -> Self {
+        Self { wire, timeouts, capabilities, opened: false, outstanding: VecDeque::new(), idling: None }
+    }
+
+    /// The cheapest look at the Inbox: STATUS.
+    ///
+    /// EXAMINE instead where the Inbox is open already (RFC 3501 advises against STATUS then, and
+    /// some servers answer it with old numbers), and where STATUS leaves out what it was asked for.
+    ///
+    /// # Errors
+    /// The Inbox cannot be looked at, or the connection is lost.
+    pub async fn status(&mut self) -> Result<FolderView, ImapError> {
+        if self.opened {
+            return self.examine().await;
+        }
+        let mut numbers = FolderNumbers::default();
+        let command = "STATUS INBOX (MESSAGES UIDNEXT UIDVALIDITY)";
+        let listen = |event| {
+            if let Event::Folder(found) = event {
+                numbers = found;
+            }
+            Ok(())
+        };
+        self.wire.command("STATUS", command, self.timeouts.command, listen).await?;
+        if numbers.exists.is_none() || numbers.uid_validity.is_none() || numbers.uid_next.is_none() {
+            return self.examine().await;
+        }
+        view(numbers)
+    }
+
+    /// Opens the Inbox for reading: EXAMINE.
+    ///
+    /// # Errors
+    /// It cannot be opened, it has no UIDVALIDITY, or the connection is lost.
+    pub async fn examine(&mut self) -> Result<FolderView, ImapError> {
+        let mut numbers = FolderNumbers::default();
+        let listen = |event| {
+            match event {
+                Event::Exists(count) => numbers.exists = Some(count),
+                Event::Status(condition) => note(&mut numbers, &condition),
+                _ => {}
+            }
+            Ok(())
+        };
+        let done = self.wire.command("EXAMINE", "EXAMINE INBOX", self.timeouts.command, listen).await?;
+        note(&mut numbers, &done);
+        self.opened = true;
+        view(numbers)
+    }
+
+    /// Whether the server offers IDLE; asks it where it has not said so by itself.
+    ///
+    /// # Errors
+    /// The connection is lost.
+    pub async fn offers_idle(&mut self) -> Result<bool, ImapError> {
+        if let Some(known) = self.capabilities {
+            return Ok(known.idle);
+        }
+        let asked = ask_capabilities(&mut self.wire, &self.timeouts).await?;
+        self.capabilities = Some(asked);
+        Ok(asked.idle)
+    }
+
+    /// Shows whether the connection still lives.
+    ///
+    /// # Errors
+    /// It does not.
+    pub async fn noop(&mut self) -> Result<(), ImapError> {
+        self.wire.command("NOOP", "NOOP", self.timeouts.command, |_| Ok(())).await.map(drop)
+    }
+
+    /// Says goodbye and waits for the answer: Dovecot 2.3 over TLS drops what is still on its way
+    /// when a client leaves without.
+    ///
+    /// # Errors
+    /// The server did not answer as it should; nothing depends on it.
+    pub async fn logout(mut self) -> Result<(), ImapError> {
+        self.wire.guard().allow(Allowance::SMALL);
+        let limit: Duration = self.timeouts.logout;
+        bounded(limit, "LOGOUT", async {
+            let tag = self.wire.send("LOGOUT", "LOGOUT").await?;
+            let mut goodbye = false;
+            loop {
+                match self.wire.event("LOGOUT").await {
+                    Ok(Event::Done(of, _)) if of == tag => return Ok(()),
+                    Ok(Event::Status(Condition { status: Status::Bye, .. })) => goodbye = true,
+                    Ok(_) => {}
+                    Err(ImapError::Eof { .. }) if goodbye => return Ok(()),
+                    Err(error) => return Err(error),
+                }
+            }
+        })
+        .await
+    }
+
+    /// Bytes of memory held for received data, for tests of the bounds.
+    pub fn buffered(&mut self) -> usize {
+        self.wire.guard().buffered()
+    }
+}
+
+fn note(numbers: &mut FolderNumbers, condition: &Condition) {
+    match condition.note {
+        Note::UidNext(number) => numbers.uid_next = Some(number),
+        Note::UidValidity(number) => numbers.uid_validity = Some(number),
+        _ => {}
+    }
+}
+
+fn view(numbers: FolderNumbers) -> Result<FolderView, ImapError> {
+    let missing = |what: &str| ImapError::Protocol(format!("the Inbox has no {what}"));
+    Ok(FolderView {
+        uid_validity: numbers.uid_validity.and_then(UidValidity::new).ok_or_else(|| missing("UIDVALIDITY"))?,
+        uid_next: numbers.uid_next.and_then(Uid::new),
+        exists: numbers.exists.ok_or_else(|| missing("number of messages (EXISTS)"))?,
+    })
+}

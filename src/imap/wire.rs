@@ -1,0 +1,218 @@
+//! Commands and responses: the layer that checks every tag and every status.
+
+use std::{fmt, future::Future, io, panic::AssertUnwindSafe, time::Duration};
+
+use async_imap::{Client, imap_proto::Status};
+use futures::FutureExt;
+
+use super::{
+    error::{ImapError, Refusal, Reply},
+    event::{Condition, Event},
+    quirks,
+};
+use crate::net::{
+    Io,
+    deadline::within,
+    error::NetError,
+    guard::{Allowance, Guard, GuardError, Pace},
+};
+
+/// How long each step may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// From the connection to the end of the TLS handshake.
+    pub tls: Duration,
+    /// From there to the greeting.
+    pub greeting: Duration,
+    /// A command that transfers no mail, from its first byte to its tagged answer.
+    pub command: Duration,
+    /// LOGOUT.
+    pub logout: Duration,
+    /// How slow a transfer of mail may be.
+    pub pace: Pace,
+}
+
+impl Timeouts {
+    /// What suits a profile with this `connection_timeout`: each step the usual limit, or
+    /// `connection_timeout` where that is shorter.
+    pub fn new(connection_timeout: Duration) -> Self {
+        let seconds = |limit| connection_timeout.min(Duration::from_secs(limit));
+        Self {
+            tls: seconds(10),
+            greeting: seconds(30),
+            command: connection_timeout,
+            logout: seconds(5),
+            pace: Pace { silence: seconds(60), window: Duration::from_secs(60), minimum: 60 << 10 },
+        }
+    }
+}
+
+/// A stream that commands are sent over.
+pub struct Wire<T: Io> {
+    session: async_imap::Session<Guard<T>>,
+}
+
+impl<T: Io> fmt::Debug for Wire<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Wire")
+    }
+}
+
+impl<T: Io> Wire<T> {
+    /// Puts IMAP over a stream. Nothing is sent or received.
+    ///
+    /// async-imap hands out the type with the raw primitives only in exchange for a LOGIN, whose
+    /// refusal it turns into text without a code. So it is given one that goes nowhere.
+    pub async fn over(stream: T) -> Result<Self, ImapError> {
+        let mut guard = Guard::new(stream, quirks::mend);
+        guard.rehearse(b"A0001 OK\r\n");
+        let mut session = Client::new(guard).login("", "").await.map_err(|(error, _)| lost(error, "start"))?;
+        session.get_mut().listen();
+        Ok(Self { session })
+    }
+
+    /// The guard below.
+    pub fn guard(&mut self) -> &mut Guard<T> {
+        self.session.get_mut()
+    }
+
+    /// Sends a command without waiting for its answer; returns its tag. `name` is the command
+    /// without arguments.
+    pub async fn send(&mut self, name: &'static str, command: &str) -> Result<String, ImapError> {
+        match self.session.run_command(command).await {
+            Ok(tag) => Ok(tag.0),
+            Err(error) => Err(self.last_words(name).await.unwrap_or_else(|| lost(error, name))),
+        }
+    }
+
+    /// Sends a line that belongs to the command before it.
+    pub async fn send_line(&mut self, name: &'static str, line: &str) -> Result<(), ImapError> {
+        self.session.run_command_untagged(line).await.map_err(|error| lost(error, name))
+    }
+
+    /// Why the server closed, where it said so before: found behind a failed write.
+    async fn last_words(&mut self, name: &'static str) -> Option<ImapError> {
+        self.guard().allow(Allowance::SMALL);
+        loop {
+            match self.next(name).await {
+                Err(bye @ ImapError::Bye(_)) => return Some(bye),
+                Err(_) => return None,
+                Ok(_) => {}
+            }
+        }
+    }
+
+    /// The next response, whatever it is.
+    ///
+    /// # Cancel safety
+    /// Safe: nothing is lost.
+    pub async fn event(&mut self, during: &'static str) -> Result<Event, ImapError> {
+        // Known ways to make imap-proto panic are mended before; this is for the unknown ones.
+        let parsed = AssertUnwindSafe(self.session.read_response()).catch_unwind().await;
+        let response = parsed
+            .map_err(|_| ImapError::Protocol("a response that the parser died of".to_owned()))?
+            .map_err(|error| broken(&error, during))?
+            .ok_or(ImapError::Eof { during })?;
+        let guard = self.session.get_mut();
+        Ok(Event::of(response.parsed(), |mark| guard.take_lifted(mark)))
+    }
+
+    /// The next response; BYE is an error.
+    ///
+    /// # Cancel safety
+    /// Safe: nothing is lost.
+    pub async fn next(&mut self, during: &'static str) -> Result<Event, ImapError> {
+        match self.event(during).await? {
+            Event::Status(Condition { status: Status::Bye, reply, .. }) => Err(ImapError::Bye(reply)),
+            event => Ok(event),
+        }
+    }
+
+    /// Reads up to the answer to `tag`, and gives everything before it to `other`.
+    pub async fn answer(
+        &mut self,
+        name: &'static str,
+        tag: &str,
+        mut other: impl FnMut(Event) -> Result<(), ImapError>,
+    ) -> Result<Condition, ImapError> {
+        loop {
+            match self.next(name).await? {
+                Event::Done(of, condition) if of == tag => return accepted(name, condition),
+                Event::Done(..) => return Err(stray_tag()),
+                event => other(event)?,
+            }
+        }
+    }
+
+    /// Sends a command whose answer is short, and reads up to its end within `limit`.
+    pub async fn command(
+        &mut self,
+        name: &'static str,
+        command: &str,
+        limit: Duration,
+        other: impl FnMut(Event) -> Result<(), ImapError>,
+    ) -> Result<Condition, ImapError> {
+        self.guard().allow(Allowance::SMALL);
+        bounded(limit, name, async {
+            let tag = self.send(name, command).await?;
+            self.answer(name, &tag, other).await
+        })
+        .await
+    }
+}
+
+/// NO and BAD as errors.
+pub fn accepted(command: &'static str, condition: Condition) -> Result<Condition, ImapError> {
+    let status = match condition.status {
+        Status::Ok => return Ok(condition),
+        Status::No => Refusal::No,
+        _ => Refusal::Bad,
+    };
+    Err(ImapError::Rejected { status, reply: condition.reply, command })
+}
+
+/// A tagged answer to nothing.
+pub fn stray_tag() -> ImapError {
+    ImapError::Protocol("an answer to a command that was not given".to_owned())
+}
+
+/// Waits for a step of the conversation, but no longer than `limit`.
+pub async fn bounded<R>(
+    limit: Duration,
+    during: &'static str,
+    step: impl Future<Output = Result<R, ImapError>>,
+) -> Result<R, ImapError> {
+    within(limit, during, step).await.map_err(|_| ImapError::Timeout { during })?
+}
+
+fn lost(error: async_imap::error::Error, during: &'static str) -> ImapError {
+    match error {
+        async_imap::error::Error::Io(error) => broken(&error, during),
+        other => ImapError::Protocol(other.to_string()),
+    }
+}
+
+/// Classifies an error of the stream.
+fn broken(error: &io::Error, during: &'static str) -> ImapError {
+    if let Some(guard) = error.get_ref().and_then(|inner| inner.downcast_ref::<GuardError>()) {
+        return match guard {
+            GuardError::Limit(what) => ImapError::Limit(what),
+            GuardError::Violation(what) => ImapError::Protocol((*what).to_owned()),
+            GuardError::Slow => ImapError::Timeout { during },
+        };
+    }
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof
+        | io::ErrorKind::ConnectionReset
+        | io::ErrorKind::ConnectionAborted
+        | io::ErrorKind::BrokenPipe
+        | io::ErrorKind::WriteZero => ImapError::Eof { during },
+        // async-imap's own: the parser's error with the whole input in it, twice.
+        io::ErrorKind::Other => {
+            let text = error.to_string();
+            let input = text.split_once("during parsing of ").map_or(text.as_str(), |(_, input)| input);
+            ImapError::Protocol(input.chars().take(Reply::EXCERPT).collect())
+        }
+        kind => ImapError::Net(NetError::Io(kind)),
+    }
+}

@@ -1,0 +1,4 @@
+//! Ring 1: the IMAP client against byte transcripts and hostile servers, over a pipe in memory.
+
+mod peer;
+mod transcript;
