@@ -90,6 +90,13 @@ pub trait Sources: Send + Sync + 'static {
     /// What it hands out.
     type Source: MailSource;
 
+    /// Whether [`Sources::take`] would probably hand out a parked source instead of logging in:
+    /// then no log-in permit is needed.
+    fn is_parked(&self, mailbox: MailboxId) -> bool {
+        let _ = mailbox;
+        false
+    }
+
     /// A live, logged-in source: the one parked for this mailbox, or a new one.
     ///
     /// # Errors
