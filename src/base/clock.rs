@@ -24,6 +24,7 @@ impl Clock {
     }
 
     /// Now.
+    #[expect(clippy::disallowed_methods, reason = "the one lawful place to read the clock")]
     pub fn now(&self) -> Timestamp {
         match self {
             Self::System => Timestamp::from_micros(jiff::Timestamp::now().as_microsecond()),

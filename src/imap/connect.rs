@@ -42,6 +42,9 @@ impl fmt::Debug for Credentials<'_> {
     }
 }
 
+/// A session over TCP.
+pub type NetSession = Session<TcpStream>;
+
 /// Connects to `endpoint` and logs in.
 ///
 /// # Errors
@@ -55,7 +58,7 @@ pub async fn open(
     ports: &PortPolicy,
     tls: &TlsClient,
     timeouts: Timeouts,
-) -> Result<Session<TcpStream>, ImapError> {
+) -> Result<NetSession, ImapError> {
     let stream = dial(&endpoint.host, endpoint.port, ports, timeouts.command).await?;
     connect(stream, endpoint, credentials, tls, timeouts).await
 }

@@ -143,8 +143,8 @@ impl Slots {
     }
 
     /// Notes that the connection of `mailbox` is not in use and may be closed for another.
-    pub fn parked(&self, mailbox: MailboxId, slot: &Slot) {
-        self.counts().parked.push((mailbox, slot.key.clone()));
+    pub fn parked(&self, mailbox: MailboxId, key: SlotKey) {
+        self.counts().parked.push((mailbox, key));
         self.freed.notify_waiters();
     }
 
@@ -164,6 +164,13 @@ impl Slots {
 pub struct Slot {
     slots: Slots,
     key: SlotKey,
+}
+
+impl Slot {
+    /// What it counts towards.
+    pub fn key(&self) -> &SlotKey {
+        &self.key
+    }
 }
 
 impl Drop for Slot {
@@ -206,7 +213,7 @@ mod tests {
         for host in ["b", "a", "a"] {
             let id = mailbox();
             let slot = slots.take(key(host), |_| ()).now_or_never().unwrap();
-            slots.parked(id, &slot);
+            slots.parked(id, slot.key().clone());
             kept.insert(id, (host, slot));
         }
         let mut evicted = Vec::new();
