@@ -74,14 +74,16 @@ pub(super) fn read(headers: Headers<'_>, limits: &Limits, notes: &mut Vec<String
         }
         first
     };
-    let subject = once(HeaderName::Subject, notes).and_then(|field| field.value().as_text());
+    let subject = once(HeaderName::Subject, notes)
+        .and_then(|field| Some(line(field, field.value().as_text()?, limits)))
+        .unwrap_or_default();
     let date = once(HeaderName::Date, notes);
     let message_id = once(HeaderName::MessageId, notes);
     HeaderText {
         message_id: identifiers(message_id, limits).into_iter().next(),
         in_reply_to: identifiers(headers.all(HeaderName::InReplyTo).next(), limits).into_iter().next(),
         references: references(headers, limits, notes),
-        subject: text::line(subject.unwrap_or_default(), limits.field_bytes),
+        subject,
         date: date
             .and_then(|field| field.value().as_datetime())
             .filter(|date| date.is_valid())
@@ -129,7 +131,7 @@ fn parties(headers: Headers<'_>, limits: &Limits, notes: &mut Vec<String>) -> Ve
             _ => continue,
         };
         let Some(list) = field.value().as_address() else { continue };
-        for party in list.mailboxes().filter_map(|mailbox| party(role, mailbox, limits)) {
+        for party in list.mailboxes().filter_map(|mailbox| party(role, field, mailbox, limits)) {
             if parties.len() < limits.addresses {
                 parties.push(party);
             } else {
@@ -144,17 +146,32 @@ fn parties(headers: Headers<'_>, limits: &Limits, notes: &mut Vec<String>) -> Ve
 }
 
 /// A word where an address should be is kept as the address: better than losing who wrote.
-fn party(role: PartyRole, mailbox: Mailbox<'_>, limits: &Limits) -> Option<Party> {
-    let written =
-        |part: Option<&str>| part.map(|part| text::line(part, limits.field_bytes)).filter(|part| !part.is_empty());
+fn party(role: PartyRole, field: Header<'_>, mailbox: Mailbox<'_>, limits: &Limits) -> Option<Party> {
+    let written = |part: Option<&str>| part.map(|part| line(field, part, limits)).filter(|part| !part.is_empty());
+    let party = |address: String, display_name: String| Some(Party { role, address, display_name });
     match (written(mailbox.address()), written(mailbox.name())) {
-        // The parser takes the quoted local part in "anna b"@example.org for a name.
-        (Some(domain), Some(local)) if domain.starts_with('@') => {
-            let local = local.replace('\\', r"\\").replace('"', r#"\""#);
-            Some(Party { role, address: format!("\"{local}\"{domain}"), display_name: String::new() })
-        }
-        (Some(address), name) => Some(Party { role, address, display_name: name.unwrap_or_default() }),
-        (None, Some(name)) => Some(Party { role, address: name, display_name: String::new() }),
+        (Some(address), name) => match (address.strip_prefix('@').map(|domain| domain.split_once(':')), name) {
+            // The route of RFC 822 before the address: <@relay.example:anna@example.org>.
+            (Some(Some((_, routed))), name) => party(routed.to_owned(), name.unwrap_or_default()),
+            // The parser takes the quoted local part in "anna b"@example.org for a name.
+            (Some(None), Some(local)) => {
+                let local = local.replace('\\', r"\\").replace('"', r#"\""#);
+                party(format!("\"{local}\"{address}"), String::new())
+            }
+            (_, name) => party(address, name.unwrap_or_default()),
+        },
+        (None, Some(name)) => party(name, String::new()),
         (None, None) => None,
     }
+}
+
+/// A decoded text of `field`, repaired.
+///
+/// Where one encoded word of ISO-2022-JP ends and the next begins, two escape sequences meet, and the
+/// decoder marks that with U+FFFD (as the WHATWG says). Every long Japanese subject is written so.
+fn line(field: Header<'_>, decoded: &str, limits: &Limits) -> String {
+    const JAPANESE: &[u8] = b"iso-2022-jp";
+    let decoded = text::line(decoded, limits.field_bytes);
+    let is_japanese = || field.raw_value().windows(JAPANESE.len()).any(|name| name.eq_ignore_ascii_case(JAPANESE));
+    if decoded.contains('\u{fffd}') && is_japanese() { decoded.replace('\u{fffd}', "") } else { decoded }
 }

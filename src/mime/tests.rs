@@ -147,7 +147,7 @@ fn addresses_are_kept_as_written() {
             (To, "dora@example.net", "Dora"),
             (Cc, "postmaster", ""),
             (Cc, "\"quoted local\"@example.org", ""),
-            (Bcc, "hidden@example.org", ""),
+            (Bcc, "hidden@example.org", "Hidden"),
             (ReplyTo, "reply@example.org", "Żółw."),
         ]
     );

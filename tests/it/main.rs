@@ -9,6 +9,7 @@
 
 mod architecture;
 mod config;
+mod corpus;
 mod real;
 mod support;
 mod wire;
