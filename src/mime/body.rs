@@ -1,5 +1,7 @@
 //! What is read from the parts: texts and attachments.
 
+use std::borrow::Cow;
+
 use mail_parser::{ContentType, MessagePart, MessageRef, PartFlags, PartKind, html_to_text};
 
 use super::{keep::digest, limits::Limits, text};
@@ -33,7 +35,7 @@ pub(super) fn read(message: MessageRef<'_>, limits: &Limits, notes: &mut Vec<Str
         if body.text.is_none() && body.html.is_none() && is_broken_multipart(part) {
             // Without its parts the whole of it is all there is to read.
             let text = part.text().unwrap_or_else(|| String::from_utf8_lossy(part.raw_body()));
-            (body.text, body.plain) = (Some(lines(&text)), true);
+            (body.text, body.plain) = (Some(lines(text)), true);
             damaged = true;
             continue;
         }
@@ -65,9 +67,9 @@ fn plain(message: MessageRef<'_>) -> (Option<String>, bool) {
         match part.kind() {
             PartKind::Text => {
                 plain = true;
-                join(&mut joined, &lines(&part.text().unwrap_or_default()));
+                join(&mut joined, lines(part.text().unwrap_or_default()));
             }
-            PartKind::Html => join(&mut joined, &text::clean(&html_to_text(&part.text().unwrap_or_default()))),
+            PartKind::Html => join(&mut joined, text::clean(html_to_text(&part.text().unwrap_or_default()).into())),
             _ => {}
         }
     }
@@ -77,24 +79,24 @@ fn plain(message: MessageRef<'_>) -> (Option<String>, bool) {
 fn html(message: MessageRef<'_>) -> Option<String> {
     let mut joined = None;
     for part in message.html_body().filter(|part| matches!(part.kind(), PartKind::Html)) {
-        join(&mut joined, &text::clean(&part.text().unwrap_or_default()));
+        join(&mut joined, text::clean(part.text().unwrap_or_default()));
     }
     joined
 }
 
-fn lines(text: &str) -> String {
-    text::clean(&text.replace("\r\n", "\n"))
+fn lines(text: Cow<'_, str>) -> String {
+    text::clean(if text.contains('\r') { text.replace("\r\n", "\n").into() } else { text })
 }
 
-fn join(joined: &mut Option<String>, more: &str) {
+fn join(joined: &mut Option<String>, more: String) {
     match joined {
         Some(text) => {
             if !text.is_empty() && !text.ends_with('\n') {
                 text.push('\n');
             }
-            text.push_str(more);
+            text.push_str(&more);
         }
-        None => *joined = Some(more.to_owned()),
+        None => *joined = Some(more),
     }
 }
 
@@ -103,7 +105,7 @@ fn attachment(part: MessagePart<'_>, limits: &Limits) -> Attachment {
     let bytes = part.decoded();
     Attachment {
         part: part.id(),
-        file_name: line(part.attachment_name()),
+        file_name: text::joined(line(part.attachment_name()), part.raw_headers()),
         content_type: content_type(part, limits),
         content_id: Some(line(part.content_id())).filter(|id| !id.is_empty()),
         size: bytes.len() as u64,

@@ -165,13 +165,6 @@ fn party(role: PartyRole, field: Header<'_>, mailbox: Mailbox<'_>, limits: &Limi
     }
 }
 
-/// A decoded text of `field`, repaired.
-///
-/// Where one encoded word of ISO-2022-JP ends and the next begins, two escape sequences meet, and the
-/// decoder marks that with U+FFFD (as the WHATWG says). Every long Japanese subject is written so.
 fn line(field: Header<'_>, decoded: &str, limits: &Limits) -> String {
-    const JAPANESE: &[u8] = b"iso-2022-jp";
-    let decoded = text::line(decoded, limits.field_bytes);
-    let is_japanese = || field.raw_value().windows(JAPANESE.len()).any(|name| name.eq_ignore_ascii_case(JAPANESE));
-    if decoded.contains('\u{fffd}') && is_japanese() { decoded.replace('\u{fffd}', "") } else { decoded }
+    text::joined(text::line(decoded, limits.field_bytes), field.raw_value())
 }

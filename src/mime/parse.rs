@@ -53,7 +53,7 @@ fn unreadable(raw: &[u8], limits: &Limits, notes: &mut Vec<String>) -> (HeaderTe
     let header = HeaderText::default();
     // One byte may become three; what is longer is cut anyway.
     let shown = raw.get(..limits.text_bytes).unwrap_or(raw);
-    let text = text::clean(&String::from_utf8_lossy(shown));
+    let text = text::clean(String::from_utf8_lossy(shown));
     let body = Body { text: Some(text).filter(|text| !text.is_empty()), incomplete: true, ..Body::default() };
     (header, body)
 }

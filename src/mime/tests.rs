@@ -97,6 +97,15 @@ fn parts_are_texts_or_attachments_and_none_is_lost() {
 }
 
 #[test]
+fn long_japanese_file_names_are_whole() {
+    let word = |base64: &str| format!("=?ISO-2022-JP?B?{base64}?=");
+    let name = format!("{}\r\n {}", word("GyRCJDMkcyRLJEEkTxsoQg=="), word("GyRCQCQzJhsoQg=="));
+    let raw = format!("Content-Type: application/pdf; name=\"{name}\"\r\n\r\nx");
+    let mail = parse(raw.as_bytes(), &Limits::default()).unwrap();
+    assert_eq!(mail.attachments[0].file_name, "こんにちは世界");
+}
+
+#[test]
 fn damaged_structures_are_read_as_far_as_they_go() {
     let damaged = "The MIME structure of the message is damaged.";
     for (name, text) in [

@@ -1,8 +1,20 @@
 //! Small repairs on decoded text.
 
+use std::borrow::Cow;
+
 /// Replaces U+0000, which PostgreSQL cannot keep, by U+FFFD.
-pub(super) fn clean(text: &str) -> String {
-    if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text.to_owned() }
+pub(super) fn clean(text: Cow<'_, str>) -> String {
+    if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text.into_owned() }
+}
+
+/// Removes what the decoder leaves where two encoded words of ISO-2022-JP follow each other.
+///
+/// Two escape sequences meet there, which it marks with U+FFFD (as the WHATWG says). Every long
+/// Japanese subject or file name is written so. `raw` is the header that the words are from.
+pub(super) fn joined(decoded: String, raw: &[u8]) -> String {
+    const JAPANESE: &[u8] = b"iso-2022-jp";
+    let is_japanese = || raw.windows(JAPANESE.len()).any(|name| name.eq_ignore_ascii_case(JAPANESE));
+    if decoded.contains('\u{fffd}') && is_japanese() { decoded.replace('\u{fffd}', "") } else { decoded }
 }
 
 /// One line of a header: no U+0000, control characters as spaces, trimmed, at most `bytes` long.
@@ -39,10 +51,17 @@ mod tests {
 
     #[test]
     fn texts_are_repaired() {
-        assert_eq!(clean("a\0b\r\n"), "a\u{fffd}b\r\n");
+        assert_eq!(clean(Cow::Borrowed("a\0b\r\n")), "a\u{fffd}b\r\n");
         assert_eq!(line(" a\r\n\tb\0 ", 99), "a   b\u{fffd}");
         assert_eq!(line("łłł", 5), "łł");
         assert_eq!(identifier(" a\r\n\tb@c ", 99), "ab@c");
+    }
+
+    #[test]
+    fn only_japanese_is_joined() {
+        let decoded = || "\u{fffd}x".to_owned();
+        assert_eq!(joined(decoded(), b"=?ISO-2022-JP?B?"), "x");
+        assert_eq!(joined(decoded(), b"=?utf-8?B?"), "\u{fffd}x");
     }
 
     #[test]
