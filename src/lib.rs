@@ -89,3 +89,4 @@ pub mod model;
 pub mod net;
 pub mod receive;
 pub mod schedule;
+pub mod store;

@@ -11,5 +11,6 @@ mod architecture;
 mod config;
 mod corpus;
 mod real;
+mod store;
 mod support;
 mod wire;

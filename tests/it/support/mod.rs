@@ -1,8 +1,11 @@
 //! What the tests run against.
 
 pub mod certificates;
+#[allow(dead_code, reason = "every ring uses its part of it")]
+pub mod databases;
 pub mod dovecot;
 pub mod golden;
+pub mod postgres;
 pub mod process;
 #[allow(dead_code, reason = "every ring uses its part of it")]
 pub mod sim_server;

@@ -1,0 +1,65 @@
+//! A commit made ready to travel to the writer: owned, and each source's bytes copied exactly once.
+
+use std::sync::Arc;
+
+use super::codec::Bytes;
+use crate::model::{
+    activity::{BatchCommit, LedgerEntry, NewSource, SourceEncoding},
+    cursor::Cursor,
+    message::Sha256,
+};
+
+/// Raw bytes on their way to the database.
+#[derive(Debug)]
+pub struct Source {
+    /// Of the uncompressed bytes.
+    pub sha256: Sha256,
+    /// Uncompressed size.
+    pub size: u64,
+    /// How `bytes` are encoded.
+    pub encoding: SourceEncoding,
+    /// The bytes.
+    pub bytes: Bytes,
+}
+
+/// A [`BatchCommit`] of its own.
+#[derive(Debug)]
+pub struct Batch {
+    /// The messages, without their sources.
+    pub entries: Vec<LedgerEntry>,
+    /// The sources, in the order of the entries.
+    pub sources: Vec<Option<Source>>,
+    /// Where the cursor stands afterwards.
+    pub cursor: Cursor,
+}
+
+impl Batch {
+    /// Copies a commit.
+    pub fn of(commit: &BatchCommit) -> Self {
+        let entry = |entry: &LedgerEntry| LedgerEntry {
+            uid: entry.uid,
+            internal_date: entry.internal_date,
+            size: entry.size,
+            key: entry.key,
+            message_id: entry.message_id.clone(),
+            source: None,
+            verdict: entry.verdict.clone(),
+        };
+        let source = |source: &NewSource| Source {
+            sha256: source.sha256,
+            size: source.size,
+            encoding: source.encoding,
+            bytes: Bytes(Arc::new(source.bytes.clone())),
+        };
+        Self {
+            entries: commit.entries.iter().map(entry).collect(),
+            sources: commit.entries.iter().map(|entry| entry.source.as_ref().map(source)).collect(),
+            cursor: commit.cursor.clone(),
+        }
+    }
+
+    /// About how many bytes a commit writes.
+    pub fn weight(commit: &BatchCommit) -> usize {
+        commit.entries.iter().filter_map(|entry| entry.source.as_ref()).map(|source| source.bytes.len()).sum()
+    }
+}

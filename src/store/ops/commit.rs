@@ -1,0 +1,313 @@
+//! The one transaction that records: ledger, sources, activities, parties, attachments, events, cursor.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Conn, Db, Result, inbox, insert::Insert, leases, text};
+use crate::{
+    model::{
+        activity::{Committed, Fence, IgnoreReason, LedgerEntry, NewActivity, Verdict},
+        ids::{ActivityId, MailboxId},
+        message::{MessageKey, PartyRole, Sha256},
+        timestamp::Timestamp,
+    },
+    store::{
+        batch::{Batch, Source},
+        codec::{Hash, Id, Json, MailText, Time},
+        names::Named,
+        sql,
+    },
+};
+
+const SOURCES: Insert = Insert {
+    head: "INSERT INTO email_sources (sha256, size, encoding, bytes) ",
+    tail: " ON CONFLICT (sha256) DO NOTHING",
+};
+
+const ACTIVITIES: Insert = Insert {
+    head: "INSERT INTO email_activities (id, direction, status, message_key, source, mailbox, subject, sender, \
+           message_id, in_reply_to, message_references, received_at, sent_at, body_text, body_html, \
+           notifications, created_at) ",
+    tail: " ON CONFLICT (direction, message_key) DO NOTHING",
+};
+
+const PARTIES: Insert =
+    Insert { head: "INSERT INTO email_parties (activity, position, role, address, display_name) ", tail: "" };
+
+const ATTACHMENTS: Insert = Insert {
+    head: "INSERT INTO email_attachments (activity, position, part, file_name, content_type, content_id, size, \
+           sha256, blocked) ",
+    tail: "",
+};
+
+const EVENTS: Insert = Insert { head: "INSERT INTO events (occurred_at, kind, subject, payload) ", tail: "" };
+
+const LEDGER: Insert = Insert {
+    head: "INSERT INTO inbox_ledger (mailbox, uid_validity, generation, uid, verdict, reason, activity, \
+           internal_date, size, message_key, message_id, failure_code, failure_detail, source, judged_at) ",
+    tail: " ON CONFLICT (mailbox, uid_validity, generation, uid) DO UPDATE SET verdict = excluded.verdict, \
+           reason = excluded.reason, activity = excluded.activity, internal_date = excluded.internal_date, \
+           size = excluded.size, message_key = excluded.message_key, message_id = excluded.message_id, \
+           failure_code = excluded.failure_code, failure_detail = excluded.failure_detail, \
+           source = excluded.source, judged_at = excluded.judged_at \
+           WHERE inbox_ledger.verdict = 'ignored' AND inbox_ledger.reason = 'before_starting_point'",
+};
+
+/// See [`crate::store::Store::commit_batch`].
+pub async fn commit_batch(conn: &mut Conn, fence: Fence, batch: Batch, now: Timestamp) -> Result<Committed> {
+    leases::fence(conn, fence).await?;
+    let known = judged(conn, fence.mailbox, &batch).await?;
+    let Batch { entries, sources, cursor } = batch;
+    let fresh: Vec<(LedgerEntry, Option<Source>)> =
+        entries.into_iter().zip(sources).filter(|(entry, _)| !is_known(entry, &known)).collect();
+    let (entries, mut sources): (Vec<_>, Vec<_>) = fresh.into_iter().unzip();
+    let names: Vec<Option<Sha256>> = sources.iter().map(|source| source.as_ref().map(|source| source.sha256)).collect();
+    let recorded = record(conn, fence.mailbox, &entries, &mut sources, now).await?;
+    let rows: Vec<_> =
+        entries.into_iter().zip(names).map(|(entry, source)| Judged::of(entry, source, &recorded)).collect();
+    let committed = count(&rows);
+    let place = (i64::from(cursor.uid_validity.get()), i64::from(cursor.generation));
+    LEDGER.rows(conn, rows, |values, row| row.bind(values, fence.mailbox, place, now)).await?;
+    inbox::advance_cursor(conn, fence.mailbox, &cursor).await?;
+    Ok(committed)
+}
+
+/// Rows of the ledger that are there already: the UID, and whether it was only skipped.
+async fn judged(conn: &mut Conn, mailbox: MailboxId, batch: &Batch) -> Result<BTreeMap<i64, bool>> {
+    let uids = || batch.entries.iter().map(|entry| i64::from(entry.uid.get()));
+    let (Some(first), Some(last)) = (uids().min(), uids().max()) else { return Ok(BTreeMap::new()) };
+    let rows: Vec<(i64, Option<String>)> = sqlx::query_as::<Db, (i64, Option<String>)>(text(sql::JUDGED))
+        .bind(Id(mailbox.0))
+        .bind(i64::from(batch.cursor.uid_validity.get()))
+        .bind(i64::from(batch.cursor.generation))
+        .bind(first)
+        .bind(last)
+        .fetch_all(conn)
+        .await?;
+    let skipped = |reason: Option<String>| reason.as_deref() == Some(IgnoreReason::BeforeStartingPoint.name());
+    Ok(rows.into_iter().map(|(uid, reason)| (uid, skipped(reason))).collect())
+}
+
+/// Whether the ledger has the entry: by the same commit run before, or skipped and skipped again.
+fn is_known(entry: &LedgerEntry, known: &BTreeMap<i64, bool>) -> bool {
+    match known.get(&i64::from(entry.uid.get())) {
+        None => false,
+        Some(false) => true,
+        Some(true) => entry.verdict == Verdict::Ignore(IgnoreReason::BeforeStartingPoint),
+    }
+}
+
+/// Inserts the new activities with all that belongs to them, and the sources of what is set aside.
+/// Returns the activity of each key among the entries to be recorded.
+async fn record(
+    conn: &mut Conn,
+    mailbox: MailboxId,
+    entries: &[LedgerEntry],
+    sources: &mut [Option<Source>],
+    now: Timestamp,
+) -> Result<BTreeMap<MessageKey, ActivityId>> {
+    let wanted = entries.iter().filter_map(new_activity).map(|activity| activity.message.key).collect();
+    let mut activity_of = inbox::facts(conn, wanted).await?;
+    // By key, so that two transactions with the same mails wait for each other instead of deadlock.
+    let mut new: BTreeMap<MessageKey, &NewActivity> = BTreeMap::new();
+    let mut kept: BTreeMap<Sha256, Source> = BTreeMap::new();
+    for (entry, source) in entries.iter().zip(sources) {
+        let keep = match &entry.verdict {
+            Verdict::Record(activity) => {
+                let key = activity.message.key;
+                let first = !activity_of.contains_key(&key) && !new.contains_key(&key);
+                if first {
+                    new.insert(key, activity);
+                }
+                first
+            }
+            Verdict::SetAside(_) => true,
+            Verdict::Link(_) | Verdict::Ignore(_) => false,
+        };
+        if let (true, Some(source)) = (keep, source.take()) {
+            kept.insert(source.sha256, source);
+        }
+    }
+    let stored: BTreeSet<Sha256> = kept.keys().copied().collect();
+    insert_sources(conn, kept).await?;
+    let mut new: Vec<&NewActivity> = new.into_values().collect();
+    let inserted = insert_activities(conn, mailbox, &new, &stored, now).await?;
+    if inserted < new.len() as u64 {
+        // Another mailbox's transaction was first with the same mail.
+        let winners = inbox::facts(conn, new.iter().map(|activity| activity.message.key).collect()).await?;
+        new.retain(|activity| winners.get(&activity.message.key) == Some(&activity.id));
+        activity_of.extend(winners);
+    }
+    activity_of.extend(new.iter().map(|activity| (activity.message.key, activity.id)));
+    insert_details(conn, mailbox, &new, now).await?;
+    Ok(activity_of)
+}
+
+fn new_activity(entry: &LedgerEntry) -> Option<&NewActivity> {
+    match &entry.verdict {
+        Verdict::Record(activity) => Some(activity),
+        Verdict::Link(_) | Verdict::Ignore(_) | Verdict::SetAside(_) => None,
+    }
+}
+
+async fn insert_sources(conn: &mut Conn, sources: BTreeMap<Sha256, Source>) -> Result<()> {
+    let bind = |values: &mut super::insert::Values<'_, '_>, source: Source| {
+        values
+            .push_bind(Hash::from(source.sha256))
+            .push_bind(integer(source.size))
+            .push_bind(source.encoding.word())
+            .push_bind(source.bytes);
+    };
+    SOURCES.rows(conn, sources.into_values().collect(), bind).await?;
+    Ok(())
+}
+
+async fn insert_activities(
+    conn: &mut Conn,
+    mailbox: MailboxId,
+    new: &[&NewActivity],
+    stored: &BTreeSet<Sha256>,
+    now: Timestamp,
+) -> Result<u64> {
+    let bind = |values: &mut super::insert::Values<'_, '_>, activity: &NewActivity| {
+        let message = &activity.message;
+        let sender = message.parties.iter().find(|party| party.role == PartyRole::From);
+        values
+            .push_bind(Id(activity.id.0))
+            .push_bind("incoming")
+            .push_bind("received")
+            .push_bind(Hash::from(message.key))
+            .push_bind(stored.get(&message.source).copied().map(Hash::from))
+            .push_bind(Id(mailbox.0))
+            .push_bind(MailText(&message.subject))
+            .push_bind(MailText(sender.map_or("", |party| party.address.as_str())))
+            .push_bind(message.message_id.as_deref().map(MailText))
+            .push_bind(message.in_reply_to.as_deref().map(MailText))
+            .push_bind(MailText(&message.references.join("\n")))
+            .push_bind(Time(activity.received_at))
+            .push_bind(message.date.map(Time))
+            .push_bind(message.text.as_deref().map(MailText))
+            .push_bind(message.html.as_deref().map(MailText))
+            .push_bind(MailText(&activity.notifications))
+            .push_bind(Time(now));
+    };
+    ACTIVITIES.rows(conn, new.to_vec(), bind).await
+}
+
+/// Parties, attachments and events of activities that are certainly ours.
+async fn insert_details(conn: &mut Conn, mailbox: MailboxId, new: &[&NewActivity], now: Timestamp) -> Result<()> {
+    let parties = new.iter().flat_map(|activity| {
+        activity.message.parties.iter().enumerate().map(|(position, party)| (activity.id, position, party))
+    });
+    PARTIES
+        .rows(conn, parties.collect(), |values, (activity, position, party)| {
+            values
+                .push_bind(Id(activity.0))
+                .push_bind(integer(position as u64))
+                .push_bind(party.role.word())
+                .push_bind(MailText(&party.address))
+                .push_bind(MailText(&party.display_name));
+        })
+        .await?;
+    let attachments = new.iter().flat_map(|activity| {
+        activity.attachments.iter().enumerate().map(|(position, attachment)| (activity.id, position, attachment))
+    });
+    ATTACHMENTS
+        .rows(conn, attachments.collect(), |values, (activity, position, new)| {
+            let attachment = &new.attachment;
+            values
+                .push_bind(Id(activity.0))
+                .push_bind(integer(position as u64))
+                .push_bind(i64::from(attachment.part))
+                .push_bind(MailText(&attachment.file_name))
+                .push_bind(MailText(&attachment.content_type))
+                .push_bind(attachment.content_id.as_deref().map(MailText))
+                .push_bind(integer(attachment.size))
+                .push_bind(Hash::from(attachment.sha256))
+                .push_bind(new.blocked);
+        })
+        .await?;
+    let payload = format!(r#"{{"mailbox":"{mailbox}"}}"#);
+    let events: Vec<ActivityId> = new.iter().map(|activity| activity.id).collect();
+    EVENTS
+        .rows(conn, events, |values, activity| {
+            values
+                .push_bind(Time(now))
+                .push_bind("activity.recorded")
+                .push_bind(Id(activity.0))
+                .push_bind(Json(payload.clone()));
+        })
+        .await?;
+    Ok(())
+}
+
+/// A row of the ledger as it is written.
+struct Judged {
+    entry: LedgerEntry,
+    source: Option<Sha256>,
+    activity: Option<ActivityId>,
+    /// Recorded by this commit, not only linked.
+    is_new: bool,
+}
+
+impl Judged {
+    fn of(entry: LedgerEntry, source: Option<Sha256>, recorded: &BTreeMap<MessageKey, ActivityId>) -> Self {
+        let (activity, is_new) = match &entry.verdict {
+            Verdict::Record(new) => {
+                let activity = recorded.get(&new.message.key).copied().unwrap_or(new.id);
+                (Some(activity), activity == new.id)
+            }
+            Verdict::Link(activity) => (Some(*activity), false),
+            Verdict::Ignore(_) | Verdict::SetAside(_) => (None, false),
+        };
+        Self { entry, source, activity, is_new }
+    }
+
+    fn bind(
+        self,
+        values: &mut super::insert::Values<'_, '_>,
+        mailbox: MailboxId,
+        (uid_validity, generation): (i64, i64),
+        now: Timestamp,
+    ) {
+        let (verdict, reason, failure) = match &self.entry.verdict {
+            Verdict::Record(_) | Verdict::Link(_) => ("recorded", (!self.is_new).then_some("copy"), None),
+            Verdict::Ignore(reason) => ("ignored", Some(reason.name()), None),
+            Verdict::SetAside(failure) => ("set_aside", None, Some(failure)),
+        };
+        let source = failure.and(self.source).map(Hash::from);
+        values
+            .push_bind(Id(mailbox.0))
+            .push_bind(uid_validity)
+            .push_bind(generation)
+            .push_bind(i64::from(self.entry.uid.get()))
+            .push_bind(verdict)
+            .push_bind(reason)
+            .push_bind(self.activity.map(|id| Id(id.0)))
+            .push_bind(self.entry.internal_date.map(Time))
+            .push_bind(integer(self.entry.size))
+            .push_bind(self.entry.key.map(Hash::from))
+            .push_bind(self.entry.message_id.as_deref().map(MailText))
+            .push_bind(failure.map(|failure| failure.code.name()))
+            .push_bind(failure.map(|failure| MailText(&failure.text)))
+            .push_bind(source)
+            .push_bind(Time(now));
+    }
+}
+
+fn count(rows: &[Judged]) -> Committed {
+    let mut committed = Committed::default();
+    for row in rows {
+        match &row.entry.verdict {
+            Verdict::Record(_) if row.is_new => committed.recorded += 1,
+            Verdict::Record(_) | Verdict::Link(_) => committed.linked += 1,
+            Verdict::Ignore(_) => committed.ignored += 1,
+            Verdict::SetAside(_) => committed.set_aside += 1,
+        }
+    }
+    committed
+}
+
+/// A size for a column: no mail comes near the bound.
+fn integer(size: u64) -> i64 {
+    i64::try_from(size).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,16 @@
+//! The operations, written once and compiled for each database: `Db` and `Conn` are what the
+//! including module says they are. Each runs inside a transaction of its caller.
+
+use super::{Conn, Db, text};
+
+pub mod check;
+pub mod commit;
+pub mod inbox;
+pub mod insert;
+pub mod leases;
+pub mod records;
+pub mod secrets;
+pub mod views;
+
+/// What every operation answers.
+type Result<T> = std::result::Result<T, crate::store::error::StoreError>;

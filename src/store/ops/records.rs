@@ -1,0 +1,216 @@
+//! Profiles, users, queues and mailboxes.
+
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::{Conn, Db, Result, text};
+use crate::{
+    model::{
+        mailbox::{Mailbox, MailboxKind},
+        profile::ServerProfile,
+        record::{CredentialSource, Owner, RecordChange, Records},
+        timestamp::Timestamp,
+    },
+    store::{
+        codec::{Id, Json, Time},
+        error::StoreError,
+        names::{Named, state_word},
+        rows::{MailboxRow, OwnerRow, ProfileRow, credential_columns},
+        sql::{self, Sql},
+    },
+};
+
+/// See [`crate::store::Store::records`].
+pub async fn records(conn: &mut Conn) -> Result<Records> {
+    let profiles = sqlx::query_as::<Db, ProfileRow>(text(sql::PROFILES)).fetch_all(&mut *conn).await?;
+    let users = sqlx::query_as::<Db, OwnerRow>(text(sql::USERS)).fetch_all(&mut *conn).await?;
+    let queues = sqlx::query_as::<Db, OwnerRow>(text(sql::QUEUES)).fetch_all(&mut *conn).await?;
+    let mailboxes = sqlx::query_as::<Db, MailboxRow>(text(sql::MAILBOXES)).fetch_all(&mut *conn).await?;
+    let users = users.into_iter().map(|row| row.record(MailboxKind::User));
+    let queues = queues.into_iter().map(|row| row.record(MailboxKind::Queue));
+    Ok(Records {
+        profiles: profiles.into_iter().map(ProfileRow::record).collect::<Result<_>>()?,
+        owners: users.chain(queues).collect::<Result<_>>()?,
+        mailboxes: mailboxes.into_iter().map(MailboxRow::record).collect::<Result<_>>()?,
+    })
+}
+
+/// Writes the changes and an audit row for each.
+pub async fn apply(conn: &mut Conn, changes: Vec<RecordChange>, now: Timestamp) -> Result<()> {
+    for change in &changes {
+        let (what, kind, id) = subject(change);
+        let before = snapshot(conn, kind, id).await?;
+        write(conn, change, now).await?;
+        let after = snapshot(conn, kind, id).await?;
+        if after.is_none() {
+            return Err(StoreError::Conflict { what: format!("{what}: there is no record {id}") });
+        }
+        sqlx::query::<Db>(text(sql::ADD_AUDIT))
+            .bind(Time(now))
+            .bind("config")
+            .bind(what)
+            .bind(Id(id))
+            .bind(before)
+            .bind(after)
+            .execute(&mut *conn)
+            .await?;
+    }
+    Ok(())
+}
+
+/// Which table a change is about.
+#[derive(Clone, Copy)]
+enum Kind {
+    Profile,
+    User,
+    Queue,
+    /// A user or a queue: whichever has the identifier.
+    Owner,
+    Mailbox,
+}
+
+fn subject(change: &RecordChange) -> (&'static str, Kind, Uuid) {
+    match change {
+        RecordChange::PutProfile(profile, _) => ("profile.put", Kind::Profile, profile.id.0),
+        RecordChange::RetireProfile(id) => ("profile.retire", Kind::Profile, id.0),
+        RecordChange::PutOwner(owner) if owner.kind == MailboxKind::Queue => ("queue.put", Kind::Queue, owner.id.0),
+        RecordChange::PutOwner(owner) => ("user.put", Kind::User, owner.id.0),
+        RecordChange::RetireOwner(id) => ("owner.retire", Kind::Owner, id.0),
+        RecordChange::PutMailbox(mailbox, _) => ("mailbox.put", Kind::Mailbox, mailbox.id.0),
+        RecordChange::EnableIncoming(id) => ("mailbox.enable_incoming", Kind::Mailbox, id.0),
+        RecordChange::DisableIncoming(id) => ("mailbox.disable_incoming", Kind::Mailbox, id.0),
+        RecordChange::RetireMailbox(id) => ("mailbox.retire", Kind::Mailbox, id.0),
+    }
+}
+
+/// The record as JSON, as it is now. Records hold no secrets, only where they come from.
+async fn snapshot(conn: &mut Conn, kind: Kind, id: Uuid) -> Result<Option<Json>> {
+    match kind {
+        Kind::Profile => {
+            let row = sqlx::query_as::<Db, ProfileRow>(text(sql::PROFILE)).bind(Id(id)).fetch_optional(conn).await?;
+            row.map(|row| row.record().and_then(|record| json(&record))).transpose()
+        }
+        Kind::User => owner(conn, sql::USER, MailboxKind::User, id).await,
+        Kind::Queue => owner(conn, sql::QUEUE, MailboxKind::Queue, id).await,
+        Kind::Owner => match owner(conn, sql::USER, MailboxKind::User, id).await? {
+            Some(user) => Ok(Some(user)),
+            None => owner(conn, sql::QUEUE, MailboxKind::Queue, id).await,
+        },
+        Kind::Mailbox => {
+            let row = sqlx::query_as::<Db, MailboxRow>(text(sql::MAILBOX)).bind(Id(id)).fetch_optional(conn).await?;
+            row.map(|row| row.record().and_then(|record| json(&record))).transpose()
+        }
+    }
+}
+
+async fn owner(conn: &mut Conn, statement: Sql, kind: MailboxKind, id: Uuid) -> Result<Option<Json>> {
+    let row = sqlx::query_as::<Db, OwnerRow>(text(statement)).bind(Id(id)).fetch_optional(conn).await?;
+    row.map(|row| row.record(kind).and_then(|record| json(&record))).transpose()
+}
+
+fn json(record: &impl Serialize) -> Result<Json> {
+    let text = serde_json::to_string(record);
+    text.map(Json).map_err(|error| StoreError::Sql(std::sync::Arc::new(sqlx::Error::Encode(error.into()))))
+}
+
+async fn write(conn: &mut Conn, change: &RecordChange, now: Timestamp) -> Result<()> {
+    let (statements, id): (&[Sql], Uuid) = match change {
+        RecordChange::PutProfile(profile, source) => return put_profile(conn, profile, source, now).await,
+        RecordChange::PutOwner(owner) => return put_owner(conn, owner, now).await,
+        RecordChange::PutMailbox(mailbox, source) => return put_mailbox(conn, mailbox, source, now).await,
+        RecordChange::RetireProfile(id) => (&[sql::RETIRE_PROFILE], id.0),
+        RecordChange::RetireOwner(id) => (&[sql::RETIRE_USER, sql::RETIRE_QUEUE], id.0),
+        RecordChange::EnableIncoming(id) => (&[sql::ENABLE_INCOMING], id.0),
+        RecordChange::DisableIncoming(id) => (&[sql::DISABLE_INCOMING], id.0),
+        RecordChange::RetireMailbox(id) => (&[sql::RETIRE_MAILBOX], id.0),
+    };
+    for statement in statements {
+        sqlx::query::<Db>(text(*statement)).bind(Id(id)).bind(Time(now)).execute(&mut *conn).await?;
+    }
+    Ok(())
+}
+
+async fn put_profile(
+    conn: &mut Conn,
+    profile: &ServerProfile,
+    source: &CredentialSource,
+    now: Timestamp,
+) -> Result<()> {
+    let (source, name) = credential_columns(source);
+    sqlx::query::<Db>(text(sql::PUT_PROFILE))
+        .bind(Id(profile.id.0))
+        .bind(&profile.name)
+        .bind(&profile.description)
+        .bind(profile.server_type.word())
+        .bind(profile.authenticate_using.word())
+        .bind(profile.username.as_deref())
+        .bind(source)
+        .bind(name)
+        .bind(&profile.incoming.host)
+        .bind(i64::from(profile.incoming.port))
+        .bind(profile.incoming.security.word())
+        .bind(profile.incoming.auth.word())
+        .bind(profile.process_email_from.map(Time))
+        .bind(profile.minimum_polling_interval.as_secs_f64())
+        .bind(i64::from(profile.maximum_concurrent_connections))
+        .bind(profile.connection_timeout.as_secs_f64())
+        .bind(profile.is_default)
+        .bind(state_word(profile.active))
+        .bind(profile.managed_by.as_deref())
+        .bind(Time(now))
+        .bind(Time(now))
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+async fn put_owner(conn: &mut Conn, owner: &Owner, now: Timestamp) -> Result<()> {
+    let statement = if owner.kind == MailboxKind::Queue { sql::PUT_QUEUE } else { sql::PUT_USER };
+    sqlx::query::<Db>(text(statement))
+        .bind(Id(owner.id.0))
+        .bind(&owner.name)
+        .bind(&owner.email_address)
+        .bind(owner.external_id.as_deref())
+        .bind(owner.filter_method.word())
+        .bind(state_word(owner.active))
+        .bind(owner.managed_by.as_deref())
+        .bind(Time(now))
+        .bind(Time(now))
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+async fn put_mailbox(conn: &mut Conn, mailbox: &Mailbox, source: &CredentialSource, now: Timestamp) -> Result<()> {
+    let (source, name) = credential_columns(source);
+    let incoming = &mailbox.incoming;
+    sqlx::query::<Db>(text(sql::PUT_MAILBOX))
+        .bind(Id(mailbox.id.0))
+        .bind(&mailbox.name)
+        .bind(&mailbox.email_address)
+        .bind(mailbox.kind.word())
+        .bind(mailbox.owner.map(|id| Id(id.0)))
+        .bind(mailbox.profile.map(|id| Id(id.0)))
+        .bind(&mailbox.username)
+        .bind(source)
+        .bind(name)
+        .bind(mailbox.incoming_method.word())
+        .bind(mailbox.process_email_received_after.map(Time))
+        .bind(mailbox.approval.word())
+        .bind(state_word(mailbox.active))
+        .bind(mailbox.managed_by.as_deref())
+        .bind(incoming.enabled)
+        .bind(incoming.postponed_until.map(Time))
+        .bind(i64::from(incoming.transient_failures))
+        .bind(i64::from(incoming.confirmations))
+        .bind(incoming.failing_since.map(Time))
+        .bind(incoming.failure_code.map(|code| code.name()))
+        .bind(incoming.last_error.as_deref())
+        .bind(incoming.last_success_at.map(Time))
+        .bind(incoming.next_due_at.map(Time))
+        .bind(Time(now))
+        .bind(Time(now))
+        .execute(conn)
+        .await?;
+    Ok(())
+}

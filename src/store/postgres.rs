@@ -1,0 +1,117 @@
+//! A pool of connections, each operation in a transaction of its own.
+
+use std::{str::FromStr, time::Duration};
+
+use sqlx::{
+    ConnectOptions, Connection, PgConnection, PgPool, Transaction,
+    migrate::Migrator,
+    pool::PoolConnection,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+
+use super::{
+    error::StoreError,
+    schema::{self, Applied},
+    sql::Sql,
+    writer::Durability,
+};
+
+/// The database of the shared operations.
+pub type Db = sqlx::Postgres;
+/// The connection of the shared operations.
+pub type Conn = PgConnection;
+
+/// The text of a statement in this dialect.
+pub const fn text(sql: Sql) -> &'static str {
+    sql.postgres
+}
+
+#[path = "ops/mod.rs"]
+pub mod ops;
+
+static MIGRATIONS: Migrator = sqlx::migrate!("src/store/migrations/postgres");
+
+const CONNECTIONS: u32 = 8;
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often a transaction that collided with another is run again.
+const RETRIES: u32 = 5;
+
+/// What an open database consists of.
+pub struct PgStore {
+    pool: PgPool,
+}
+
+impl PgStore {
+    /// Opens, and with `migrate` migrates.
+    pub async fn open(url: &str, migrate: bool) -> Result<(Self, u32), StoreError> {
+        let options = PgConnectOptions::from_str(url)
+            .map_err(|_| StoreError::BadUrl { url: super::without_password(url) })?
+            .application_name("mailsyncd");
+        let mut conn = options.connect().await?;
+        let what = format!("database {}", options.get_database().unwrap_or("of this user"));
+        let applied = schema::check(&MIGRATIONS, &applied(&mut conn, &what).await?, &what)?;
+        let migrated = match applied {
+            Applied::All => 0,
+            Applied::Missing { count, .. } if migrate => {
+                schema::migrate(&MIGRATIONS, &mut conn).await?;
+                count
+            }
+            Applied::Missing { found, known, .. } => return Err(StoreError::Outdated { found, known }),
+        };
+        conn.close().await?;
+        let pool = PgPoolOptions::new()
+            .max_connections(CONNECTIONS)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .connect_with(options)
+            .await?;
+        Ok((Self { pool }, migrated))
+    }
+
+    /// A connection to read with.
+    pub async fn reader(&self) -> Result<PoolConnection<Db>, StoreError> {
+        Ok(self.pool.acquire().await?)
+    }
+
+    /// Begins a transaction. Dropped without a commit, it never happened.
+    pub async fn begin(&self, durability: Durability) -> Result<Transaction<'static, Db>, StoreError> {
+        let mut transaction = self.pool.begin().await?;
+        if durability == Durability::Lazy {
+            sqlx::query("SET LOCAL synchronous_commit = off").execute(&mut *transaction).await?;
+        }
+        Ok(transaction)
+    }
+
+    /// Closes the connections.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+}
+
+/// Waits before a collided transaction is run again; `false`: it has been tried often enough.
+pub async fn wait_for_retry(error: &StoreError, attempts: &mut u32) -> bool {
+    if !error.is_collision() || *attempts >= RETRIES {
+        return false;
+    }
+    *attempts += 1;
+    tokio::time::sleep(Duration::from_millis(10 << *attempts)).await;
+    true
+}
+
+/// The migrations the database has seen; none only where it has no tables at all.
+async fn applied(conn: &mut PgConnection, what: &str) -> Result<Vec<(i64, Vec<u8>)>, StoreError> {
+    let (ours, all): (i64, i64) = sqlx::query_as(
+        "SELECT count(*) FILTER (WHERE table_name = '_sqlx_migrations'), count(*) \
+         FROM information_schema.tables WHERE table_schema = current_schema()",
+    )
+    .fetch_one(&mut *conn)
+    .await?;
+    match (ours, all) {
+        (0, 0) => Ok(Vec::new()),
+        (0, _) => Err(StoreError::NotOurs { what: what.to_owned() }),
+        (_, all) => {
+            let applied: Vec<(i64, Vec<u8>)> = sqlx::query_as(schema::APPLIED).fetch_all(conn).await?;
+            // A first migration that was cut short leaves its own table, and nothing else.
+            if applied.is_empty() && all > 1 { Err(StoreError::NotOurs { what: what.to_owned() }) } else { Ok(applied) }
+        }
+    }
+}

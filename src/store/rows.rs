@@ -1,0 +1,318 @@
+//! Rows as they come out of the database, and what they become.
+
+use std::time::Duration;
+
+use sqlx::FromRow;
+
+use super::{
+    codec::{Hash, Id, Time},
+    error::StoreError,
+    names::Named,
+};
+use crate::model::{
+    cursor::{Cursor, InFlight},
+    failure::FailureCode,
+    ids::{MailboxId, OwnerId, ProfileId},
+    lease::ProfileHold,
+    mailbox::{Approval, Mailbox, MailboxKind, SyncMethod, WorkloadState},
+    profile::{AuthMethod, AuthenticateUsing, Endpoint, Security, ServerProfile, ServerType},
+    record::{CredentialSource, FilterMethod, Owner},
+    uid::{Uid, UidValidity},
+};
+
+/// A column's number as the narrower type it was written from.
+pub fn narrow<T: TryFrom<i64>>(column: &str, value: i64) -> Result<T, StoreError> {
+    T::try_from(value).map_err(|_| StoreError::unreadable(column, value))
+}
+
+/// A UID out of a column.
+pub fn uid(value: i64) -> Result<Uid, StoreError> {
+    Uid::new(narrow("uid", value)?).ok_or_else(|| StoreError::unreadable("uid", value))
+}
+
+/// A failure code out of a column.
+pub fn failure_code(word: &str) -> Result<FailureCode, StoreError> {
+    word.parse().map_err(|()| StoreError::unreadable("failure code", word))
+}
+
+/// Where a password comes from, out of its two columns.
+pub fn credentials(source: &str, name: Option<String>) -> Result<CredentialSource, StoreError> {
+    match (source, name) {
+        ("stored", None) => Ok(CredentialSource::Stored),
+        ("file", Some(name)) => Ok(CredentialSource::File(name)),
+        ("systemd_credential", Some(name)) => Ok(CredentialSource::SystemdCredential(name)),
+        _ => Err(StoreError::unreadable("credential_source", source)),
+    }
+}
+
+/// Where a password comes from, as its two columns.
+pub fn credential_columns(source: &CredentialSource) -> (&'static str, Option<&str>) {
+    match source {
+        CredentialSource::Stored => ("stored", None),
+        CredentialSource::File(name) => ("file", Some(name)),
+        CredentialSource::SystemdCredential(name) => ("systemd_credential", Some(name)),
+    }
+}
+
+/// Seconds out of a column, to the microsecond.
+fn span(column: &str, seconds: f64) -> Result<Duration, StoreError> {
+    let span = Duration::try_from_secs_f64(seconds).map_err(|_| StoreError::unreadable(column, seconds))?;
+    let nanos = span.as_nanos() + 500;
+    Ok(Duration::from_micros(u64::try_from(nanos / 1_000).unwrap_or(u64::MAX)))
+}
+
+/// Of `server_profiles`.
+#[derive(FromRow)]
+pub struct ProfileRow {
+    id: Id,
+    name: String,
+    description: String,
+    server_type: String,
+    authenticate_using: String,
+    username: Option<String>,
+    credential_source: String,
+    credential_name: Option<String>,
+    incoming_host: String,
+    incoming_port: i64,
+    incoming_security: String,
+    incoming_auth: String,
+    process_email_from: Option<Time>,
+    minimum_polling_interval: f64,
+    maximum_concurrent_connections: i64,
+    connection_timeout: f64,
+    is_default: bool,
+    state: String,
+    managed_by: Option<String>,
+}
+
+impl ProfileRow {
+    /// The record.
+    pub fn record(self) -> Result<(ServerProfile, CredentialSource), StoreError> {
+        let source = credentials(&self.credential_source, self.credential_name)?;
+        let profile = ServerProfile {
+            id: ProfileId(self.id.0),
+            name: self.name,
+            description: self.description,
+            server_type: ServerType::of(&self.server_type)?,
+            authenticate_using: AuthenticateUsing::of(&self.authenticate_using)?,
+            username: self.username,
+            incoming: Endpoint {
+                host: self.incoming_host,
+                port: narrow("incoming_port", self.incoming_port)?,
+                security: Security::of(&self.incoming_security)?,
+                auth: AuthMethod::of(&self.incoming_auth)?,
+            },
+            process_email_from: self.process_email_from.map(|time| time.0),
+            minimum_polling_interval: span("minimum_polling_interval", self.minimum_polling_interval)?,
+            maximum_concurrent_connections: narrow(
+                "maximum_concurrent_connections",
+                self.maximum_concurrent_connections,
+            )?,
+            connection_timeout: span("connection_timeout", self.connection_timeout)?,
+            is_default: self.is_default,
+            managed_by: self.managed_by,
+            active: self.state == "active",
+        };
+        Ok((profile, source))
+    }
+}
+
+/// Of `users` or `queues`.
+#[derive(FromRow)]
+pub struct OwnerRow {
+    id: Id,
+    name: String,
+    email_address: String,
+    external_id: Option<String>,
+    filter_method: String,
+    state: String,
+    managed_by: Option<String>,
+}
+
+impl OwnerRow {
+    /// The record.
+    pub fn record(self, kind: MailboxKind) -> Result<Owner, StoreError> {
+        Ok(Owner {
+            id: OwnerId(self.id.0),
+            kind,
+            name: self.name,
+            email_address: self.email_address,
+            external_id: self.external_id,
+            filter_method: FilterMethod::of(&self.filter_method)?,
+            managed_by: self.managed_by,
+            active: self.state == "active",
+        })
+    }
+}
+
+/// Of `mailboxes`.
+#[derive(FromRow)]
+pub struct MailboxRow {
+    id: Id,
+    name: String,
+    email_address: String,
+    kind: String,
+    owner: Option<Id>,
+    server_profile: Option<Id>,
+    username: String,
+    credential_source: String,
+    credential_name: Option<String>,
+    incoming_method: String,
+    process_email_received_after: Option<Time>,
+    approval: String,
+    state: String,
+    managed_by: Option<String>,
+    incoming_enabled: bool,
+    incoming_postponed_until: Option<Time>,
+    incoming_transient_failures: i64,
+    incoming_confirmations: i64,
+    incoming_failing_since: Option<Time>,
+    incoming_failure_code: Option<String>,
+    incoming_last_error: Option<String>,
+    incoming_last_success_at: Option<Time>,
+    incoming_next_due_at: Option<Time>,
+}
+
+impl MailboxRow {
+    /// The record.
+    pub fn record(self) -> Result<(Mailbox, CredentialSource), StoreError> {
+        let source = credentials(&self.credential_source, self.credential_name)?;
+        let mailbox = Mailbox {
+            id: MailboxId(self.id.0),
+            name: self.name,
+            email_address: self.email_address,
+            kind: MailboxKind::of(&self.kind)?,
+            owner: self.owner.map(|id| OwnerId(id.0)),
+            profile: self.server_profile.map(|id| ProfileId(id.0)),
+            username: self.username,
+            incoming_method: SyncMethod::of(&self.incoming_method)?,
+            process_email_received_after: self.process_email_received_after.map(|time| time.0),
+            approval: Approval::of(&self.approval)?,
+            active: self.state == "active",
+            managed_by: self.managed_by,
+            incoming: WorkloadState {
+                enabled: self.incoming_enabled,
+                postponed_until: self.incoming_postponed_until.map(|time| time.0),
+                transient_failures: narrow("incoming_transient_failures", self.incoming_transient_failures)?,
+                confirmations: narrow("incoming_confirmations", self.incoming_confirmations)?,
+                failing_since: self.incoming_failing_since.map(|time| time.0),
+                failure_code: self.incoming_failure_code.as_deref().map(failure_code).transpose()?,
+                last_error: self.incoming_last_error,
+                last_success_at: self.incoming_last_success_at.map(|time| time.0),
+                next_due_at: self.incoming_next_due_at.map(|time| time.0),
+            },
+        };
+        Ok((mailbox, source))
+    }
+}
+
+/// Of `mailboxes` with its row of `inbox_cursors`, if there is one.
+#[derive(FromRow)]
+pub struct ClaimedRow {
+    /// The mailbox.
+    #[sqlx(flatten)]
+    pub mailbox: MailboxRow,
+    /// The lease's number.
+    pub lease_epoch: i64,
+    uid_validity: Option<i64>,
+    generation: Option<i64>,
+    last_uid: Option<i64>,
+    message_count: Option<i64>,
+    compared_at: Option<Time>,
+    starting_point: Option<Time>,
+    starts_over: Option<i64>,
+    in_flight_first: Option<i64>,
+    in_flight_last: Option<i64>,
+    in_flight_attempts: Option<i64>,
+}
+
+impl ClaimedRow {
+    /// The cursor.
+    pub fn cursor(&self) -> Result<Option<Cursor>, StoreError> {
+        let (
+            Some(uid_validity),
+            Some(generation),
+            Some(last_uid),
+            Some(exists),
+            Some(starting_point),
+            Some(starts_over),
+        ) = (
+            self.uid_validity,
+            self.generation,
+            self.last_uid,
+            self.message_count,
+            self.starting_point,
+            self.starts_over,
+        )
+        else {
+            return Ok(None);
+        };
+        let in_flight = match (self.in_flight_first, self.in_flight_last, self.in_flight_attempts) {
+            (Some(first), Some(last), Some(attempts)) => Some(InFlight {
+                first: uid(first)?,
+                last: uid(last)?,
+                attempts: narrow("in_flight_attempts", attempts)?,
+            }),
+            _ => None,
+        };
+        Ok(Some(Cursor {
+            uid_validity: UidValidity::new(narrow("uid_validity", uid_validity)?)
+                .ok_or_else(|| StoreError::unreadable("uid_validity", uid_validity))?,
+            generation: narrow("generation", generation)?,
+            last_uid: narrow("last_uid", last_uid)?,
+            exists: narrow("message_count", exists)?,
+            compared_at: self.compared_at.map(|time| time.0),
+            starting_point: starting_point.0,
+            starts_over: narrow("starts_over", starts_over)?,
+            in_flight,
+        }))
+    }
+}
+
+/// The hold of a profile.
+#[derive(FromRow)]
+pub struct HoldRow {
+    hold_since: Time,
+    hold_until: Time,
+    hold_failures: i64,
+    hold_code: String,
+    hold_text: String,
+}
+
+impl HoldRow {
+    /// The hold.
+    pub fn hold(self) -> Result<ProfileHold, StoreError> {
+        Ok(ProfileHold {
+            since: self.hold_since.0,
+            until: self.hold_until.0,
+            failures: narrow("hold_failures", self.hold_failures)?,
+            code: failure_code(&self.hold_code)?,
+            text: self.hold_text,
+        })
+    }
+}
+
+/// A row of the ledger that may be the same message under an older number.
+#[derive(FromRow)]
+pub struct CopyRow {
+    /// INTERNALDATE.
+    pub internal_date: Time,
+    /// As listed then.
+    pub size: i64,
+    /// Without brackets.
+    pub message_id: Option<String>,
+    /// Its key.
+    pub message_key: Option<Hash>,
+    /// `recorded`, `ignored` or `set_aside`.
+    pub verdict: String,
+    /// Why ignored.
+    pub reason: Option<String>,
+    /// What it became.
+    pub activity: Option<Id>,
+    /// Why set aside.
+    pub failure_code: Option<String>,
+    /// The words for it.
+    pub failure_detail: Option<String>,
+    /// Where its bytes are, if they were kept.
+    pub source: Option<Hash>,
+}

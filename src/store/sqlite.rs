@@ -1,0 +1,229 @@
+//! One file, one writer, a few readers.
+
+use std::{
+    fs::{File, OpenOptions, TryLockError},
+    io::{ErrorKind, Read},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use sqlx::{
+    ConnectOptions, Connection, SqliteConnection, SqlitePool,
+    migrate::Migrator,
+    pool::PoolConnection,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+
+use super::{
+    error::StoreError,
+    schema::{self, Applied},
+    sql::Sql,
+    writer::Writer,
+};
+use crate::base::tasks::Tasks;
+
+/// The database of the shared operations.
+pub type Db = sqlx::Sqlite;
+/// The connection of the shared operations.
+pub type Conn = SqliteConnection;
+
+/// The text of a statement in this dialect.
+pub const fn text(sql: Sql) -> &'static str {
+    sql.sqlite
+}
+
+#[path = "ops/mod.rs"]
+pub mod ops;
+
+static MIGRATIONS: Migrator = sqlx::migrate!("src/store/migrations/sqlite");
+
+/// "MSYD" in the file's header: this file is ours.
+const APPLICATION_ID: u32 = 0x4d53_5944;
+/// Mails are long: a larger page means fewer overflow pages and fewer frames of the log for each.
+const PAGE_SIZE: u32 = 8_192;
+const READERS: u32 = 3;
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What an open database consists of.
+pub struct SqliteStore {
+    path: PathBuf,
+    read: SqlitePool,
+    writer: std::sync::Mutex<Option<Writer>>,
+    tasks: Tasks,
+    /// Held as long as the store is.
+    _lock: Option<File>,
+}
+
+/// What the first bytes of a file say.
+enum Header {
+    Nothing,
+    Ours,
+    Foreign,
+}
+
+impl SqliteStore {
+    /// Opens, and with `migrate` creates and migrates.
+    pub async fn open(path: &Path, exclusive: bool, migrate: bool) -> Result<(Self, u32), StoreError> {
+        let header = header(path)?;
+        match header {
+            Header::Foreign => return Err(StoreError::NotOurs { what: path.display().to_string() }),
+            Header::Nothing if !migrate => return Err(StoreError::Missing { path: path.to_owned() }),
+            Header::Nothing | Header::Ours => {}
+        }
+        let lock = if exclusive { Some(lock(path)?) } else { None };
+        if let Header::Nothing = header {
+            create(path).await?;
+        }
+        let options = options(path);
+        let mut conn = options.clone().connect().await?;
+        let applied = schema::check(&MIGRATIONS, &applied(&mut conn).await?, &path.display().to_string())?;
+        let migrated = match applied {
+            Applied::All => 0,
+            Applied::Missing { count, .. } if migrate => {
+                schema::migrate(&MIGRATIONS, &mut conn).await?;
+                count
+            }
+            Applied::Missing { found, known, .. } => return Err(StoreError::Outdated { found, known }),
+        };
+        let read = SqlitePoolOptions::new()
+            .max_connections(READERS)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .connect_with(options.read_only(true))
+            .await?;
+        let tasks = Tasks::new();
+        let writer = std::sync::Mutex::new(Some(Writer::start(conn, &tasks)));
+        Ok((Self { path: path.to_owned(), read, writer, tasks, _lock: lock }, migrated))
+    }
+
+    /// A connection to read with. It sees every transaction that was answered before.
+    pub async fn reader(&self) -> Result<PoolConnection<Db>, StoreError> {
+        Ok(self.read.acquire().await?)
+    }
+
+    /// The way to write.
+    pub fn writer(&self) -> Result<Writer, StoreError> {
+        let writer = self.writer.lock().map_err(|_| StoreError::Closed)?;
+        writer.clone().ok_or(StoreError::Closed)
+    }
+
+    /// Finishes what is queued and closes the file.
+    pub async fn close(&self) {
+        if let Ok(mut writer) = self.writer.lock() {
+            writer.take();
+        }
+        self.read.close().await;
+        self.tasks.close_and_wait().await;
+    }
+
+    /// SQLite's own examination, one line for each finding.
+    pub async fn examine(&self) -> Result<Vec<String>, StoreError> {
+        let mut conn = self.reader().await?;
+        let found: Vec<String> = sqlx::query_scalar("PRAGMA integrity_check").fetch_all(&mut *conn).await?;
+        type Orphan = (String, Option<i64>, String, i64);
+        let orphans: Vec<Orphan> = sqlx::query_as("PRAGMA foreign_key_check").fetch_all(&mut *conn).await?;
+        let orphan =
+            |(table, _, parent, _): Orphan| format!("a row of {table} refers to a row of {parent} that is gone");
+        Ok(found.into_iter().filter(|line| line != "ok").chain(orphans.into_iter().map(orphan)).collect())
+    }
+
+    /// A complete copy in a new file.
+    pub async fn backup(&self, to: &Path) -> Result<(), StoreError> {
+        let io = |error| StoreError::Io { path: to.to_owned(), source: Arc::new(error) };
+        // Never over an existing file, and from the first byte for our eyes only.
+        new_file(to).map_err(io)?;
+        let mut conn = options(&self.path).connect().await?;
+        let copied = sqlx::query("VACUUM INTO $1").bind(to.to_string_lossy().into_owned()).execute(&mut conn).await;
+        conn.close().await?;
+        if let Err(error) = copied {
+            std::fs::remove_file(to).map_err(io)?;
+            return Err(error.into());
+        }
+        File::open(to).and_then(|file| file.sync_all()).map_err(io)
+    }
+}
+
+fn options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(false)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(BUSY_TIMEOUT)
+        .foreign_keys(true)
+        .pragma("temp_store", "memory")
+        .pragma("trusted_schema", "off")
+}
+
+/// Reads the header without SQLite, which might touch the file.
+fn header(path: &Path) -> Result<Header, StoreError> {
+    let io = |error| StoreError::Io { path: path.to_owned(), source: Arc::new(error) };
+    let mut file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Header::Nothing),
+        Err(error) => return Err(io(error)),
+    };
+    let mut start = [0u8; 100];
+    let mut length = 0;
+    while let Some(rest) = start.get_mut(length..).filter(|rest| !rest.is_empty()) {
+        match file.read(rest).map_err(io)? {
+            0 => break,
+            more => length += more,
+        }
+    }
+    let is_sqlite = start.starts_with(b"SQLite format 3\0");
+    let application = start.get(68..72) == Some(&APPLICATION_ID.to_be_bytes());
+    Ok(match (length, is_sqlite && application) {
+        (0, _) => Header::Nothing,
+        (_, true) => Header::Ours,
+        (_, false) => Header::Foreign,
+    })
+}
+
+/// The lock that says which daemon works on the file; the system releases it with the process.
+fn lock(path: &Path) -> Result<File, StoreError> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let path = PathBuf::from(name);
+    let io = |error| StoreError::Io { path: path.clone(), source: Arc::new(error) };
+    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path).map_err(io)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StoreError::AlreadyRunning { path }),
+        Err(TryLockError::Error(error)) => Err(io(error)),
+    }
+}
+
+fn new_file(path: &Path) -> std::io::Result<File> {
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
+}
+
+/// Makes a file that says from its first page on whose it is, and that only we may read.
+async fn create(path: &Path) -> Result<(), StoreError> {
+    match new_file(path) {
+        Ok(_) => {}
+        // Empty, from a start that was cut short or made by an administrator.
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(StoreError::Io { path: path.to_owned(), source: Arc::new(error) }),
+    }
+    let plain = SqliteConnectOptions::new().filename(path).page_size(PAGE_SIZE).create_if_missing(false);
+    let mut conn = plain.connect().await?;
+    // Not yet with a write-ahead log: this must stand in the file itself.
+    let statement = format!("PRAGMA application_id = {APPLICATION_ID}");
+    sqlx::query(sqlx::AssertSqlSafe(statement)).execute(&mut conn).await?;
+    conn.close().await?;
+    Ok(())
+}
+
+/// The migrations the file has seen: version and checksum.
+async fn applied(conn: &mut SqliteConnection) -> Result<Vec<(i64, Vec<u8>)>, StoreError> {
+    let tables: i64 = sqlx::query_scalar("SELECT count(*) FROM sqlite_master WHERE name = '_sqlx_migrations'")
+        .fetch_one(&mut *conn)
+        .await?;
+    if tables == 0 {
+        return Ok(Vec::new());
+    }
+    Ok(sqlx::query_as(schema::APPLIED).fetch_all(conn).await?)
+}
