@@ -94,6 +94,14 @@ impl Store {
         }
     }
 
+    /// All profiles: what the schedule reads again and again.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn profiles(&self) -> Result<Vec<ServerProfile>, StoreError> {
+        read!(self, records::profiles())
+    }
+
     /// All profiles, users, queues and mailboxes.
     ///
     /// # Errors

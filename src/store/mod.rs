@@ -48,6 +48,7 @@ use crate::model::{
     ids::{ActivityId, MailboxId, NodeId, ProfileId},
     lease::{Claimed, ProfileHold, ScheduleEntry, Settlement},
     message::MessageKey,
+    profile::ServerProfile,
     record::{CredentialSource, RecordChange, Records, SealedSecret, SecretOwner},
     timestamp::Timestamp,
     uid::Uid,

@@ -20,6 +20,12 @@ use crate::{
     },
 };
 
+/// See [`crate::store::Store::profiles`].
+pub async fn profiles(conn: &mut Conn) -> Result<Vec<ServerProfile>> {
+    let rows = sqlx::query_as::<Db, ProfileRow>(text(sql::PROFILES)).fetch_all(conn).await?;
+    rows.into_iter().map(|row| Ok(row.record()?.0)).collect()
+}
+
 /// See [`crate::store::Store::records`].
 pub async fn records(conn: &mut Conn) -> Result<Records> {
     let profiles = sqlx::query_as::<Db, ProfileRow>(text(sql::PROFILES)).fetch_all(&mut *conn).await?;
