@@ -180,6 +180,11 @@ fn identifiers_of_a_thread() {
     }
 }
 
+/// Whether any text of it does; `Debug` writes U+0000 as `\0` and a backslash as two.
+pub(super) fn holds_nul(mail: &ReceivedMessage) -> bool {
+    format!("{mail:?}").replace(r"\\", "").contains(r"\0")
+}
+
 #[test]
 fn no_text_holds_a_nul() {
     let mail = read("nul-bytes");
@@ -187,7 +192,7 @@ fn no_text_holds_a_nul() {
     assert_eq!(mail.message_id.as_deref(), Some("nul\u{fffd}@example.org"));
     assert_eq!(mail.attachments[0].file_name, "n\u{fffd}me");
     assert_eq!(mail.html.as_deref(), Some("<p>h\u{fffd}tml</p>"));
-    assert!(!format!("{mail:?}").contains("\\0"));
+    assert!(!holds_nul(&mail));
 }
 
 #[test]

@@ -13,8 +13,8 @@ pub(super) fn clean(text: Cow<'_, str>) -> String {
 /// Japanese subject or file name is written so. `raw` is the header that the words are from.
 pub(super) fn joined(decoded: String, raw: &[u8]) -> String {
     const JAPANESE: &[u8] = b"iso-2022-jp";
-    let is_japanese = || raw.windows(JAPANESE.len()).any(|name| name.eq_ignore_ascii_case(JAPANESE));
-    if decoded.contains('\u{fffd}') && is_japanese() { decoded.replace('\u{fffd}', "") } else { decoded }
+    let words = || raw.windows(JAPANESE.len()).filter(|name| name.eq_ignore_ascii_case(JAPANESE)).count();
+    if decoded.contains('\u{fffd}') && words() > 1 { decoded.replace('\u{fffd}', "") } else { decoded }
 }
 
 /// One line of a header: no U+0000, control characters as spaces, trimmed, at most `bytes` long.
@@ -60,7 +60,8 @@ mod tests {
     #[test]
     fn only_japanese_is_joined() {
         let decoded = || "\u{fffd}x".to_owned();
-        assert_eq!(joined(decoded(), b"=?ISO-2022-JP?B?"), "x");
+        assert_eq!(joined(decoded(), b"=?ISO-2022-JP?B??= =?iso-2022-jp?B??="), "x");
+        assert_eq!(joined(decoded(), b"=?iso-2022-jp?B??="), "\u{fffd}x");
         assert_eq!(joined(decoded(), b"=?utf-8?B?"), "\u{fffd}x");
     }
 
