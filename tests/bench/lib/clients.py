@@ -1,10 +1,10 @@
 """The contenders: how each is configured afresh, started, and asked whether it really got everything."""
-import os
 import shutil
 import sqlite3
 import subprocess
 import time
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Callable
 
@@ -141,9 +141,16 @@ enabled = true
 
     def recorded(self):
         """Rows in the ledger, and activities."""
+        return self._count("inbox_ledger"), self._count("email_activities")
+
+    def polled(self, since):
+        """Mailboxes whose last complete cycle ended after this moment."""
+        moment = datetime.fromtimestamp(since, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        return self._count(f"mailboxes WHERE incoming_last_success_at >= '{moment}'")
+
+    def _count(self, rows):
         with sqlite3.connect(f"file:{self.database}?mode=ro", uri=True) as database:
-            one = lambda table: database.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
-            return one("inbox_ledger"), one("email_activities")
+            return database.execute(f"SELECT count(*) FROM {rows}").fetchone()[0]
 
     def start(self):
         """Starts `run` without end."""
@@ -171,16 +178,18 @@ enabled = true
 
 def ours(bench, users, messages, *, fresh=True, name="daemon", **settings):
     """`mailsyncd run --once` into SQLite on the disk; without `fresh` over what an earlier run recorded."""
-    daemon = Daemon(bench, name)
+    daemon, prepared = Daemon(bench, name), [0.0]
 
     def prepare():
         if fresh:
             daemon.forget()
         daemon.configure(users, **settings)
+        prepared[0] = time.time()
 
     def check(_cost):
-        ledger, activities = daemon.recorded()
-        return "" if (ledger, activities) == (messages, messages) else f"{ledger} ledger rows and {activities} activities of {messages}"
+        (ledger, activities), polled = daemon.recorded(), daemon.polled(prepared[0])
+        good = (ledger, activities, polled) == (messages, messages, len(users))
+        return "" if good else f"{ledger} ledger rows and {activities} activities of {messages}, {polled} of {len(users)} mailboxes polled"
 
     return Contender("mailsyncd", daemon.command("run", "--once"), prepare, check)
 
