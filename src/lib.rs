@@ -82,6 +82,7 @@
 pub mod admin;
 pub mod base;
 pub mod classify;
+pub mod cli;
 pub mod config;
 pub mod imap;
 pub mod mime;

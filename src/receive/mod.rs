@@ -2,6 +2,7 @@
 
 pub mod batch;
 pub mod budget;
+pub mod credentials;
 pub mod judge;
 pub mod plan;
 pub mod policy;

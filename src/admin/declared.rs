@@ -1,0 +1,34 @@
+//! Brings the database in line with the files: at start and on reload.
+
+use super::changes::{PlannedChange, plan_declared};
+use crate::{
+    base::clock::Clock,
+    config::Config,
+    model::record::RecordChange,
+    store::{Store, StoreError},
+};
+
+/// What was changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reconciled {
+    /// One line for each change, for the log.
+    pub lines: Vec<String>,
+}
+
+/// Writes what the files declare into the database, in one transaction. Doing it again changes nothing.
+///
+/// # Errors
+/// The database did not answer; then nothing is changed.
+///
+/// # Cancel safety
+/// Dropped before it ends, all changes are made or none.
+pub async fn reconcile(store: &Store, config: &Config, clock: &Clock) -> Result<Reconciled, StoreError> {
+    let now = clock.now();
+    let plan = plan_declared(config, &store.records().await?, now);
+    let lines = plan.iter().map(PlannedChange::to_string).collect();
+    let changes: Vec<RecordChange> = plan.into_iter().map(|planned| planned.change).collect();
+    if !changes.is_empty() {
+        store.apply(&changes, now).await?;
+    }
+    Ok(Reconciled { lines })
+}

@@ -1,0 +1,82 @@
+//! Why a request could not be done.
+
+use crate::{
+    base::secret::SecretError,
+    config::{KeyError, Place},
+    store::StoreError,
+};
+
+/// A request failed; nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum AdminError {
+    /// The database refused or did not answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// There is no such record.
+    #[error("there is no {what} {name:?}")]
+    Unknown {
+        /// Which kind of record.
+        what: &'static str,
+        /// As it was asked for.
+        name: String,
+        /// The name that was probably meant.
+        suggestion: Option<String>,
+    },
+    /// The password comes from elsewhere, and the file that says so wins.
+    #[error("the password of {name} is {source_text}, as declared at {place}")]
+    Declared {
+        /// Address or name of the record.
+        name: String,
+        /// Where the password is.
+        source_text: String,
+        /// Which file and line say so.
+        place: Place,
+    },
+    /// Nobody would ever use it.
+    #[error("a password of {name} would not be used: profile {profile} says authenticate_using = {using:?}")]
+    NotUsed {
+        /// Address or name of the record.
+        name: String,
+        /// The profile that decides.
+        profile: String,
+        /// Whose credentials it uses.
+        using: &'static str,
+    },
+    /// Nothing was typed.
+    #[error("the password is empty")]
+    EmptyPassword,
+    /// There is no key to seal with.
+    #[error("could not seal the password")]
+    Key(#[source] KeyError),
+    /// Sealing failed.
+    #[error("could not seal the password")]
+    Seal(#[source] SecretError),
+    /// The kept bytes are not those that were received.
+    #[error("the source of activity {id} is damaged")]
+    DamagedSource {
+        /// Which activity.
+        id: String,
+    },
+    /// Nothing was kept.
+    #[error("no source is kept of activity {id}")]
+    NoSource {
+        /// Which activity.
+        id: String,
+    },
+}
+
+impl AdminError {
+    /// Who should do what.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Unknown { suggestion, .. } => suggestion.as_ref().map(|name| format!("did you mean {name:?}?")),
+            Self::Declared { .. } => Some("change it there, or take it out there and run this again".to_owned()),
+            Self::NotUsed { using: "profile", profile, .. } => Some(format!("run: mailsyncd secret set {profile}")),
+            Self::NotUsed { .. } => Some("run: mailsyncd secret set ADDRESS, for each mailbox".to_owned()),
+            Self::Key(error) => error.hint().map(str::to_owned),
+            Self::Seal(error) => error.hint().map(str::to_owned),
+            Self::DamagedSource { .. } => Some("restore a backup, and run: mailsyncd db check".to_owned()),
+            Self::Store(_) | Self::EmptyPassword | Self::NoSource { .. } => None,
+        }
+    }
+}

@@ -1,0 +1,254 @@
+//! Records as people see them: with the names they go by, and what is the matter.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::error::AdminError;
+use crate::{
+    mime::expand,
+    model::{
+        ids::{ActivityId, MailboxId, OwnerId, ProfileId},
+        lease::ProfileHold,
+        mailbox::{Approval, Mailbox, MailboxKind, SyncMethod},
+        profile::ServerProfile,
+        record::{CredentialSource, Records, SecretOwner},
+        timestamp::Timestamp,
+    },
+    store::{ActivityDetail, Store},
+};
+
+/// Why a mailbox is read or not, the first that applies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MailboxStatus {
+    /// Retired or switched off.
+    Inactive,
+    /// It has no profile, or that is inactive.
+    NoProfile,
+    /// Its mail is not read by method.
+    NotRead,
+    /// An administrator refused it.
+    Rejected,
+    /// Somebody must approve it.
+    PendingApproval,
+    /// A failure disabled it.
+    Disabled,
+    /// Nobody enabled it.
+    NotEnabled,
+    /// Its profile waits for its host.
+    Held,
+    /// It waits after a failure of its own.
+    Postponed,
+    /// The last cycle failed, and it is due again.
+    Failing,
+    /// It was never read completely.
+    New,
+    /// All is well.
+    Ok,
+}
+
+impl MailboxStatus {
+    fn of(mailbox: &Mailbox, profile: Option<&ServerProfile>, held: bool, now: Timestamp) -> Self {
+        let state = &mailbox.incoming;
+        match mailbox.approval {
+            _ if !mailbox.active => Self::Inactive,
+            _ if !profile.is_some_and(|profile| profile.active) => Self::NoProfile,
+            _ if mailbox.incoming_method == SyncMethod::None => Self::NotRead,
+            Approval::Rejected => Self::Rejected,
+            Approval::Pending => Self::PendingApproval,
+            _ if !state.enabled && state.failure_code.is_some() => Self::Disabled,
+            _ if !state.enabled => Self::NotEnabled,
+            _ if held => Self::Held,
+            _ if state.postponed_until.is_some_and(|until| until > now) => Self::Postponed,
+            _ if state.failure_code.is_some() => Self::Failing,
+            _ if state.last_success_at.is_none() => Self::New,
+            Approval::Approved | Approval::Empty => Self::Ok,
+        }
+    }
+
+    /// What a person should do about it, where that follows from the status alone.
+    const fn hint(self) -> Option<&'static str> {
+        match self {
+            Self::NoProfile => Some("give the mailbox a profile in the configuration"),
+            Self::PendingApproval => Some("approve it: approved = true in its [[mailbox]]"),
+            Self::NotEnabled => Some("enable it: enabled = true in its [[mailbox]]"),
+            _ => None,
+        }
+    }
+}
+
+/// A mailbox with everything that concerns it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct MailboxView {
+    /// Why it is read or not.
+    pub status: MailboxStatus,
+    /// What a person should do, if anything.
+    pub hint: Option<&'static str>,
+    /// `user:NAME` or `queue:NAME`.
+    pub owner_name: Option<String>,
+    /// Its profile's name.
+    pub profile_name: Option<String>,
+    /// Where its password comes from.
+    pub password: CredentialSource,
+    /// Why its profile waits, where it does.
+    pub hold: Option<ProfileHold>,
+    /// The record with its state.
+    #[serde(flatten)]
+    pub mailbox: Mailbox,
+}
+
+/// A profile with what concerns it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ProfileView {
+    /// Where its password comes from, if it logs in with its own.
+    pub password: CredentialSource,
+    /// Mailboxes on it that are active.
+    pub mailboxes: usize,
+    /// Why it waits, where it does.
+    pub hold: Option<ProfileHold>,
+    /// The record.
+    #[serde(flatten)]
+    pub profile: ServerProfile,
+}
+
+/// All mailboxes, by address.
+///
+/// # Errors
+/// The database did not answer.
+pub async fn mailboxes(store: &Store, now: Timestamp) -> Result<Vec<MailboxView>, AdminError> {
+    let records = store.records().await?;
+    let holds: BTreeMap<ProfileId, ProfileHold> = store.holds().await?.into_iter().collect();
+    let profiles: BTreeMap<ProfileId, &ServerProfile> =
+        records.profiles.iter().map(|(profile, _)| (profile.id, profile)).collect();
+    let owners: BTreeMap<OwnerId, String> = records.owners.iter().map(|owner| (owner.id, owner_name(owner))).collect();
+    let view = |(mailbox, password): &(Mailbox, CredentialSource)| {
+        let profile = mailbox.profile.and_then(|id| profiles.get(&id).copied());
+        let hold = mailbox.profile.and_then(|id| holds.get(&id).cloned());
+        let status = MailboxStatus::of(mailbox, profile, hold.is_some(), now);
+        let code = if status == MailboxStatus::Held { hold.as_ref().map(|hold| hold.code) } else { None };
+        let hint = status.hint().or(code.or(mailbox.incoming.failure_code).map(|code| code.hint()));
+        MailboxView {
+            status,
+            hint,
+            owner_name: mailbox.owner.and_then(|id| owners.get(&id).cloned()),
+            profile_name: profile.map(|profile| profile.name.clone()),
+            password: password.clone(),
+            hold,
+            mailbox: mailbox.clone(),
+        }
+    };
+    let mut views: Vec<MailboxView> = records.mailboxes.iter().map(view).collect();
+    views.sort_by(|a, b| a.mailbox.email_address.cmp(&b.mailbox.email_address));
+    Ok(views)
+}
+
+fn owner_name(owner: &crate::model::record::Owner) -> String {
+    let kind = if owner.kind == MailboxKind::Queue { "queue" } else { "user" };
+    format!("{kind}:{}", owner.name)
+}
+
+/// The mailbox with this address, in upper or lower case.
+///
+/// # Errors
+/// There is none, or the database did not answer.
+pub async fn mailbox(store: &Store, address: &str, now: Timestamp) -> Result<MailboxView, AdminError> {
+    let mut views = mailboxes(store, now).await?;
+    let wanted = address.to_lowercase();
+    match views.iter().position(|view| view.mailbox.email_address.to_lowercase() == wanted) {
+        Some(index) => Ok(views.swap_remove(index)),
+        None => Err(unknown("mailbox", address, views.iter().map(|view| view.mailbox.email_address.as_str()))),
+    }
+}
+
+/// All profiles, by name.
+///
+/// # Errors
+/// The database did not answer.
+pub async fn profiles(store: &Store) -> Result<Vec<ProfileView>, AdminError> {
+    let records = store.records().await?;
+    let holds: BTreeMap<ProfileId, ProfileHold> = store.holds().await?.into_iter().collect();
+    let mut mailboxes: BTreeMap<ProfileId, usize> = BTreeMap::new();
+    for profile in records.mailboxes.iter().filter(|(mailbox, _)| mailbox.active).filter_map(|(m, _)| m.profile) {
+        *mailboxes.entry(profile).or_default() += 1;
+    }
+    let view = |(profile, password): &(ServerProfile, CredentialSource)| ProfileView {
+        password: password.clone(),
+        mailboxes: mailboxes.get(&profile.id).copied().unwrap_or(0),
+        hold: holds.get(&profile.id).cloned(),
+        profile: profile.clone(),
+    };
+    let mut views: Vec<ProfileView> = records.profiles.iter().map(view).collect();
+    views.sort_by(|a, b| a.profile.name.cmp(&b.profile.name));
+    Ok(views)
+}
+
+/// The profile of this name.
+///
+/// # Errors
+/// There is none, or the database did not answer.
+pub async fn profile(store: &Store, name: &str) -> Result<ProfileView, AdminError> {
+    let mut views = profiles(store).await?;
+    match views.iter().position(|view| view.profile.name == name) {
+        Some(index) => Ok(views.swap_remove(index)),
+        None => Err(unknown("profile", name, views.iter().map(|view| view.profile.name.as_str()))),
+    }
+}
+
+/// Asks that mailboxes be polled at once. Returns them as they stand: one that is not read at all is
+/// not polled for the asking.
+///
+/// # Errors
+/// One of them does not exist (then none is asked for), or the database did not answer.
+pub async fn request_poll(store: &Store, addresses: &[String], now: Timestamp) -> Result<Vec<MailboxView>, AdminError> {
+    let mut asked = Vec::new();
+    for address in addresses {
+        asked.push(mailbox(store, address, now).await?);
+    }
+    let ids: Vec<MailboxId> = asked.iter().map(|view| view.mailbox.id).collect();
+    store.request_polls(&ids, now).await?;
+    Ok(asked)
+}
+
+/// An activity with all that belongs to it.
+///
+/// # Errors
+/// There is none, or the database did not answer.
+pub async fn activity(store: &Store, id: ActivityId) -> Result<ActivityDetail, AdminError> {
+    let none = || AdminError::Unknown { what: "activity", name: id.to_string(), suggestion: None };
+    store.activity(id).await?.ok_or_else(none)
+}
+
+/// The message of an activity as it was received, byte for byte.
+///
+/// # Errors
+/// There is none, it is damaged, or the database did not answer.
+pub async fn source(store: &Store, id: ActivityId) -> Result<Vec<u8>, AdminError> {
+    activity(store, id).await?;
+    let source = store.source(id).await?.ok_or_else(|| AdminError::NoSource { id: id.to_string() })?;
+    expand(&source).map_err(|_| AdminError::DamagedSource { id: id.to_string() })
+}
+
+/// The mailbox whose address, or else the profile whose name is `name`.
+pub(super) fn find(records: &Records, name: &str) -> Result<SecretOwner, AdminError> {
+    let wanted = name.to_lowercase();
+    let mailbox = records.mailboxes.iter().find(|(mailbox, _)| mailbox.email_address.to_lowercase() == wanted);
+    let profile = || records.profiles.iter().find(|(profile, _)| profile.name == name);
+    if let Some((mailbox, _)) = mailbox {
+        return Ok(SecretOwner::Mailbox(mailbox.id));
+    }
+    if let Some((profile, _)) = profile() {
+        return Ok(SecretOwner::Profile(profile.id));
+    }
+    let addresses = records.mailboxes.iter().map(|(mailbox, _)| mailbox.email_address.as_str());
+    let names = records.profiles.iter().map(|(profile, _)| profile.name.as_str());
+    Err(unknown("mailbox or profile", name, addresses.chain(names)))
+}
+
+fn unknown<'a>(what: &'static str, name: &str, known: impl Iterator<Item = &'a str>) -> AdminError {
+    AdminError::Unknown {
+        what,
+        name: name.to_owned(),
+        suggestion: crate::config::nearest(name, known).map(str::to_owned),
+    }
+}

@@ -1,0 +1,201 @@
+//! The command line as it is typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::{config::DEFAULT_FILE, model::timestamp::Timestamp};
+
+/// Reads mailboxes over IMAP and records their mail as e-mail activities in SQL.
+///
+/// Exit status: 0 done, 1 it failed, 2 configuration or usage.
+#[derive(Debug, Parser)]
+#[command(name = "mailsyncd", version, max_term_width = 100, disable_help_subcommand = true)]
+pub struct Arguments {
+    /// The main configuration file; conf.d/*.toml beside it is read too.
+    #[arg(long, global = true, value_name = "FILE", default_value = DEFAULT_FILE)]
+    pub config: PathBuf,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Check the configuration: every problem with file, line and hint.
+    Check {
+        /// Also say what would change in the database.
+        #[arg(long)]
+        plan: bool,
+        /// How to print.
+        #[command(flatten)]
+        form: Form,
+    },
+    /// How things stand, in one screen.
+    Status {
+        /// How to print.
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Mailboxes and their state.
+    #[command(subcommand)]
+    Mailbox(MailboxCommand),
+    /// Recorded e-mail.
+    #[command(subcommand)]
+    Activity(ActivityCommand),
+    /// Server profiles.
+    #[command(subcommand)]
+    Profile(ProfileCommand),
+    /// Messages on the servers.
+    #[command(subcommand)]
+    Message(MessageCommand),
+    /// The key that seals stored passwords.
+    #[command(subcommand)]
+    Key(KeyCommand),
+    /// Passwords stored in the database.
+    #[command(subcommand)]
+    Secret(SecretCommand),
+    /// The database.
+    #[command(subcommand)]
+    Db(DbCommand),
+}
+
+/// How to print.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct Form {
+    /// Print one JSON document.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `mailbox …`
+#[derive(Debug, Subcommand)]
+pub enum MailboxCommand {
+    /// List all mailboxes.
+    List {
+        /// How to print.
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Show a mailbox: its state, the last failure, when it is due, what to do.
+    Show {
+        /// Its address.
+        address: String,
+        /// How to print.
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Have mailboxes polled at once.
+    Poll {
+        /// Their addresses.
+        #[arg(required = true)]
+        addresses: Vec<String>,
+    },
+}
+
+/// `activity …`
+#[derive(Debug, Subcommand)]
+pub enum ActivityCommand {
+    /// List activities, newest first.
+    List {
+        /// Only those seen in the mailbox with this address.
+        #[arg(long, value_name = "ADDRESS")]
+        mailbox: Option<String>,
+        /// Only those received at or after this time, as 2026-01-01T00:00:00Z.
+        #[arg(long, value_name = "TIME")]
+        since: Option<Timestamp>,
+        /// At most so many.
+        #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
+        limit: u32,
+        /// How to print.
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Show an activity: addresses, attachments, text.
+    Show {
+        /// Its identifier.
+        id: uuid::Uuid,
+        /// Write the message as it was received, byte for byte.
+        #[arg(long, conflicts_with = "json")]
+        source: bool,
+        /// How to print.
+        #[command(flatten)]
+        form: Form,
+    },
+}
+
+/// `profile …`
+#[derive(Debug, Subcommand)]
+pub enum ProfileCommand {
+    /// List all profiles.
+    List {
+        /// How to print.
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Show a profile: where it leads, its limits, whether it waits.
+    Show {
+        /// Its name.
+        name: String,
+        /// How to print.
+        #[command(flatten)]
+        form: Form,
+    },
+}
+
+/// `message …`
+#[derive(Debug, Subcommand)]
+pub enum MessageCommand {
+    /// List messages that could not be recorded, and why.
+    List {
+        /// Those set aside.
+        #[arg(long, required = true)]
+        set_aside: bool,
+        /// Only those of the mailbox with this address.
+        #[arg(long, value_name = "ADDRESS")]
+        mailbox: Option<String>,
+        /// How to print.
+        #[command(flatten)]
+        form: Form,
+    },
+}
+
+/// `key …`
+#[derive(Debug, Subcommand)]
+pub enum KeyCommand {
+    /// Make a key. A file that exists is never overwritten.
+    New {
+        /// Where to write it, with mode 0400; - for standard output.
+        file: PathBuf,
+    },
+}
+
+/// `secret …`
+#[derive(Debug, Subcommand)]
+pub enum SecretCommand {
+    /// Store a password. It is read from a prompt, or the first line of standard input.
+    Set {
+        /// Address of the mailbox, or name of the profile.
+        #[arg(value_name = "MAILBOX|PROFILE")]
+        name: String,
+    },
+}
+
+/// `db …`
+#[derive(Debug, Subcommand)]
+pub enum DbCommand {
+    /// Create the database, or bring it to the schema of this program.
+    Migrate,
+    /// Look for damage.
+    Check {
+        /// How to print.
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Copy a SQLite database while it is in use.
+    Backup {
+        /// Where to; it must not exist.
+        file: PathBuf,
+    },
+}

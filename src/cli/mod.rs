@@ -1,0 +1,131 @@
+//! The command line: arguments in, a use case of [`crate::admin`] done, its result printed.
+
+pub mod args;
+pub mod output;
+
+mod activities;
+mod operate;
+mod records;
+
+use std::{error::Error, process::ExitCode};
+
+use clap::Parser as _;
+
+use self::args::{Arguments, Command};
+use crate::{
+    admin::error::AdminError,
+    base::clock::Clock,
+    config::{Config, ConfigError},
+    store::{Role, Store, StoreError},
+};
+
+/// A command that failed: what is printed, and the exit status.
+pub struct Fault {
+    error: Box<dyn Error + Send + Sync>,
+    hint: Option<String>,
+    status: u8,
+}
+
+impl Fault {
+    /// Something failed.
+    pub fn failed(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { error: error.into(), hint: None, status: 1 }
+    }
+
+    /// The configuration or the arguments are wrong.
+    pub fn usage(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { error: error.into(), hint: None, status: 2 }
+    }
+
+    /// With what to do about it.
+    #[must_use]
+    pub fn hint(mut self, hint: Option<impl Into<String>>) -> Self {
+        self.hint = hint.map(Into::into);
+        self
+    }
+
+    /// Prints it and gives the exit status.
+    pub fn report(&self) -> ExitCode {
+        output::complain(&*self.error, self.hint.as_deref());
+        ExitCode::from(self.status)
+    }
+}
+
+impl From<ConfigError> for Fault {
+    fn from(error: ConfigError) -> Self {
+        Self::usage(error)
+    }
+}
+
+impl From<AdminError> for Fault {
+    fn from(error: AdminError) -> Self {
+        let hint = error.hint();
+        Self::failed(error).hint(hint)
+    }
+}
+
+impl From<StoreError> for Fault {
+    fn from(error: StoreError) -> Self {
+        Self::from(AdminError::from(error))
+    }
+}
+
+impl From<std::io::Error> for Fault {
+    fn from(error: std::io::Error) -> Self {
+        Self::failed(error)
+    }
+}
+
+/// Reads the arguments; prints help or what is wrong with them, then the exit status is in `Err`.
+///
+/// # Errors
+/// Help was asked for (status 0), or the arguments are wrong (status 2).
+pub fn parse() -> Result<Arguments, ExitCode> {
+    Arguments::try_parse().map_err(|error| {
+        // Nobody is left to be told that the output is closed.
+        let _ = error.print();
+        ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+    })
+}
+
+/// Does what was asked for, prints the result or what went wrong, and gives the exit status.
+pub fn execute(arguments: Arguments) -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let done = match runtime {
+        Ok(runtime) => runtime.block_on(dispatch(arguments)),
+        Err(error) => Err(Fault::from(error)),
+    };
+    done.unwrap_or_else(|fault| fault.report())
+}
+
+async fn dispatch(arguments: Arguments) -> Result<ExitCode, Fault> {
+    let context = Context { arguments_config: arguments.config, clock: Clock::System };
+    match arguments.command {
+        Command::Check { plan, form } => operate::check(&context, plan, form).await,
+        Command::Status { form } => operate::status(&context, form).await,
+        Command::Mailbox(command) => records::mailbox(&context, command).await,
+        Command::Profile(command) => records::profile(&context, command).await,
+        Command::Activity(command) => activities::activity(&context, command).await,
+        Command::Message(command) => activities::message(&context, command).await,
+        Command::Key(command) => operate::key(command),
+        Command::Secret(command) => operate::secret(&context, command).await,
+        Command::Db(command) => operate::db(&context, command).await,
+    }
+}
+
+/// What commands work with.
+struct Context {
+    arguments_config: std::path::PathBuf,
+    clock: Clock,
+}
+
+impl Context {
+    fn config(&self) -> Result<Config, Fault> {
+        Ok(Config::load(&self.arguments_config)?)
+    }
+
+    async fn store(&self) -> Result<Store, Fault> {
+        let config = self.config()?;
+        Ok(Store::open(&config.database_url, Role::Tool).await?)
+    }
+}

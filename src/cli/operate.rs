@@ -1,0 +1,252 @@
+//! `check`, `status`, `key …`, `secret …` and `db …`.
+
+use std::{
+    io::{self, IsTerminal as _, Read as _},
+    path::Path,
+    process::ExitCode,
+};
+
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use super::{
+    Context, Fault,
+    args::{DbCommand, Form, KeyCommand, SecretCommand},
+    output::{Facts, Table, complain, seconds, show, when, write},
+};
+use crate::{
+    admin::{
+        changes::{PlannedChange, plan_declared},
+        secrets::{may_be_stored, set_password},
+    },
+    base::secret::{Kek, Secret},
+    config::{Config, Problem},
+    model::{failure::clean, record::Records},
+    store::{Role, StatusView, Store, StoreError},
+};
+
+/// `check` as JSON.
+#[derive(Serialize)]
+struct Checked<'a> {
+    problems: Vec<CheckedProblem<'a>>,
+    /// `null` without `--plan`.
+    changes: Option<Vec<String>>,
+}
+
+#[derive(Serialize)]
+struct CheckedProblem<'a> {
+    file: Option<&'a str>,
+    line: Option<usize>,
+    text: &'a str,
+    hint: Option<&'a str>,
+}
+
+pub(super) async fn check(context: &Context, plan: bool, form: Form) -> Result<ExitCode, Fault> {
+    let config = match Config::load(&context.arguments_config) {
+        Ok(config) => config,
+        Err(error) => {
+            let problems = error.problems.iter().map(checked).collect();
+            if form.json {
+                show(form, &Checked { problems, changes: None }, String::new)?;
+            } else {
+                complain(&error, None);
+            }
+            return Ok(ExitCode::from(2));
+        }
+    };
+    let changes = if plan { Some(planned(context, &config).await?) } else { None };
+    let text = || {
+        let declared = &config.declared;
+        let (profiles, mailboxes) = (declared.profiles.len(), declared.mailboxes.len());
+        let mut text = format!("the configuration is right: profiles {profiles}, mailboxes {mailboxes}\n");
+        if let Some(changes) = &changes {
+            let count = changes.len();
+            text.push_str(&if count == 0 { "nothing would change\n".to_owned() } else { format!("changes {count}\n") });
+            changes.iter().for_each(|change| text.push_str(&format!("  {change}\n")));
+        }
+        text
+    };
+    show(form, &Checked { problems: Vec::new(), changes: changes.clone() }, text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn checked(problem: &Problem) -> CheckedProblem<'_> {
+    CheckedProblem {
+        file: problem.place.as_ref().map(|place| &*place.file),
+        line: problem.place.as_ref().map(|place| place.line),
+        text: &problem.text,
+        hint: problem.hint.as_deref(),
+    }
+}
+
+/// What a start or a reload would change. A database that is not there yet has nothing.
+async fn planned(context: &Context, config: &Config) -> Result<Vec<String>, Fault> {
+    let records = match Store::open(&config.database_url, Role::Tool).await {
+        Ok(store) => {
+            let records = store.records().await?;
+            store.close().await;
+            records
+        }
+        Err(StoreError::Missing { .. } | StoreError::Outdated { found: 0, .. }) => Records::default(),
+        Err(error) => return Err(error.into()),
+    };
+    let plan = plan_declared(config, &records, context.clock.now());
+    Ok(plan.iter().map(PlannedChange::to_string).collect())
+}
+
+/// `status` as JSON.
+#[derive(Serialize)]
+struct Status<'a> {
+    version: &'static str,
+    database: &'a str,
+    #[serde(flatten)]
+    status: StatusView,
+}
+
+pub(super) async fn status(context: &Context, form: Form) -> Result<ExitCode, Fault> {
+    let config = context.config()?;
+    let store = Store::open(&config.database_url, Role::Tool).await?;
+    let status = store.status(context.clock.now()).await?;
+    store.close().await;
+    let status = Status { version: env!("CARGO_PKG_VERSION"), database: &config.database_url, status };
+    show(form, &status, || status_text(&status))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn status_text(status: &Status<'_>) -> String {
+    let (view, mailboxes) = (&status.status, &status.status.mailboxes);
+    let mut facts = Facts::default();
+    facts.add("mailsyncd", status.version);
+    facts.add("database", format!("{} (schema {})", status.database, view.schema_version));
+    facts.add("profiles", format!("{}, held {}", view.profiles, view.held_profiles.len()));
+    facts.add(
+        "mailboxes",
+        format!(
+            "{} active, {} enabled, {} being read, {} failing, {} postponed, {} disabled by a failure, {} never read",
+            mailboxes.active,
+            mailboxes.enabled,
+            mailboxes.running,
+            mailboxes.failing,
+            mailboxes.postponed,
+            mailboxes.disabled_by_failure,
+            mailboxes.never_succeeded
+        ),
+    );
+    facts.add("oldest success", when(mailboxes.oldest_success));
+    facts.add("activities", format!("{}, the last recorded {}", view.activities, when(view.last_recorded_at)));
+    facts.add("set aside", view.set_aside);
+    let mut text = facts.text();
+    if !view.held_profiles.is_empty() {
+        let mut table = Table::new(&["HELD PROFILE", "SINCE", "NEXT PROBE", "FAILURE", "WORDS"]);
+        for held in &view.held_profiles {
+            let hold = &held.hold;
+            table.row(&[&held.profile, &seconds(hold.since), &seconds(hold.until), hold.code.name(), &hold.text]);
+        }
+        text.push_str(&format!("\n{}", table.text("")));
+    }
+    if !view.troubled.is_empty() {
+        let mut table = Table::new(&["MAILBOX IN TROUBLE", "ENABLED", "SINCE", "NEXT TRY", "FAILURE", "WORDS"]);
+        for mailbox in &view.troubled {
+            table.row(&[
+                &mailbox.mailbox,
+                if mailbox.enabled { "yes" } else { "no" },
+                &when(mailbox.failing_since),
+                &when(mailbox.postponed_until),
+                mailbox.failure_code.name(),
+                mailbox.last_error.as_deref().unwrap_or("-"),
+            ]);
+        }
+        text.push_str(&format!("\n{}", table.text("")));
+    }
+    text
+}
+
+pub(super) fn key(command: KeyCommand) -> Result<ExitCode, Fault> {
+    let KeyCommand::New { file } = command;
+    if file == Path::new("-") {
+        let (_, text) = Kek::generate().map_err(Fault::failed)?;
+        write(format!("{}\n", text.expose()).as_bytes())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let key = Kek::create(&file).map_err(|error| {
+        let hint = error.hint();
+        Fault::failed(error).hint(hint)
+    })?;
+    let path = std::path::absolute(&file)?;
+    let path = clean(&path.display().to_string(), 4_096);
+    let text = format!(
+        "key {} is in {path}\nKeep a copy of it apart from the backups of the database: without it stored passwords are lost.\n\
+         next: give it to the user that mailsyncd runs as, and set in the configuration\n  [secrets]\n  key_file = {path:?}\n",
+        key.id()
+    );
+    write(text.as_bytes())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(super) async fn secret(context: &Context, command: SecretCommand) -> Result<ExitCode, Fault> {
+    let SecretCommand::Set { name } = command;
+    let config = context.config()?;
+    may_be_stored(&config, &name)?;
+    let store = Store::open(&config.database_url, Role::Tool).await?;
+    let secret = read_password(&name)?;
+    let set = set_password(&store, &config, &context.clock, &name, &secret).await?;
+    store.close().await;
+    let mut text = format!("{}: password stored under key {}\n", clean(&set.of, 400), set.key_id);
+    for mailbox in &set.tried_again {
+        text.push_str(&format!("{mailbox}: enabled, it is tried again\n"));
+    }
+    write(text.as_bytes())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// From a prompt that shows nothing, twice; or the first line of standard input.
+fn read_password(name: &str) -> Result<Secret, Fault> {
+    const LONGEST: u64 = 4_096;
+    if !io::stdin().is_terminal() {
+        let mut text = Zeroizing::new(String::with_capacity(usize::try_from(LONGEST).unwrap_or(0)));
+        io::stdin().take(LONGEST).read_to_string(&mut text)?;
+        return Ok(Secret::first_line(&text));
+    }
+    let first = Zeroizing::new(rpassword::prompt_password(format!("password of {}: ", clean(name, 400)))?);
+    let again = Zeroizing::new(rpassword::prompt_password("once more: ")?);
+    if first != again {
+        return Err(Fault::failed("the two passwords differ"));
+    }
+    Ok(Secret::first_line(&first))
+}
+
+pub(super) async fn db(context: &Context, command: DbCommand) -> Result<ExitCode, Fault> {
+    let config = context.config()?;
+    match command {
+        DbCommand::Migrate => {
+            let (store, applied) = Store::open_and_migrate(&config.database_url, Role::Tool).await?;
+            let version = store.schema_version().await?;
+            store.close().await;
+            let text = match applied {
+                0 => format!("the database has schema {version} already\n"),
+                _ => format!("the database has schema {version} now ({applied} applied)\n"),
+            };
+            write(text.as_bytes())?;
+        }
+        DbCommand::Check { form } => {
+            let store = Store::open(&config.database_url, Role::Tool).await?;
+            let problems = store.check().await?;
+            store.close().await;
+            let text = || match problems.as_slice() {
+                [] => "the database is in order\n".to_owned(),
+                problems => problems.iter().map(|problem| format!("{}\n", clean(problem, 1_000))).collect(),
+            };
+            show(form, &problems, text)?;
+            if !problems.is_empty() {
+                return Err(Fault::failed("the database is damaged").hint(Some("restore a backup")));
+            }
+        }
+        DbCommand::Backup { file } => {
+            let store = Store::open(&config.database_url, Role::Tool).await?;
+            store.backup(&file).await?;
+            store.close().await;
+            write(format!("the database was copied to {}\n", file.display()).as_bytes())?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}

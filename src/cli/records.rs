@@ -1,0 +1,217 @@
+//! `mailbox …` and `profile …`.
+
+use std::process::ExitCode;
+
+use super::{
+    Context, Fault,
+    args::{Form, MailboxCommand, ProfileCommand},
+    output::{Facts, Table, seconds, show, when, write},
+};
+use crate::{
+    admin::views::{self, MailboxStatus, MailboxView, ProfileView},
+    config::show_duration,
+    model::{
+        lease::ProfileHold,
+        profile::{AuthenticateUsing, Endpoint},
+        record::CredentialSource,
+    },
+};
+
+pub(super) async fn mailbox(context: &Context, command: MailboxCommand) -> Result<ExitCode, Fault> {
+    let store = context.store().await?;
+    let now = context.clock.now();
+    match command {
+        MailboxCommand::List { form } => {
+            let mailboxes = views::mailboxes(&store, now).await?;
+            show(form, &mailboxes, || mailbox_table(&mailboxes))?;
+        }
+        MailboxCommand::Show { address, form } => {
+            let mailbox = views::mailbox(&store, &address, now).await?;
+            show(form, &mailbox, || mailbox_facts(&mailbox))?;
+        }
+        MailboxCommand::Poll { addresses } => {
+            let asked = views::request_poll(&store, &addresses, now).await?;
+            write(poll_text(&asked).as_bytes())?;
+        }
+    }
+    store.close().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(super) async fn profile(context: &Context, command: ProfileCommand) -> Result<ExitCode, Fault> {
+    let store = context.store().await?;
+    match command {
+        ProfileCommand::List { form } => list_profiles(form, &views::profiles(&store).await?)?,
+        ProfileCommand::Show { name, form } => {
+            let profile = views::profile(&store, &name).await?;
+            show(form, &profile, || profile_facts(&profile))?;
+        }
+    }
+    store.close().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The status in words.
+const fn status(status: MailboxStatus) -> &'static str {
+    match status {
+        MailboxStatus::Inactive => "inactive",
+        MailboxStatus::NoProfile => "no profile",
+        MailboxStatus::NotRead => "not read",
+        MailboxStatus::Rejected => "rejected",
+        MailboxStatus::PendingApproval => "pending approval",
+        MailboxStatus::Disabled => "disabled",
+        MailboxStatus::NotEnabled => "not enabled",
+        MailboxStatus::Held => "held",
+        MailboxStatus::Postponed => "postponed",
+        MailboxStatus::Failing => "failing",
+        MailboxStatus::New => "new",
+        MailboxStatus::Ok => "ok",
+    }
+}
+
+fn mailbox_table(mailboxes: &[MailboxView]) -> String {
+    let mut table = Table::new(&["ADDRESS", "STATUS", "PROFILE", "OWNER", "LAST SUCCESS", "NEXT DUE", "FAILURE"]);
+    for view in mailboxes {
+        let state = &view.mailbox.incoming;
+        table.row(&[
+            &view.mailbox.email_address,
+            status(view.status),
+            view.profile_name.as_deref().unwrap_or("-"),
+            view.owner_name.as_deref().unwrap_or("-"),
+            &when(state.last_success_at),
+            &when(next_due(view)),
+            state.failure_code.map_or("-", |code| code.name()),
+        ]);
+    }
+    table.text("no mailboxes")
+}
+
+/// When it is read next, if it is read at all.
+fn next_due(view: &MailboxView) -> Option<crate::model::timestamp::Timestamp> {
+    let state = &view.mailbox.incoming;
+    match view.status {
+        MailboxStatus::Ok | MailboxStatus::New | MailboxStatus::Failing | MailboxStatus::Postponed => {
+            state.next_due_at.max(state.postponed_until)
+        }
+        MailboxStatus::Held => view.hold.as_ref().map(|hold| hold.until),
+        _ => None,
+    }
+}
+
+fn mailbox_facts(view: &MailboxView) -> String {
+    let (mailbox, state) = (&view.mailbox, &view.mailbox.incoming);
+    let mut facts = Facts::default();
+    facts.add("mailbox", &mailbox.email_address);
+    facts.add("name", &mailbox.name);
+    facts.add("status", status(view.status));
+    facts.some("hint", view.hint);
+    facts.some("owner", view.owner_name.as_ref());
+    facts.some("profile", view.profile_name.as_ref());
+    facts.add("username", &mailbox.username);
+    facts.add("password", password(&view.password));
+    facts.add("approval", format!("{:?}", mailbox.approval).to_lowercase());
+    facts.add("enabled", if state.enabled { "yes" } else { "no" });
+    facts.some("received after", mailbox.process_email_received_after.map(seconds));
+    facts.add("last success", when(state.last_success_at));
+    facts.add("next due", when(next_due(view)));
+    facts.some("postponed until", state.postponed_until.map(seconds));
+    facts.some("failure", state.failure_code);
+    facts.some("server's words", state.last_error.as_ref());
+    facts.some("failing since", state.failing_since.map(seconds));
+    if state.transient_failures > 0 {
+        facts.add("failures in a row", state.transient_failures);
+    }
+    if state.confirmations > 0 {
+        facts.add("confirmations", state.confirmations);
+    }
+    facts.some("profile held", view.hold.as_ref().map(hold));
+    facts.some("managed by", mailbox.managed_by.as_ref());
+    facts.add("id", mailbox.id);
+    facts.text()
+}
+
+fn password(source: &CredentialSource) -> String {
+    match source {
+        CredentialSource::Stored => "stored in the database".to_owned(),
+        CredentialSource::File(path) => format!("in the file {path}"),
+        CredentialSource::SystemdCredential(name) => format!("the systemd credential {name}"),
+    }
+}
+
+fn hold(hold: &ProfileHold) -> String {
+    let (code, since, until) = (hold.code, seconds(hold.since), seconds(hold.until));
+    format!("{code} since {since}, next probe {until}, {} probes failed: {}", hold.failures, hold.text)
+}
+
+fn poll_text(asked: &[MailboxView]) -> String {
+    let mut text = String::new();
+    for view in asked {
+        let address = &view.mailbox.email_address;
+        text.push_str(&match view.status {
+            MailboxStatus::Ok | MailboxStatus::New | MailboxStatus::Failing | MailboxStatus::Postponed => {
+                format!("{address}: due now\n")
+            }
+            MailboxStatus::Held => format!("{address}: due as soon as its profile is not held any more\n"),
+            other => format!("{address}: asked for, but it is not read: {}\n", status(other)),
+        });
+    }
+    text
+}
+
+fn endpoint(endpoint: &Endpoint) -> String {
+    format!("{}:{} {}", endpoint.host, endpoint.port, format!("{:?}", endpoint.security).to_lowercase())
+}
+
+fn list_profiles(form: Form, profiles: &[ProfileView]) -> Result<(), Fault> {
+    let table = || {
+        let mut table = Table::new(&["NAME", "STATUS", "INCOMING", "MAILBOXES", "INTERVAL", "FAILURE"]);
+        for view in profiles {
+            table.row(&[
+                &view.profile.name,
+                profile_status(view),
+                &endpoint(&view.profile.incoming),
+                &view.mailboxes.to_string(),
+                &show_duration(view.profile.minimum_polling_interval),
+                view.hold.as_ref().map_or("-", |hold| hold.code.name()),
+            ]);
+        }
+        table.text("no profiles")
+    };
+    Ok(show(form, &profiles, table)?)
+}
+
+const fn profile_status(view: &ProfileView) -> &'static str {
+    match (view.profile.active, &view.hold) {
+        (false, _) => "inactive",
+        (true, Some(_)) => "held",
+        (true, None) => "ok",
+    }
+}
+
+fn profile_facts(view: &ProfileView) -> String {
+    let profile = &view.profile;
+    let mut facts = Facts::default();
+    facts.add("profile", &profile.name);
+    if !profile.description.is_empty() {
+        facts.add("description", &profile.description);
+    }
+    facts.add("status", profile_status(view));
+    facts.some("held", view.hold.as_ref().map(hold));
+    facts.some("hint", view.hold.as_ref().map(|hold| hold.code.hint()));
+    facts.add("incoming", endpoint(&profile.incoming));
+    if profile.authenticate_using == AuthenticateUsing::Profile {
+        facts.some("username", profile.username.as_ref());
+        facts.add("password", password(&view.password));
+    } else {
+        facts.add("log-in", "each mailbox with its own name and password");
+    }
+    facts.add("mailboxes", view.mailboxes);
+    facts.add("default", if profile.is_default { "yes" } else { "no" });
+    facts.add("polling interval", show_duration(profile.minimum_polling_interval));
+    facts.add("connections", profile.maximum_concurrent_connections);
+    facts.add("time-out", show_duration(profile.connection_timeout));
+    facts.some("received from", profile.process_email_from.map(seconds));
+    facts.some("managed by", profile.managed_by.as_ref());
+    facts.add("id", profile.id);
+    facts.text()
+}

@@ -1,0 +1,120 @@
+//! Passwords, from wherever each mailbox's or profile's is kept.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use tokio::io::AsyncReadExt as _;
+use zeroize::Zeroizing;
+
+use crate::{
+    base::secret::{Kek, Secret, SecretError},
+    config::{Config, KeyError},
+    model::record::{CredentialSource, SecretOwner},
+    store::{Store, StoreError},
+};
+
+/// No password is longer; nothing more of a password file is read. In bytes.
+const LONGEST: u64 = 4_096;
+
+/// Why there is no password.
+#[derive(Debug, thiserror::Error)]
+pub enum CredentialsError {
+    /// Nobody stored one.
+    #[error("no password is stored")]
+    NotStored,
+    /// Its file cannot be read.
+    #[error("could not read the password file {}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The first line of its file is empty.
+    #[error("the password file {} holds no password in its first line", path.display())]
+    Empty {
+        /// Which.
+        path: PathBuf,
+    },
+    /// It is a systemd credential, but this process was given none.
+    #[error(
+        "the password is the systemd credential {name:?}, but this process has none ($CREDENTIALS_DIRECTORY is not set)"
+    )]
+    NoCredentials {
+        /// Its name.
+        name: String,
+    },
+    /// It is stored, but the key that opens it is not there.
+    #[error("could not open the stored password")]
+    Key(#[source] KeyError),
+    /// It is stored, but does not open.
+    #[error("could not open the stored password")]
+    Sealed(#[source] SecretError),
+    /// The database did not answer.
+    #[error("could not look the password up")]
+    Store(#[source] StoreError),
+}
+
+/// Finds passwords. Cheap to clone.
+#[derive(Clone)]
+pub struct Credentials {
+    store: Store,
+    config: Arc<Config>,
+    /// Read once it can be: a key that comes later needs no restart.
+    key: Arc<Mutex<Option<Arc<Kek>>>>,
+}
+
+impl Credentials {
+    /// Passwords of the records in `store`, with the key that `config` names.
+    pub fn new(store: Store, config: Arc<Config>) -> Self {
+        Self { store, config, key: Arc::default() }
+    }
+
+    /// The password of `owner`. Files are read anew each time, so that a changed one needs no reload.
+    ///
+    /// # Errors
+    /// There is none, or it cannot be read.
+    ///
+    /// # Cancel safety
+    /// May be dropped at any point.
+    pub async fn password(&self, owner: SecretOwner) -> Result<Secret, CredentialsError> {
+        match self.store.credential_source(owner).await.map_err(CredentialsError::Store)? {
+            CredentialSource::File(path) => first_line(Path::new(&path)).await,
+            CredentialSource::SystemdCredential(name) => match self.config.credential(&name) {
+                Some(path) => first_line(&path).await,
+                None => Err(CredentialsError::NoCredentials { name }),
+            },
+            CredentialSource::Stored => {
+                let sealed = self.store.secret(owner).await.map_err(CredentialsError::Store)?;
+                let sealed = sealed.ok_or(CredentialsError::NotStored)?;
+                self.kek().map_err(CredentialsError::Key)?.open(owner, &sealed).map_err(CredentialsError::Sealed)
+            }
+        }
+    }
+
+    fn kek(&self) -> Result<Arc<Kek>, KeyError> {
+        let mut key = self.key.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(key) = key.as_ref() {
+            return Ok(Arc::clone(key));
+        }
+        let read = Arc::new(self.config.kek()?);
+        *key = Some(Arc::clone(&read));
+        Ok(read)
+    }
+}
+
+async fn first_line(path: &Path) -> Result<Secret, CredentialsError> {
+    let unreadable = |source| CredentialsError::File { path: path.to_owned(), source };
+    let mut text = Zeroizing::new(String::with_capacity(usize::try_from(LONGEST).unwrap_or(0)));
+    let file = tokio::fs::File::open(path).await.map_err(unreadable)?;
+    file.take(LONGEST).read_to_string(&mut text).await.map_err(unreadable)?;
+    let secret = Secret::first_line(&text);
+    if secret.is_empty() {
+        return Err(CredentialsError::Empty { path: path.to_owned() });
+    }
+    Ok(secret)
+}
