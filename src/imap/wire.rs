@@ -216,3 +216,7 @@ fn broken(error: &io::Error, during: &'static str) -> ImapError {
         kind => ImapError::Net(NetError::Io(kind)),
     }
 }
+
+#[cfg(test)]
+#[path = "wire_tests.rs"]
+mod tests;

@@ -184,21 +184,29 @@ impl<S: Io> Guard<S> {
         lifted + self.raw.capacity() + self.out.capacity() + self.framer.buffered()
     }
 
+    /// Goes on in `raw`. Used up it keeps no capacity: thousands of connections wait, in IDLE.
+    fn consume(&mut self, count: usize) {
+        self.raw_at += count;
+        if self.raw_at >= self.raw.len() {
+            (self.raw, self.raw_at) = (Vec::new(), 0);
+        }
+    }
+
     /// Frames `raw` until a response is complete, a literal begins, or nothing is left.
     fn frame(&mut self) -> Result<(), GuardError> {
         if self.framer.is_at_start() {
             self.lifted = Vec::new();
         }
-        let fresh = self.raw.get(self.raw_at..).unwrap_or_default();
-        let (used, step) = self.framer.feed(fresh)?;
-        self.raw_at += used;
+        let (used, step) = self.framer.feed(self.raw.get(self.raw_at..).unwrap_or_default())?;
+        self.consume(used);
         match step {
             Step::More => {}
             Step::Literal(announced) => {
                 if announced > self.allowance.literal {
                     return Err(GuardError::Limit("a literal"));
                 }
-                if announced > self.allowance.bytes {
+                let here = self.raw.len().saturating_sub(self.raw_at) as u64;
+                if announced.saturating_sub(here) > self.allowance.bytes {
                     return Err(GuardError::Limit("data for one command"));
                 }
                 self.lifted.push(Vec::new());
@@ -222,7 +230,7 @@ impl<S: Io> Guard<S> {
         if let (Some(literal), Some(piece)) = (self.lifted.last_mut(), here.get(..take)) {
             make_room(literal, self.literal_left);
             literal.extend_from_slice(piece);
-            self.raw_at += take;
+            self.consume(take);
             self.literal_left -= take as u64;
         }
     }
@@ -286,8 +294,6 @@ impl<S: Io> AsyncRead for Guard<S> {
                 }
                 continue;
             }
-            // Empty and without capacity: thousands of connections wait here, in IDLE.
-            (this.raw, this.raw_at) = (Vec::new(), 0);
             if !ready!(this.poll_receive(cx))? {
                 let middle = this.literal_left > 0 || !this.framer.is_at_start();
                 return Poll::Ready(if middle { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(()) });

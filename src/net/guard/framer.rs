@@ -58,7 +58,10 @@ pub struct Framer {
     text: Vec<u8>,
     /// Where the current `{` stands in the text.
     brace: usize,
+    /// Open parentheses, those inside quotes included, which never close.
     depth: u32,
+    /// Open parentheses outside of quotes.
+    level: u32,
     literals: u8,
 }
 
@@ -126,9 +129,13 @@ impl Framer {
 
     /// Parentheses count even inside quotes: the parser may disagree about where quotes begin.
     fn nest(&mut self, byte: u8, state: State) -> Result<State, GuardError> {
-        match byte {
-            b'(' => self.depth += 1,
-            b')' if state == State::Text => self.depth = self.depth.saturating_sub(1),
+        match (byte, state) {
+            (b'(', State::Text) => (self.depth, self.level) = (self.depth + 1, self.level + 1),
+            (b'(', _) => self.depth += 1,
+            (b')', State::Text) => {
+                let level = self.level.checked_sub(1).ok_or(GuardError::Violation("unbalanced parentheses"))?;
+                (self.depth, self.level) = (self.depth - 1, level);
+            }
             _ => {}
         }
         if self.depth > DEPTH_LIMIT {
@@ -155,6 +162,10 @@ impl Framer {
                 }
                 self.state = if announced > 0 { State::Inline(announced) } else { State::Text };
                 Ok(Step::More)
+            }
+            // The parser would read on into the next response.
+            (State::Text, Kind::Fetch | Kind::Data) if self.level > 0 => {
+                Err(GuardError::Violation("unbalanced parentheses"))
             }
             (State::Text, _) | (_, Kind::Line) if self.text.ends_with(b"\r\n") => Ok(Step::Complete(self.finish(kind))),
             (State::Text, _) | (_, Kind::Line) => Err(GuardError::Violation("a line feed alone")),

@@ -1,4 +1,6 @@
 //! Ring 1: the IMAP client against byte transcripts and hostile servers, over a pipe in memory.
 
+mod hostile;
 mod peer;
+mod secure;
 mod transcript;
