@@ -3,9 +3,15 @@
 pub mod batch;
 pub mod budget;
 pub mod credentials;
+pub mod cycle;
+pub mod fetch;
 pub mod judge;
 pub mod plan;
 pub mod policy;
+pub mod prepare;
+pub mod reconcile;
+pub mod record;
 pub mod slots;
 pub mod source;
+pub mod stored;
 pub mod windows;

@@ -1,0 +1,342 @@
+//! The fetching half of a cycle: lists, cuts batches, keeps two requests under way, and finds out
+//! about messages that were listed but not given.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use tokio::sync::mpsc;
+
+use crate::model::{
+    activity::{IgnoreReason, LedgerEntry, Verdict},
+    cursor::{Cursor, FetchedMessage, ListedMessage},
+    failure::{Failure, FailureCode},
+    ids::MailboxId,
+    timestamp::Timestamp,
+    uid::{Uid, UidSet},
+};
+
+use super::{
+    batch::{Batch, Todo, batches, decide, message_failure, row, uid_sets},
+    budget::Share,
+    cycle::Context,
+    plan::Reading,
+    policy::ReceivePolicy,
+    prepare::{Fetched, Piece},
+    reconcile::relink,
+    source::MailSource,
+    stored,
+    windows::{Window, Windows},
+};
+
+/// Requests that may be outstanding at a time.
+const REQUESTS: usize = 2;
+
+/// So often a message that is listed but not given is asked for again.
+const REPETITIONS: u32 = 3;
+
+/// How far the fetching half came.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Progress {
+    /// It stopped between batches, before the end.
+    pub more: bool,
+    /// Everything up to here was listed and handed over.
+    pub covered: u32,
+}
+
+/// Why the fetching half ended early.
+#[derive(Debug)]
+enum Halt {
+    /// The server or the database failed.
+    Failed(Failure),
+    /// Between batches: a limit was reached or the program stops.
+    Enough,
+    /// The recording half ended, and knows why.
+    Unheard,
+}
+
+impl From<Failure> for Halt {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+/// A request under way.
+struct Asked {
+    batch: Batch,
+    wanted: Vec<ListedMessage>,
+    /// Received ahead of its turn.
+    answer: Option<Vec<FetchedMessage>>,
+    share: Share,
+}
+
+impl Asked {
+    fn is_unanswered(&self) -> bool {
+        self.answer.is_none() && !self.wanted.is_empty()
+    }
+}
+
+/// The fetching half.
+pub struct Fetcher<'a, S> {
+    context: &'a Context,
+    mailbox: MailboxId,
+    /// How far it was recorded when the reading was planned.
+    cursor: &'a Cursor,
+    policy: &'a ReceivePolicy,
+    source: &'a mut S,
+    /// No batch is begun after this.
+    deadline: Timestamp,
+    /// Oldest first, at most [`REQUESTS`].
+    under_way: VecDeque<Asked>,
+    begun: u32,
+    progress: Progress,
+    out: mpsc::Sender<Fetched>,
+}
+
+impl<'a, S: MailSource> Fetcher<'a, S> {
+    /// Ready to read.
+    pub fn new(
+        context: &'a Context,
+        mailbox: MailboxId,
+        cursor: &'a Cursor,
+        policy: &'a ReceivePolicy,
+        source: &'a mut S,
+        out: mpsc::Sender<Fetched>,
+    ) -> Self {
+        let deadline = context.clock.now().plus(policy.steps.time_limit);
+        let progress = Progress { covered: cursor.last_uid, ..Progress::default() };
+        Self { context, mailbox, cursor, policy, source, deadline, under_way: VecDeque::new(), begun: 0, progress, out }
+    }
+
+    /// Does what was planned and hands every batch over, in order.
+    ///
+    /// # Errors
+    /// The server or the database failed; what was handed over before is complete.
+    pub async fn run(mut self, reading: Reading) -> Result<Progress, Failure> {
+        let mut result = self.read(&reading).await;
+        if let Err(Halt::Enough) = result {
+            self.progress.more = true;
+            result = Ok(());
+        }
+        let result = match result {
+            Ok(()) => self.drain().await,
+            Err(halt) => Err(halt),
+        };
+        match result {
+            Err(Halt::Failed(failure)) => Err(failure),
+            // The recording half says itself what ended it.
+            Err(Halt::Enough | Halt::Unheard) | Ok(()) => Ok(self.progress),
+        }
+    }
+
+    async fn read(&mut self, reading: &Reading) -> Result<(), Halt> {
+        if let Some(since) = reading.judge_again_since {
+            self.judge_again(since).await?;
+        }
+        let mut windows = Windows::new(reading.first, reading.last, self.policy.steps.window);
+        let mut window = windows.next_window();
+        let until = window.map_or(reading.last, |window| window.last);
+        let mut listed = self.list(&UidSet::range(reading.compare_from, until)).await?;
+        let new = listed.split_off(listed.partition_point(|message| message.uid.get() < reading.first));
+        self.read_late(reading, listed).await?;
+        listed = new;
+        while let Some(Window { last, .. }) = window {
+            windows.held(listed.len());
+            let seen = listed.last().map_or(self.progress.covered, |message| message.uid.get());
+            let through = if reading.last_is_known { last } else { seen };
+            self.take(listed, through).await?;
+            self.progress.covered = self.progress.covered.max(through);
+            window = windows.next_window();
+            listed = match window {
+                Some(window) => self.list(&window.uids()).await?,
+                None => Vec::new(),
+            };
+        }
+        Ok(())
+    }
+
+    /// The starting point was moved back: what was skipped since then is read after all.
+    async fn judge_again(&mut self, since: Timestamp) -> Result<(), Halt> {
+        let (store, cursor) = (&self.context.store, self.cursor);
+        let skipped = stored::patiently(|| store.skipped_since(self.mailbox, cursor, since))
+            .await
+            .map_err(|error| stored::failure(&error))?;
+        for uids in skipped.chunks(1_000) {
+            let listed = self.list(&uids.iter().copied().collect()).await?;
+            self.take(listed, cursor.last_uid).await?;
+        }
+        Ok(())
+    }
+
+    /// Reads messages that turned up below the cursor. `trailing` is what is listed of the trailing
+    /// window; where that does not account for all that turned up, everything is compared.
+    async fn read_late(&mut self, reading: &Reading, trailing: Vec<ListedMessage>) -> Result<(), Halt> {
+        let mut late = self.without_row(trailing).await?;
+        if late.len() < usize::try_from(reading.turned_up).unwrap_or(usize::MAX) {
+            let mut windows = Windows::new(1, reading.compare_from.saturating_sub(1), self.policy.steps.window);
+            let mut older = Vec::new();
+            while let Some(window) = windows.next_window() {
+                let listed = self.list(&window.uids()).await?;
+                windows.held(listed.len());
+                older.extend(self.without_row(listed).await?);
+            }
+            late.splice(0..0, older);
+        }
+        self.take(late, self.cursor.last_uid).await
+    }
+
+    /// Those of `listed` that have no row in the ledger.
+    async fn without_row(&self, mut listed: Vec<ListedMessage>) -> Result<Vec<ListedMessage>, Halt> {
+        let (Some(first), Some(last)) = (listed.first(), listed.last()) else { return Ok(listed) };
+        let (first, last) = (first.uid.get(), last.uid.get());
+        let (store, cursor) = (&self.context.store, self.cursor);
+        let known: BTreeSet<Uid> = stored::patiently(|| store.ledger_uids(self.mailbox, cursor, first, last))
+            .await
+            .map_err(|error| stored::failure(&error))?;
+        listed.retain(|message| !known.contains(&message.uid));
+        Ok(listed)
+    }
+
+    /// Lists, once nothing is under way.
+    async fn list(&mut self, uids: &UidSet) -> Result<Vec<ListedMessage>, Halt> {
+        if uids.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.drain().await?;
+        Ok(self.source.list(uids).await?)
+    }
+
+    /// Decides about listed messages, fetches what must be fetched, and hands all of them over.
+    async fn take(&mut self, listed: Vec<ListedMessage>, through: u32) -> Result<(), Halt> {
+        let mut known = self.recorded_before(&listed).await?;
+        let in_flight = self.cursor.in_flight;
+        let items = listed.into_iter().map(|message| {
+            let mut item = decide(message, self.policy, in_flight);
+            if let (Todo::Read, Some(entry)) = (&item.todo, known.remove(&message.uid)) {
+                item.todo = Todo::Enter(Box::new(entry));
+            }
+            item
+        });
+        for batch in batches(items.collect(), &self.policy.steps, in_flight, through) {
+            self.request(batch).await?;
+        }
+        Ok(())
+    }
+
+    /// After a start over: the rows of those of `listed` that were recorded under other UIDs.
+    async fn recorded_before(&mut self, listed: &[ListedMessage]) -> Result<BTreeMap<Uid, LedgerEntry>, Halt> {
+        let mut known = BTreeMap::new();
+        if self.cursor.starts_over == 0 {
+            return Ok(known);
+        }
+        let (store, cursor) = (&self.context.store, self.cursor);
+        for chunk in listed.chunks(1_000) {
+            let copies = stored::patiently(|| store.known_copies(self.mailbox, cursor, chunk))
+                .await
+                .map_err(|error| stored::failure(&error))?;
+            let candidates: UidSet =
+                copies.iter().filter(|copy| copy.message_id.is_some()).map(|copy| copy.uid).collect();
+            if !candidates.is_empty() {
+                self.drain().await?;
+                let message_ids = self.source.message_ids(&candidates).await?;
+                known.extend(relink(chunk, &copies, &message_ids));
+            }
+        }
+        Ok(known)
+    }
+
+    /// Asks for a batch, making room on the wire and in memory first.
+    async fn request(&mut self, batch: Batch) -> Result<(), Halt> {
+        let stops = self.context.stop.is_cancelled() || self.context.clock.now() >= self.deadline;
+        if stops || self.begun >= self.policy.steps.maximum_batches {
+            return Err(Halt::Enough);
+        }
+        self.begun += 1;
+        if self.under_way.len() >= REQUESTS {
+            self.hand_over_oldest().await?;
+        }
+        let wanted = batch.asked();
+        let bytes = wanted.iter().map(|message| message.size).fold(0, u64::saturating_add);
+        let share = loop {
+            match self.context.budget.try_take(bytes) {
+                Some(share) => break share,
+                // What is under way holds memory: waiting for more while it does could last forever.
+                None if !self.under_way.is_empty() => self.hand_over_oldest().await?,
+                None => break self.context.budget.take(bytes).await,
+            }
+        };
+        if !wanted.is_empty() {
+            self.source.request(&wanted).await?;
+        }
+        self.under_way.push_back(Asked { batch, wanted, answer: None, share });
+        Ok(())
+    }
+
+    async fn drain(&mut self) -> Result<(), Halt> {
+        while !self.under_way.is_empty() {
+            self.hand_over_oldest().await?;
+        }
+        Ok(())
+    }
+
+    /// Receives the oldest batch under way and hands it over, complete.
+    async fn hand_over_oldest(&mut self) -> Result<(), Halt> {
+        let Some(mut oldest) = self.under_way.pop_front() else { return Ok(()) };
+        let answer = match oldest.answer.take() {
+            Some(answer) => answer,
+            None if oldest.wanted.is_empty() => Vec::new(),
+            None => self.source.receive().await?,
+        };
+        let mut given: BTreeMap<Uid, Vec<u8>> = answer.into_iter().map(|message| (message.uid, message.raw)).collect();
+        oldest.wanted.retain(|message| !given.contains_key(&message.uid));
+        let mut settled =
+            if oldest.wanted.is_empty() { BTreeMap::new() } else { self.find_out(oldest.wanted, &mut given).await? };
+        let Batch { items, through, attempts } = oldest.batch;
+        let pieces = items.into_iter().filter_map(|item| {
+            let (uid, raw) = (item.listed.uid, given.remove(&item.listed.uid));
+            match (item.todo, raw) {
+                (Todo::Enter(entry), _) => Some(Piece::Enter(entry)),
+                (Todo::Read, Some(raw)) => Some(Piece::Read(item.listed, raw)),
+                (Todo::Keep(failure), Some(raw)) => Some(Piece::Keep(item.listed, raw, failure)),
+                (Todo::Read | Todo::Keep(_), None) => settled.remove(&uid).map(Piece::Enter),
+            }
+        });
+        let fetched = Fetched { pieces: pieces.collect(), through, attempts, share: oldest.share };
+        self.out.send(fetched).await.map_err(|_| Halt::Unheard)
+    }
+
+    /// What became of messages that were listed but not given: gone, given when asked alone, or
+    /// neither. No message is passed over. Adds to `given`; the rows are for the others.
+    async fn find_out(
+        &mut self,
+        mut missing: Vec<ListedMessage>,
+        given: &mut BTreeMap<Uid, Vec<u8>>,
+    ) -> Result<BTreeMap<Uid, Box<LedgerEntry>>, Halt> {
+        for later in self.under_way.iter_mut().filter(|later| later.is_unanswered()) {
+            later.answer = Some(self.source.receive().await?);
+        }
+        let mut settled = BTreeMap::new();
+        for _ in 0..REPETITIONS {
+            let mut present = BTreeSet::new();
+            for uids in uid_sets(&missing) {
+                present.extend(self.source.list(&uids).await?.into_iter().map(|message| message.uid));
+            }
+            for gone in missing.extract_if(.., |message| !present.contains(&message.uid)) {
+                settled.insert(gone.uid, Box::new(row(gone, Verdict::Ignore(IgnoreReason::Vanished))));
+            }
+            // One at a time: a server that breaks off at one message gives the others.
+            for message in &missing {
+                self.source.request(&[*message]).await?;
+                given.extend(self.source.receive().await?.into_iter().map(|message| (message.uid, message.raw)));
+            }
+            missing.retain(|message| !given.contains_key(&message.uid));
+            if missing.is_empty() {
+                return Ok(settled);
+            }
+        }
+        for message in missing {
+            let text = format!("the server lists the message but did not give it, asked {} times", REPETITIONS + 1);
+            let failure = message_failure(FailureCode::MessageUnanswered, &text);
+            settled.insert(message.uid, Box::new(row(message, Verdict::SetAside(failure))));
+        }
+        Ok(settled)
+    }
+}

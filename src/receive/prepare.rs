@@ -1,0 +1,122 @@
+//! Fetched bytes → candidates, on a blocking thread: parsing, hashing, compressing.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
+
+use crate::{
+    mime,
+    model::{
+        activity::LedgerEntry,
+        cursor::{InFlight, ListedMessage},
+        failure::{Failure, FailureCode, Persistence, Scope},
+        message::ReceivedMessage,
+        rules::ReceiveRules,
+    },
+};
+
+use super::{
+    batch::message_failure,
+    budget::Share,
+    judge::{Candidate, Prepared},
+};
+
+/// One message as the fetching half hands it over.
+#[derive(Debug)]
+pub enum Piece {
+    /// Parse and judge.
+    Read(ListedMessage, Vec<u8>),
+    /// Keep the source, do not parse.
+    Keep(ListedMessage, Vec<u8>, Failure),
+    /// Decided already.
+    Enter(Box<LedgerEntry>),
+}
+
+/// A batch as fetched.
+#[derive(Debug)]
+pub struct Fetched {
+    /// The messages, ascending.
+    pub pieces: Vec<Piece>,
+    /// See [`Batch`](super::batch::Batch).
+    pub through: u32,
+    /// See [`Batch`](super::batch::Batch).
+    pub attempts: u32,
+    /// The memory it takes.
+    pub share: Share,
+}
+
+impl Fetched {
+    /// How many bytes of mail it holds.
+    pub fn bytes(&self) -> u64 {
+        let bytes = |piece: &Piece| match piece {
+            Piece::Read(_, raw) | Piece::Keep(_, raw, _) => raw.len() as u64,
+            Piece::Enter(_) => 0,
+        };
+        self.pieces.iter().map(bytes).sum()
+    }
+
+    /// The marker to be committed before this is parsed; `None` where nothing is parsed.
+    pub fn marker(&self) -> Option<InFlight> {
+        let mut parsed = self.pieces.iter().filter_map(|piece| match piece {
+            Piece::Read(listed, _) => Some(listed.uid),
+            Piece::Keep(..) | Piece::Enter(_) => None,
+        });
+        let first = parsed.next()?;
+        Some(InFlight { first, last: parsed.next_back().unwrap_or(first), attempts: self.attempts })
+    }
+}
+
+/// A batch ready to be judged and committed.
+#[derive(Debug)]
+pub struct Ready {
+    /// The messages, ascending.
+    pub batch: Vec<Prepared>,
+    /// See [`Batch`](super::batch::Batch).
+    pub through: u32,
+    /// The memory it takes.
+    pub share: Share,
+}
+
+/// Prepares a batch.
+///
+/// # Errors
+/// The thread was taken away (the program ends).
+///
+/// # Cancel safety
+/// The thread finishes its work, which goes nowhere.
+pub async fn prepare(fetched: Fetched, rules: Arc<ReceiveRules>) -> Result<Ready, Failure> {
+    let Fetched { pieces, through, share, .. } = fetched;
+    let limits = mime::Limits::default();
+    let work = move || pieces.into_iter().map(|piece| one(piece, &rules, &limits)).collect();
+    let batch = tokio::task::spawn_blocking(work).await.map_err(|error| {
+        Failure::new(FailureCode::InternalError, Scope::Mailbox, Persistence::Transient, &error.to_string())
+    })?;
+    Ok(Ready { batch, through, share })
+}
+
+fn one(piece: Piece, rules: &ReceiveRules, limits: &mime::Limits) -> Prepared {
+    let (listed, raw, parsed) = match piece {
+        Piece::Enter(entry) => return Prepared::Entry(*entry),
+        Piece::Keep(listed, raw, failure) => (listed, raw, Err(failure)),
+        Piece::Read(listed, raw) => {
+            let parsed = parse(&raw, rules, limits);
+            (listed, raw, parsed)
+        }
+    };
+    let sha256 = parsed.as_ref().map_or_else(|_| mime::digest(&raw), |message| message.source);
+    Prepared::Candidate(Box::new(Candidate { listed, source: mime::compress(raw, sha256), parsed }))
+}
+
+fn parse(raw: &[u8], rules: &ReceiveRules, limits: &mime::Limits) -> Result<ReceivedMessage, Failure> {
+    let (size, limit) = (raw.len() as u64, rules.maximum_message_size);
+    if size > limit {
+        let text = format!("the message has {size} bytes, more than was listed; the limit is {limit}");
+        return Err(message_failure(FailureCode::MessageTooLarge, &text));
+    }
+    match catch_unwind(AssertUnwindSafe(|| mime::parse(raw, limits))) {
+        Ok(Ok(message)) => Ok(message),
+        Ok(Err(malformed)) => Err(message_failure(FailureCode::MessageUnparsable, &malformed.to_string())),
+        Err(_) => Err(message_failure(FailureCode::InternalError, "the parser panicked")),
+    }
+}

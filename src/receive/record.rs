@@ -1,0 +1,190 @@
+//! The recording half of a cycle: marks, prepares, judges and commits, batch after batch, in order.
+
+use std::collections::BTreeSet;
+
+use futures::future::join;
+use tokio::sync::mpsc;
+
+use crate::{
+    model::{
+        activity::{BatchCommit, Committed, Fence, LedgerEntry, Verdict},
+        cursor::{Cursor, InFlight},
+        failure::{Failure, FailureCode},
+        message::MessageKey,
+    },
+    store::StoreError,
+};
+
+use super::{
+    batch::message_failure,
+    cycle::Context,
+    judge::{Prepared, judge_all},
+    policy::ReceivePolicy,
+    prepare::{Fetched, Ready, prepare},
+    stored,
+};
+
+/// The recording half.
+pub struct Recorder<'a> {
+    context: &'a Context,
+    fence: Fence,
+    policy: &'a ReceivePolicy,
+    /// The cursor as committed.
+    pub cursor: Cursor,
+    /// What was committed.
+    pub committed: Committed,
+    /// Bytes of mail that came.
+    pub bytes: u64,
+    /// Whether a marker of this cycle stands in the database.
+    marked: bool,
+}
+
+impl<'a> Recorder<'a> {
+    /// Ready to record from `cursor` on.
+    pub fn new(context: &'a Context, fence: Fence, policy: &'a ReceivePolicy, cursor: Cursor) -> Self {
+        Self { context, fence, policy, cursor, committed: Committed::default(), bytes: 0, marked: false }
+    }
+
+    /// Records what comes until the other half is done.
+    ///
+    /// # Errors
+    /// The database failed. What was committed stays; a marker of this cycle is taken back where
+    /// that is still possible, for nothing died.
+    pub async fn run(&mut self, mut fetched: mpsc::Receiver<Fetched>) -> Result<(), Failure> {
+        let result = self.record_all(&mut fetched).await;
+        if result.is_err() && self.marked {
+            // Where the database is gone, the marker stays: the messages then go one by one next time.
+            let _ = self.context.store.mark_in_flight(self.fence, None).await;
+        }
+        result
+    }
+
+    /// While one batch is committed, the next one, if it is there already, is prepared.
+    async fn record_all(&mut self, fetched: &mut mpsc::Receiver<Fetched>) -> Result<(), Failure> {
+        let mut ready: Option<Ready> = None;
+        loop {
+            let next = match ready {
+                Some(_) => fetched.try_recv().ok(),
+                None => fetched.recv().await,
+            };
+            self.bytes += next.as_ref().map_or(0, Fetched::bytes);
+            ready = match (ready.take(), next) {
+                (None, None) => return Ok(()),
+                (Some(ready), None) => {
+                    self.commit(ready, None).await?;
+                    None
+                }
+                (None, Some(next)) => {
+                    self.mark(&next).await?;
+                    Some(prepare(next, self.policy.rules.clone()).await?)
+                }
+                (Some(ready), Some(next)) if next.attempts > 1 => {
+                    self.commit(ready, None).await?;
+                    self.mark(&next).await?;
+                    Some(prepare(next, self.policy.rules.clone()).await?)
+                }
+                (Some(ready), Some(next)) => {
+                    let marker = self.mark(&next).await?;
+                    let preparing = prepare(next, self.policy.rules.clone());
+                    let (committed, prepared) = join(self.commit(ready, marker), preparing).await;
+                    committed?;
+                    Some(prepared?)
+                }
+            };
+        }
+    }
+
+    /// Commits the marker that tells the next start what was being parsed, should this process die of it.
+    async fn mark(&mut self, next: &Fetched) -> Result<Option<InFlight>, Failure> {
+        let marker = next.marker();
+        if marker.is_some() {
+            let store = &self.context.store;
+            stored::patiently(|| store.mark_in_flight(self.fence, marker))
+                .await
+                .map_err(|error| stored::failure(&error))?;
+            self.marked = true;
+        }
+        Ok(marker)
+    }
+
+    /// Judges and commits one batch. `in_flight` is being parsed meanwhile.
+    async fn commit(&mut self, ready: Ready, in_flight: Option<InFlight>) -> Result<(), Failure> {
+        let Ready { batch, through, share } = ready;
+        let store = &self.context.store;
+        let keys: BTreeSet<MessageKey> = batch.iter().filter_map(Prepared::key).collect();
+        let keys: Vec<MessageKey> = keys.into_iter().collect();
+        let known = stored::patiently(|| store.facts(&keys)).await.map_err(|error| stored::failure(&error))?;
+        let entries = judge_all(batch, known, &self.policy.rules, self.context.clock.now());
+        match self.commit_entries(entries.clone(), through, in_flight).await {
+            Err(error) if stored::blames_content(&error) => self.commit_each(entries, through, in_flight).await,
+            result => result,
+        }
+        .map_err(|error| stored::failure(&error))?;
+        drop(share);
+        Ok(())
+    }
+
+    async fn commit_entries(
+        &mut self,
+        entries: Vec<LedgerEntry>,
+        through: u32,
+        in_flight: Option<InFlight>,
+    ) -> Result<(), StoreError> {
+        let cursor = Cursor {
+            last_uid: self.cursor.last_uid.max(through),
+            // Rows before the later of the two points may have been skipped until all are judged again.
+            starting_point: self.cursor.starting_point.max(self.policy.starting_point),
+            in_flight,
+            ..self.cursor.clone()
+        };
+        let commit = BatchCommit { entries, cursor };
+        let (store, now) = (&self.context.store, self.context.clock.now());
+        let done = stored::patiently(|| store.commit_batch(self.fence, &commit, now)).await?;
+        self.marked = in_flight.is_some();
+        self.cursor = commit.cursor;
+        self.committed.recorded += done.recorded;
+        self.committed.linked += done.linked;
+        self.committed.ignored += done.ignored;
+        self.committed.set_aside += done.set_aside;
+        self.warn_of_set_aside(&commit.entries);
+        Ok(())
+    }
+
+    /// The database refused a batch for what is in it: each message alone, and what it refuses
+    /// again is set aside. One message must not stop a mailbox.
+    async fn commit_each(
+        &mut self,
+        entries: Vec<LedgerEntry>,
+        through: u32,
+        in_flight: Option<InFlight>,
+    ) -> Result<(), StoreError> {
+        for entry in entries {
+            let uid = entry.uid.get();
+            let without = LedgerEntry { key: None, message_id: None, ..entry.clone() };
+            match self.commit_entries(vec![entry], uid, in_flight).await {
+                Err(error) if stored::blames_content(&error) => {
+                    let text = stored::failure(&error).text;
+                    let verdict = Verdict::SetAside(message_failure(FailureCode::InternalError, &text));
+                    self.commit_entries(vec![LedgerEntry { verdict, ..without }], uid, in_flight).await?;
+                }
+                result => result?,
+            }
+        }
+        self.commit_entries(Vec::new(), through, in_flight).await
+    }
+
+    fn warn_of_set_aside(&self, entries: &[LedgerEntry]) {
+        for entry in entries {
+            if let Verdict::SetAside(failure) = &entry.verdict {
+                tracing::warn!(
+                    mailbox.id = %self.fence.mailbox,
+                    uid = entry.uid.get(),
+                    code = failure.code.name(),
+                    text = failure.text,
+                    hint = failure.code.hint(),
+                    "message set aside"
+                );
+            }
+        }
+    }
+}
