@@ -10,6 +10,7 @@
 mod architecture;
 mod config;
 mod corpus;
+mod cycle;
 mod real;
 mod store;
 mod support;

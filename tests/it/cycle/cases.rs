@@ -1,0 +1,469 @@
+//! One scenario a test, each on both databases.
+
+use std::{pin::pin, time::Duration};
+
+use mailsyncd::{
+    base::tasks::Tasks,
+    model::{
+        failure::{FailureCode, Persistence, Scope},
+        report::CycleReport,
+    },
+    receive::{cycle::receive, policy::Steps},
+};
+
+use super::{
+    database::on_both,
+    stop::stop_after,
+    world::{NOW, START, World},
+};
+use crate::support::sim_server::{Fault, Step, UidNext, failure};
+
+/// Runs the scenario in a world of its own on each database.
+async fn everywhere(scenario: impl AsyncFn(&mut World)) {
+    for database in on_both().await {
+        scenario(&mut World::new(&database).await).await;
+        assert_eq!(database.store.check().await.unwrap(), Vec::<String>::new(), "the database contradicts itself");
+    }
+}
+
+fn counts(report: &CycleReport) -> (u64, u64, u64, u64) {
+    (report.recorded, report.linked, report.ignored, report.set_aside)
+}
+
+#[tokio::test]
+async fn mail_becomes_activities_once() {
+    everywhere(async |world| {
+        world.deliver(&["one", "two", "three"]);
+        let plain = world.plain_mail("plain");
+        world.inbox(|inbox| {
+            inbox.deliver(plain, NOW);
+            inbox.message(4).internal_date = None;
+        });
+        let report = world.good_cycle().await;
+        assert_eq!((counts(&report), report.more), ((4, 0, 0, 0), false));
+        assert_eq!(report.bytes, world.inbox(|inbox| inbox.messages.values().map(|m| m.raw.len() as u64).sum::<u64>()));
+        let expected = ["1 recorded one", "2 recorded two", "3 recorded three", "4 recorded plain"];
+        assert_eq!(world.present().await, expected);
+        assert_eq!(world.activities().await.len(), 4);
+        assert!(world.activities().await.iter().all(|row| row.ends_with("parties 2 attachments 0")));
+
+        let again = world.good_cycle().await;
+        assert!(!again.did_something(), "{again:?}");
+        assert_eq!(world.inbox(|inbox| inbox.times(Step::Open)), 1, "a look was enough");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_empty_inbox_is_looked_at_and_no_more() {
+    everywhere(async |world| {
+        assert!(!world.good_cycle().await.did_something());
+        assert!(!world.good_cycle().await.did_something());
+        assert_eq!(world.inbox(|inbox| (inbox.times(Step::Open), inbox.times(Step::List))), (1, 0));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn one_mail_in_two_mailboxes_is_one_activity() {
+    everywhere(async |world| {
+        let other = World::beside(world).await;
+        let mail = world.mail("shared");
+        let with_trace = format!("Received: from elsewhere\r\n{mail}");
+        world.inbox(|inbox| {
+            inbox.deliver(mail.clone(), NOW);
+            inbox.deliver(mail, NOW);
+        });
+        other.inbox(|inbox| inbox.deliver(with_trace, NOW));
+        assert_eq!(counts(&world.good_cycle().await), (1, 1, 0, 0));
+        assert_eq!(counts(&other.good_cycle().await), (0, 1, 0, 0));
+        assert_eq!(world.activities().await, ["shared parties 2 attachments 0"]);
+        assert_eq!(world.present().await, ["1 recorded shared", "2 recorded copy shared"]);
+        assert_eq!(other.present().await, ["1 recorded copy shared"]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_message_id_alone_does_not_make_two_mails_one() {
+    everywhere(async |world| {
+        let mail = world.mail("one");
+        let forged = mail.replace("Text of", "Other text of");
+        world.inbox(|inbox| {
+            inbox.deliver(mail, NOW);
+            inbox.deliver(forged, NOW);
+        });
+        assert_eq!(counts(&world.good_cycle().await), (2, 0, 0, 0));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_recorded_is_set_aside_and_passed() {
+    everywhere(async |world| {
+        world.deliver(&["one"]);
+        world.inbox(|inbox| {
+            inbox.deliver("x".repeat(10_001), NOW);
+            inbox.deliver("A:\r\n".repeat(2_100), NOW);
+            inbox.deliver("x".repeat(10_002), NOW);
+            inbox.message(4).claimed_size = Some(9);
+        });
+        world.deliver(&["five"]);
+        let report = world.good_cycle().await;
+        assert_eq!(counts(&report), (2, 0, 0, 3));
+        let expected = [
+            "1 recorded one",
+            "2 set_aside message-too-large",
+            "3 set_aside message-unparsable",
+            "4 set_aside message-too-large",
+            "5 recorded five",
+        ];
+        assert_eq!(world.present().await, expected);
+        assert_eq!(world.inbox(|inbox| inbox.message(2).fetched), 0, "not even fetched");
+        let rows = world.context.store.set_aside(Some(world.mailbox)).await.unwrap();
+        assert_eq!(rows.iter().map(|row| row.source_sha256.is_some()).collect::<Vec<_>>(), [false, true, true]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn mail_before_the_starting_point_waits_until_that_moves_back() {
+    everywhere(async |world| {
+        let (older, old) = (world.mail("older"), world.mail("old"));
+        world.inbox(|inbox| {
+            inbox.deliver(older, START.minus(Duration::from_secs(100)));
+            inbox.deliver(old, START.minus(Duration::from_secs(50)));
+        });
+        world.deliver(&["new"]);
+        assert_eq!(counts(&world.good_cycle().await), (1, 0, 2, 0));
+        assert_eq!(world.inbox(|inbox| inbox.message(1).fetched), 0);
+
+        world.policy.starting_point = START.minus(Duration::from_secs(50));
+        assert_eq!(counts(&world.good_cycle().await), (1, 0, 0, 0));
+        let expected = ["1 ignored before_starting_point", "2 recorded old", "3 recorded new"];
+        assert_eq!(world.present().await, expected);
+
+        // Forward and back again, with mail in between.
+        world.policy.starting_point = NOW.plus(Duration::from_secs(60));
+        world.deliver(&["between"]);
+        assert_eq!(counts(&world.good_cycle().await), (0, 0, 1, 0));
+        world.policy.starting_point = START.minus(Duration::from_secs(200));
+        assert_eq!(counts(&world.good_cycle().await), (2, 0, 0, 0));
+        assert!(!world.good_cycle().await.did_something());
+        assert_eq!(world.activities().await.len(), 4);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_new_uid_validity_links_what_is_known_without_fetching_it() {
+    everywhere(async |world| {
+        world.deliver(&["one", "two", "three"]);
+        let plain = world.plain_mail("plain");
+        world.inbox(|inbox| inbox.deliver(plain, NOW));
+        world.good_cycle().await;
+        world.inbox(|inbox| {
+            inbox.expunge(1);
+            inbox.renumber(9);
+        });
+        world.deliver(&["five"]);
+        let report = world.good_cycle().await;
+        assert_eq!(report.started_over, Some("uid_validity_changed"));
+        assert_eq!(counts(&report), (1, 3, 0, 0));
+        let fetched = world.inbox(|inbox| inbox.messages.values().map(|m| m.fetched).collect::<Vec<_>>());
+        assert_eq!(fetched, [1, 1, 2, 1], "only the mail without Message-ID was fetched again");
+        let expected = ["1 recorded copy two", "2 recorded copy three", "3 recorded copy plain", "4 recorded five"];
+        assert_eq!(world.present().await, expected);
+        assert_eq!(world.ledger().await.len(), 8, "the old rows stay");
+        assert_eq!(world.activities().await.len(), 5);
+        assert!(world.good_cycle().await.started_over.is_none());
+        assert!(world.cursor().await[0].starts_with("9 1 4 4 "), "{:?}", world.cursor().await);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn uids_given_out_again_are_noticed() {
+    everywhere(async |world| {
+        world.deliver(&["one", "two", "three"]);
+        world.good_cycle().await;
+        world.inbox(|inbox| {
+            inbox.expunge(1);
+            inbox.expunge(2);
+            inbox.renumber_silently();
+        });
+        world.deliver(&["four"]);
+        let report = world.good_cycle().await;
+        assert_eq!((report.started_over, counts(&report)), (Some("uid_next_decreased"), (1, 1, 0, 0)));
+        assert_eq!(world.present().await, ["1 recorded copy three", "2 recorded four"]);
+        assert_eq!(world.activities().await.len(), 4);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_server_that_never_keeps_uids_is_given_up_and_gets_another_chance() {
+    everywhere(async |world| {
+        world.deliver(&["one"]);
+        world.good_cycle().await;
+        for uid_validity in 2..=6 {
+            world.inbox(|inbox| inbox.renumber(uid_validity));
+            assert!(world.good_cycle().await.started_over.is_some());
+        }
+        world.inbox(|inbox| inbox.renumber(7));
+        let failure = world.cycle().await.failure.unwrap();
+        assert_eq!((failure.code, failure.scope), (FailureCode::UidsNotKept, Scope::Mailbox));
+        assert_eq!(failure.persistence, Persistence::Permanent);
+        assert_eq!(world.ledger().await.len(), 6);
+
+        world.deliver(&["two"]);
+        assert_eq!(counts(&world.good_cycle().await), (1, 1, 0, 0));
+        assert_eq!(world.activities().await.len(), 2);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn without_uid_next_everything_is_found_once() {
+    everywhere(async |world| {
+        world.inbox(|inbox| inbox.shown_uid_next = UidNext::Absent);
+        for expected in 1..=3 {
+            world.deliver(&[["one", "two", "three"][expected - 1]]);
+            assert_eq!(counts(&world.good_cycle().await), (1, 0, 0, 0));
+            assert!(!world.good_cycle().await.did_something());
+            assert_eq!(world.present().await.len(), expected);
+        }
+        assert!(world.cursor().await[0].starts_with("1 0 3 3 "), "the cursor does not run ahead");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_message_that_shows_late_is_found() {
+    everywhere(async |world| {
+        world.deliver(&["one", "late", "three"]);
+        world.inbox(|inbox| inbox.message(2).hidden = true);
+        assert_eq!(counts(&world.good_cycle().await), (2, 0, 0, 0));
+        world.inbox(|inbox| inbox.message(2).hidden = false);
+        assert_eq!(counts(&world.good_cycle().await), (1, 0, 0, 0));
+        assert_eq!(world.present().await, ["1 recorded one", "2 recorded late", "3 recorded three"]);
+
+        // One that shows while another goes away changes no number at all.
+        world.deliver(&["later", "five"]);
+        world.inbox(|inbox| inbox.message(4).hidden = true);
+        world.good_cycle().await;
+        world.inbox(|inbox| {
+            inbox.message(4).hidden = false;
+            inbox.expunge(1);
+        });
+        assert!(!world.good_cycle().await.did_something());
+        world.context.clock.set(NOW.plus(Duration::from_secs(3_600)));
+        assert_eq!(counts(&world.good_cycle().await), (1, 0, 0, 0));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_message_that_shows_far_below_is_found_by_the_count() {
+    everywhere(async |world| {
+        world.deliver(&["late", "two"]);
+        world.inbox(|inbox| {
+            inbox.message(1).hidden = true;
+            inbox.next_uid = 2_000;
+        });
+        world.deliver(&["far"]);
+        assert_eq!(counts(&world.good_cycle().await), (2, 0, 0, 0));
+        world.inbox(|inbox| inbox.message(1).hidden = false);
+        assert_eq!(counts(&world.good_cycle().await), (1, 0, 0, 0));
+        assert_eq!(world.present().await, ["1 recorded late", "2 recorded two", "2000 recorded far"]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_message_deleted_before_it_could_be_read_is_noted() {
+    everywhere(async |world| {
+        world.deliver(&["one", "two", "three"]);
+        world.server.direct(|_, step, inbox| {
+            if step == Step::Request {
+                inbox.expunge(2);
+            }
+            None
+        });
+        assert_eq!(counts(&world.good_cycle().await), (2, 0, 1, 0));
+        assert_eq!(world.present().await, ["1 recorded one", "2 ignored vanished", "3 recorded three"]);
+        world.server.obey();
+        world.good_cycle().await;
+        assert!(!world.good_cycle().await.did_something());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_message_never_given_is_set_aside_and_one_given_at_last_is_recorded() {
+    everywhere(async |world| {
+        world.deliver(&["one", "mute", "shy", "four", "five"]);
+        world.inbox(|inbox| {
+            inbox.message(2).mute = true;
+            inbox.message(3).mute = true;
+        });
+        let mut repeated = 0;
+        world.server.direct(move |_, step, inbox| {
+            // The third time that the shy one is listed, it speaks.
+            repeated += usize::from(step == Step::List);
+            inbox.message(3).mute = repeated < 5;
+            None
+        });
+        assert_eq!(counts(&world.good_cycle().await), (4, 0, 0, 1));
+        let expected = [
+            "1 recorded one",
+            "2 set_aside message-unanswered",
+            "3 recorded shy",
+            "4 recorded four",
+            "5 recorded five",
+        ];
+        assert_eq!(world.present().await, expected);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_cycle_stops_at_its_limits_and_goes_on() {
+    everywhere(async |world| {
+        world.deliver(&["one", "two", "three", "four", "five"]);
+        world.policy.steps = Steps { maximum_batches: 1, ..world.policy.steps };
+        let mut rows = Vec::new();
+        for more in [true, true, false] {
+            let report = world.good_cycle().await;
+            assert_eq!(report.more, more);
+            rows.push(world.present().await.len());
+        }
+        assert_eq!(rows, [2, 4, 5]);
+        assert!(!world.good_cycle().await.did_something());
+
+        world.deliver(&["six", "seven", "eight"]);
+        world.context.stop.cancel();
+        let report = world.good_cycle().await;
+        assert_eq!((report.more, counts(&report)), (true, (0, 0, 0, 0)));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_cycle_stops_when_its_time_is_up() {
+    everywhere(async |world| {
+        world.deliver(&["one", "two", "three", "four", "five", "six", "seven"]);
+        let (clock, limit) = (world.context.clock.clone(), world.policy.steps.time_limit);
+        world.server.direct(move |_, step, _| {
+            if step == Step::Receive {
+                clock.set(NOW.plus(limit));
+            }
+            None
+        });
+        let report = world.good_cycle().await;
+        assert!(report.more && report.recorded >= 2, "{report:?}");
+        world.server.obey();
+        assert!(!world.good_cycle().await.more);
+        assert_eq!(world.activities().await.len(), 7);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_broken_connection_keeps_what_was_committed() {
+    for step in [Step::Look, Step::Open, Step::List, Step::Request, Step::Receive] {
+        for fault in [Fault::DropBefore, Fault::DropAfter, Fault::Stall(3)] {
+            everywhere(async |world| {
+                world.deliver(&["zero"]);
+                world.good_cycle().await;
+                world.deliver(&["one", "two", "three", "four", "five"]);
+                let (fault, mut left) = (fault.clone(), i32::from(step == Step::Receive));
+                let code = if let Fault::Stall(_) = fault { FailureCode::Timeout } else { FailureCode::ConnectionLost };
+                world.server.direct(move |_, at, _| {
+                    left -= i32::from(at == step);
+                    (at == step && left < 0).then(|| fault.clone())
+                });
+                let report = world.cycle().await;
+                assert_eq!(report.failure.as_ref().map(|failure| failure.code), Some(code), "{step:?}");
+                if step == Step::Receive {
+                    assert_eq!(report.recorded, 2, "the batch received before is kept");
+                }
+                world.server.obey();
+                world.good_cycle().await;
+                assert_eq!(world.activities().await.len(), 6);
+                assert_eq!(world.present().await.len(), 6);
+            })
+            .await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_servers_words_for_a_refusal_come_through() {
+    everywhere(async |world| {
+        let refusal = failure(FailureCode::InboxUnavailable);
+        let expected = refusal.clone();
+        world.server.direct(move |_, step, _| (step == Step::Open).then(|| Fault::Refuse(refusal.clone())));
+        assert_eq!(world.cycle().await.failure, Some(expected));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_message_that_kills_the_process_is_set_aside_unparsed() {
+    everywhere(async |world| {
+        world.deliver(&["one", "poison", "three"]);
+        // Each death comes while the poison is being parsed: the marker stands, nothing is committed.
+        for marker in ["1 2 1", "2 2 2", "2 2 3"] {
+            let (claimed, mut source) = (world.claim().await, world.source());
+            let mut cycle = pin!(receive(&world.context, &claimed, &world.policy, &mut source));
+            while world.marker().await.as_deref() != Some(marker) {
+                let ended = stop_after(cycle.as_mut(), 1).await;
+                assert!(ended.is_none(), "never saw {marker}");
+            }
+        }
+        assert_eq!(counts(&world.good_cycle().await), (1, 0, 0, 1));
+        let expected = ["1 recorded one", "2 set_aside message-poison", "3 recorded three"];
+        assert_eq!(world.present().await, expected);
+        let rows = world.context.store.set_aside(Some(world.mailbox)).await.unwrap();
+        assert!(rows[0].source_sha256.is_some(), "its source is kept");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_lost_lease_writes_nothing() {
+    everywhere(async |world| {
+        world.deliver(&["one", "two", "three"]);
+        let stale = world.claim().await;
+        world.claim().await;
+        let report = receive(&world.context, &stale, &world.policy, &mut world.source()).await;
+        assert_eq!(report.failure.unwrap().scope, Scope::Mailbox);
+        assert_eq!(world.ledger().await, Vec::<String>::new());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_small_budget_only_slows_down() {
+    everywhere(async |world| {
+        world.context.budget = mailsyncd::receive::budget::Budget::new(1);
+        world.deliver(&["one", "two", "three", "four", "five"]);
+        let mut other = World::new(&world.database).await;
+        other.context.budget = world.context.budget.clone();
+        other.deliver(&["one", "two", "three", "four", "five"]);
+        let (first, second) = futures::join!(world.good_cycle(), other.good_cycle());
+        assert_eq!((first.recorded, second.recorded), (5, 5));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_cycle_runs_as_a_task() {
+    for database in on_both().await {
+        let world = World::new(&database).await;
+        world.deliver(&["one"]);
+        let report = Tasks::new().spawn("cycle", async move { world.good_cycle().await }).await.unwrap();
+        assert_eq!(report.recorded, 1);
+    }
+}
