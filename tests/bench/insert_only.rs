@@ -43,6 +43,7 @@ async fn main() -> Result<()> {
     let url = format!("sqlite:{}", fresh.display());
     let (store, _) = Store::open_and_migrate(&url, Role::Daemon).await?;
     store.close().await;
+    drop(store); // the lock on the file goes with it
     copy_records(recorded, fresh).await.context("copying profiles, owners and mailboxes")?;
     let store = Store::open(&url, Role::Daemon).await?;
 
