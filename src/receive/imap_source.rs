@@ -1,0 +1,341 @@
+//! [`MailSource`] over IMAP: connections, whose password opens them, and what becomes of them
+//! between polls.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+    time::Duration,
+};
+
+use crate::{
+    base::{
+        clock::Clock,
+        hints::Hints,
+        retry::{Retries, retry},
+        tasks::Tasks,
+    },
+    classify,
+    imap::{
+        connect::{self, NetSession, Timeouts},
+        error::ImapError,
+    },
+    model::{
+        cursor::{FetchedMessage, FolderView, ListedMessage},
+        failure::{Failure, FailureCode, Persistence, Scope},
+        ids::MailboxId,
+        record::SecretOwner,
+        timestamp::Timestamp,
+        uid::{Uid, UidSet},
+    },
+    net::{dial::PortPolicy, error::NetError, tls::TlsClient},
+};
+
+use super::{
+    credentials::Credentials,
+    slots::{Slot, SlotKey, SlotLimits, Slots},
+    source::{Account, MailSource, Sources},
+    watch::Watcher,
+};
+
+/// A connection is kept for the next poll if that comes within this time.
+const KEEP_FOR: Duration = Duration::from_secs(120);
+/// What a parked connection may be late before it is closed: its mailbox was disabled or removed.
+const KEEP_AFTER: Duration = Duration::from_secs(60);
+
+/// What the configuration says of connections; may change while the daemon runs.
+#[derive(Clone)]
+pub struct ConnectionSettings {
+    /// Where passwords are found.
+    pub credentials: Credentials,
+    /// Ports that may be dialled.
+    pub ports: PortPolicy,
+    /// Limits on open connections.
+    pub limits: SlotLimits,
+    /// Whether parked connections watch their Inbox.
+    pub push: bool,
+}
+
+/// Hands out IMAP connections, one for each mailbox at a time.
+#[derive(Clone)]
+pub struct ImapSources {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    tls: TlsClient,
+    slots: Slots,
+    settings: RwLock<ConnectionSettings>,
+    parked: Mutex<BTreeMap<MailboxId, Parked>>,
+    hints: Hints,
+    tasks: Tasks,
+    clock: Clock,
+}
+
+struct Parked {
+    account: Account,
+    waiting: Waiting,
+    /// After this it is closed; `None` while it is watched.
+    until: Option<Timestamp>,
+}
+
+enum Waiting {
+    Idle(Box<ImapSource>),
+    Watched(Watcher),
+}
+
+/// One logged-in connection.
+pub struct ImapSource {
+    session: NetSession,
+    slot: Slot,
+    account: Account,
+    shared: Arc<Shared>,
+    /// It lay parked and was not used since: the server may have closed it meanwhile.
+    rested: bool,
+    /// What was seen last.
+    seen: Option<FolderView>,
+}
+
+impl std::fmt::Debug for ImapSource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ImapSource").field("mailbox", &self.account.address).finish_non_exhaustive()
+    }
+}
+
+impl ImapSources {
+    /// No connection yet. Background work runs in `tasks`; changes that IDLE shows go to `hints`.
+    pub fn new(tls: TlsClient, settings: ConnectionSettings, hints: Hints, tasks: Tasks, clock: Clock) -> Self {
+        let slots = Slots::new(settings.limits);
+        let parked = Mutex::new(BTreeMap::new());
+        let settings = RwLock::new(settings);
+        Self { shared: Arc::new(Shared { tls, slots, settings, parked, hints, tasks, clock }) }
+    }
+
+    /// Takes new settings over. Open connections stay; new ones follow the new settings.
+    pub fn reconfigure(&self, settings: ConnectionSettings) {
+        self.shared.slots.limit(settings.limits);
+        *self.shared.settings.write().unwrap_or_else(PoisonError::into_inner) = settings;
+    }
+
+    /// Closes parked connections whose mailbox was not polled again in time.
+    pub fn sweep(&self) {
+        let now = self.shared.clock.now();
+        let late: Vec<MailboxId> = self
+            .shared
+            .parked()
+            .iter()
+            .filter(|(_, parked)| parked.until.is_some_and(|until| until < now))
+            .map(|(mailbox, _)| *mailbox)
+            .collect();
+        late.into_iter().for_each(|mailbox| self.shared.close_parked(mailbox));
+    }
+
+    /// Logs out of all parked connections, in the background.
+    pub fn close_all(&self) {
+        let all: Vec<MailboxId> = self.shared.parked().keys().copied().collect();
+        all.into_iter().for_each(|mailbox| self.shared.close_parked(mailbox));
+    }
+
+    /// Open connections, parked ones too.
+    pub fn open_connections(&self) -> usize {
+        self.shared.slots.open()
+    }
+}
+
+impl Shared {
+    fn parked(&self) -> MutexGuard<'_, BTreeMap<MailboxId, Parked>> {
+        // Each change of the map is one call, so a panic elsewhere leaves it whole.
+        self.parked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn settings(&self) -> ConnectionSettings {
+        self.settings.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn unpark(&self, mailbox: MailboxId) -> Option<Parked> {
+        let parked = self.parked().remove(&mailbox)?;
+        self.slots.unparked(mailbox);
+        Some(parked)
+    }
+
+    fn close_parked(&self, mailbox: MailboxId) {
+        let Some(parked) = self.unpark(mailbox) else { return };
+        self.tasks.spawn("log out", async move {
+            let source = match parked.waiting {
+                Waiting::Idle(source) => Some(*source),
+                Waiting::Watched(watcher) => watcher.recall().await,
+            };
+            if let Some(source) = source {
+                source.close().await;
+            }
+        });
+    }
+
+    /// Connects and logs in, in the slot given.
+    async fn connect(&self, account: &Account) -> Result<NetSession, Failure> {
+        let owner = if account.profile_credentials {
+            SecretOwner::Profile(account.profile)
+        } else {
+            SecretOwner::Mailbox(account.mailbox)
+        };
+        let ConnectionSettings { credentials, ports, .. } = self.settings();
+        let password = credentials.password(owner).await.map_err(|error| {
+            let text = crate::base::chain::Chain(&error).to_string();
+            let scope = if account.profile_credentials { Scope::Profile } else { Scope::Mailbox };
+            Failure::new(FailureCode::CredentialsMissing, scope, Persistence::UntilConfirmed, &text)
+        })?;
+        let credentials = connect::Credentials { username: &account.username, password: password.expose() };
+        let timeouts = Timeouts::new(account.timeout);
+        let connect = || connect::open(&account.endpoint, credentials, &ports, &self.tls, timeouts);
+        retry(Retries::CONNECT, is_momentary, connect).await.map_err(failure)
+    }
+}
+
+impl Sources for ImapSources {
+    type Source = ImapSource;
+
+    fn is_parked(&self, mailbox: MailboxId) -> bool {
+        self.shared.parked().contains_key(&mailbox)
+    }
+
+    async fn take(&self, account: &Account) -> Result<ImapSource, Failure> {
+        if let Some(parked) = self.shared.unpark(account.mailbox) {
+            let same = parked.account == *account;
+            let source = match parked.waiting {
+                Waiting::Idle(source) => Some(*source),
+                Waiting::Watched(watcher) => watcher.recall().await,
+            };
+            match source {
+                Some(source) if same => return Ok(source),
+                Some(source) => source.close().await,
+                None => {}
+            }
+        }
+        let profile = account.profile_credentials.then_some((account.profile, account.maximum_connections));
+        let key = SlotKey { host: account.endpoint.host.clone(), profile };
+        let slot = self.shared.slots.take(key, |mailbox| self.shared.close_parked(mailbox)).await;
+        let session = self.shared.connect(account).await?;
+        Ok(ImapSource {
+            session,
+            slot,
+            account: account.clone(),
+            shared: Arc::clone(&self.shared),
+            rested: false,
+            seen: None,
+        })
+    }
+
+    async fn park(&self, account: &Account, mut source: ImapSource, next_poll_in: Duration) {
+        source.rested = true;
+        let push = self.shared.settings().push && source.session.offers_idle().await.unwrap_or(false);
+        if !push && next_poll_in > KEEP_FOR {
+            self.shared.tasks.spawn("log out", source.close());
+            return;
+        }
+        let key = source.slot.key().clone();
+        let until = (!push).then(|| self.shared.clock.now().plus(next_poll_in + KEEP_AFTER));
+        let waiting = if push {
+            Waiting::Watched(Watcher::start(&self.shared.tasks, source, account.mailbox, self.shared.hints.clone()))
+        } else {
+            Waiting::Idle(Box::new(source))
+        };
+        self.shared.parked().insert(account.mailbox, Parked { account: account.clone(), waiting, until });
+        // Last: who is told that it may be closed must find it.
+        self.shared.slots.parked(account.mailbox, key);
+    }
+}
+
+impl ImapSource {
+    /// Opens the Inbox and tells whether it changed since it was last seen.
+    ///
+    /// # Errors
+    /// The connection is dead.
+    pub async fn open_again(&mut self) -> Result<bool, ImapError> {
+        let view = self.session.examine().await?;
+        let changed = self.seen.replace(view.clone()).is_none_or(|seen| differ(&seen, &view));
+        Ok(changed)
+    }
+
+    /// The conversation.
+    pub fn session(&mut self) -> &mut NetSession {
+        &mut self.session
+    }
+
+    async fn view(&mut self) -> Result<FolderView, ImapError> {
+        let view = self.session.status().await?;
+        self.seen = Some(view.clone());
+        Ok(view)
+    }
+
+    /// Logs out; a server that does not answer is left without.
+    async fn close(self) {
+        if let Err(error) = self.session.logout().await {
+            tracing::debug!(mailbox = %self.account.address, error = %error, "log-out failed");
+        }
+    }
+}
+
+/// Whether two looks tell of different folders. EXAMINE may leave out the UIDNEXT that STATUS gives.
+fn differ(before: &FolderView, now: &FolderView) -> bool {
+    let uid_next = before.uid_next.zip(now.uid_next).is_some_and(|(before, now)| before != now);
+    uid_next || before.exists != now.exists || before.uid_validity != now.uid_validity
+}
+
+/// What a server that restarts or is busy says for a moment, before any secret was sent.
+fn is_momentary(error: &ImapError) -> bool {
+    matches!(error, ImapError::Net(NetError::Refused | NetError::Io(_)) | ImapError::Eof { during: "greeting" })
+}
+
+/// Whether the connection is simply gone, as after the server's time for idle connections.
+fn is_gone(error: &ImapError) -> bool {
+    match error {
+        ImapError::Bye(_) | ImapError::Eof { .. } | ImapError::Net(_) => true,
+        ImapError::Rejected { .. }
+        | ImapError::Greeting(_)
+        | ImapError::Timeout { .. }
+        | ImapError::Protocol(_)
+        | ImapError::Limit(_)
+        | ImapError::Security(_)
+        | ImapError::LoginDisabled
+        | ImapError::Credentials => false,
+    }
+}
+
+fn failure(error: ImapError) -> Failure {
+    classify::imap::failure(&error)
+}
+
+impl MailSource for ImapSource {
+    async fn look(&mut self) -> Result<FolderView, Failure> {
+        let rested = std::mem::take(&mut self.rested);
+        match self.view().await {
+            // Servers end connections that rest too long (RFC 9051 §5.4): no fault of anybody.
+            Err(error) if rested && is_gone(&error) => {
+                self.session = self.shared.connect(&self.account).await?;
+                self.view().await.map_err(failure)
+            }
+            seen => seen.map_err(failure),
+        }
+    }
+
+    async fn open(&mut self) -> Result<FolderView, Failure> {
+        let view = self.session.examine().await.map_err(failure)?;
+        self.seen = Some(view.clone());
+        Ok(view)
+    }
+
+    async fn list(&mut self, uids: &UidSet) -> Result<Vec<ListedMessage>, Failure> {
+        self.session.list(uids).await.map_err(failure)
+    }
+
+    async fn message_ids(&mut self, uids: &UidSet) -> Result<Vec<(Uid, Option<String>)>, Failure> {
+        self.session.message_ids(uids).await.map_err(failure)
+    }
+
+    async fn request(&mut self, batch: &[ListedMessage]) -> Result<(), Failure> {
+        self.session.request(batch).await.map_err(failure)
+    }
+
+    async fn receive(&mut self) -> Result<Vec<FetchedMessage>, Failure> {
+        self.session.receive().await.map_err(failure)
+    }
+}
