@@ -117,7 +117,11 @@ pub async fn connect<S: Io>(
     };
     if quirks::wants_introduction(&endpoint.host) {
         let introduction = concat!("ID (\"name\" \"mailsyncd\" \"version\" \"", env!("CARGO_PKG_VERSION"), "\")");
-        wire.command("ID", introduction, timeouts.command, |_| Ok(())).await?;
+        match wire.command("ID", introduction, timeouts.command, |_| Ok(())).await {
+            // Not worth the connection: if it mattered, EXAMINE says so.
+            Ok(_) | Err(ImapError::Rejected { .. }) => {}
+            Err(error) => return Err(error),
+        }
     }
     Ok(Session::new(wire, timeouts, capabilities))
 }

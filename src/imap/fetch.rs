@@ -89,10 +89,12 @@ impl<S: Io> Session<S> {
         items: &str,
         mut found: impl FnMut(Uid, Fetched),
     ) -> Result<(), ImapError> {
-        let expected = uids.len().min(1 << 24);
+        // Of a wide range only what exists can come; twice, as more may arrive meanwhile.
+        let existing = 2 * u64::from(self.opened.unwrap_or_default()) + 1_000;
+        let expected = uids.len().min(existing);
         self.wire.guard().allow(Allowance {
             bytes: Allowance::SMALL.bytes + expected * 4096,
-            responses: Allowance::SMALL.responses + 4 * expected as u32,
+            responses: Allowance::SMALL.responses.saturating_add(u32::try_from(4 * expected).unwrap_or(u32::MAX)),
             ..Allowance::SMALL
         });
         self.wire.guard().keep_pace(Some(self.timeouts.pace));

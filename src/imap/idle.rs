@@ -46,8 +46,9 @@ impl<S: Io> Session<S> {
         Ok(())
     }
 
-    /// Waits until the server announces a number of messages, or `limit` has passed. Servers log
-    /// idle clients out after 30 minutes: end IDLE before.
+    /// Waits until the server announces a number of messages, or `limit` has passed. What it
+    /// announced since the last [`Session::examine`] counts, during whatever command it did so.
+    /// Servers log idle clients out after 30 minutes: end IDLE before.
     ///
     /// # Errors
     /// The server ended IDLE or the connection.
@@ -57,13 +58,13 @@ impl<S: Io> Session<S> {
     pub async fn wait(&mut self, limit: Duration) -> Result<Idle, ImapError> {
         self.wire.guard().allow(Allowance::SMALL);
         let change = async {
-            loop {
-                match self.wire.next("IDLE").await? {
-                    Event::Exists(_) => return Ok(Idle::Changed),
-                    Event::Done(..) => return Err(ImapError::Protocol("the server ended IDLE".to_owned())),
-                    _ => {}
+            while !self.wire.announced {
+                if let Event::Done(..) = self.wire.next("IDLE").await? {
+                    return Err(ImapError::Protocol("the server ended IDLE".to_owned()));
                 }
             }
+            self.wire.announced = false;
+            Ok(Idle::Changed)
         };
         within(limit, "IDLE", change).await.unwrap_or(Ok(Idle::TimedOut))
     }

@@ -31,7 +31,8 @@ pub struct Session<S: Io> {
     pub(super) wire: Wire<Transport<S>>,
     pub(super) timeouts: Timeouts,
     capabilities: Option<Capabilities>,
-    opened: bool,
+    /// How many messages there were when the Inbox was opened.
+    pub(super) opened: Option<u32>,
     pub(super) outstanding: VecDeque<Outstanding>,
     /// Tag of the running IDLE.
     pub(super) idling: Option<String>,
@@ -45,7 +46,7 @@ impl<S: Io> fmt::Debug for Session<S> {
 
 impl<S: Io> Session<S> {
     pub(super) fn new(wire: Wire<Transport<S>>, timeouts: Timeouts, capabilities: Option<Capabilities>) -> Self {
-        Self { wire, timeouts, capabilities, opened: false, outstanding: VecDeque::new(), idling: None }
+        Self { wire, timeouts, capabilities, opened: None, outstanding: VecDeque::new(), idling: None }
     }
 
     /// The cheapest look at the Inbox: STATUS.
@@ -56,7 +57,7 @@ impl<S: Io> Session<S> {
     /// # Errors
     /// The Inbox cannot be looked at, or the connection is lost.
     pub async fn status(&mut self) -> Result<FolderView, ImapError> {
-        if self.opened {
+        if self.opened.is_some() {
             return self.examine().await;
         }
         let mut numbers = FolderNumbers::default();
@@ -90,8 +91,10 @@ impl<S: Io> Session<S> {
         };
         let done = self.wire.command("EXAMINE", "EXAMINE INBOX", self.timeouts.command, listen).await?;
         note(&mut numbers, &done);
-        self.opened = true;
-        view(numbers)
+        let view = view(numbers)?;
+        self.opened = Some(view.exists);
+        self.wire.announced = false;
+        Ok(view)
     }
 
     /// Whether the server offers IDLE; asks it where it has not said so by itself.

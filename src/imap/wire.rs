@@ -50,6 +50,9 @@ impl Timeouts {
 /// A stream that commands are sent over.
 pub struct Wire<T: Io> {
     session: async_imap::Session<Guard<T>>,
+    /// Whether a number of messages was announced since somebody last cared: a server says it
+    /// once, during whatever command it likes.
+    pub announced: bool,
 }
 
 impl<T: Io> fmt::Debug for Wire<T> {
@@ -68,7 +71,7 @@ impl<T: Io> Wire<T> {
         guard.rehearse(b"A0001 OK\r\n");
         let mut session = Client::new(guard).login("", "").await.map_err(|(error, _)| lost(error, "start"))?;
         session.get_mut().listen();
-        Ok(Self { session })
+        Ok(Self { session, announced: false })
     }
 
     /// The guard below.
@@ -114,7 +117,9 @@ impl<T: Io> Wire<T> {
             .map_err(|error| broken(&error, during))?
             .ok_or(ImapError::Eof { during })?;
         let guard = self.session.get_mut();
-        Ok(Event::of(response.parsed(), |mark| guard.take_lifted(mark)))
+        let event = Event::of(response.parsed(), |mark| guard.take_lifted(mark));
+        self.announced |= matches!(event, Event::Exists(_));
+        Ok(event)
     }
 
     /// The next response; BYE is an error.
