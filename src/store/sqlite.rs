@@ -43,6 +43,10 @@ static MIGRATIONS: Migrator = sqlx::migrate!("src/store/migrations/sqlite");
 const APPLICATION_ID: u32 = 0x4d53_5944;
 /// Mails are long: a larger page means fewer overflow pages and fewer frames of the log for each.
 const PAGE_SIZE: u32 = 8_192;
+/// In KiB: a batch of mails fits, so that none of its pages is written twice.
+const WRITER_CACHE: &str = "-16000";
+/// In pages: a checkpoint costs two waits for the disk, so not one at every other batch.
+const CHECKPOINT: &str = "4000";
 const READERS: u32 = 3;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -77,7 +81,12 @@ impl SqliteStore {
             create(path).await?;
         }
         let options = options(path);
-        let mut conn = options.clone().connect().await?;
+        let mut conn = options
+            .clone()
+            .pragma("cache_size", WRITER_CACHE)
+            .pragma("wal_autocheckpoint", CHECKPOINT)
+            .connect()
+            .await?;
         let applied = schema::check(&MIGRATIONS, &applied(&mut conn).await?, &path.display().to_string())?;
         let migrated = match applied {
             Applied::All => 0,

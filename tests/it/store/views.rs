@@ -1,1 +1,89 @@
-//! t
+//! What people are shown.
+
+use mailsyncd::{
+    model::{
+        activity::{IgnoreReason, Verdict},
+        failure::FailureCode,
+        ids::ActivityId,
+        lease::Settlement,
+        message::PartyRole,
+    },
+    store::ActivityFilter,
+};
+
+use super::fixtures::*;
+use crate::support::databases::databases;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn activities_are_listed_and_shown() {
+    for database in databases().await {
+        let store = &database.store;
+        let boxes = with_mailboxes(store, &["a@example.org", "b@example.org"]).await;
+        let (a, b) = (claim(store, boxes[0].id, at(0)).await, claim(store, boxes[1].id, at(0)).await);
+        let mails = (1..=3).map(|number| record(number, u64::from(number))).collect();
+        store.commit_batch(a, &commit(mails, 3), at(10)).await.unwrap();
+        store.commit_batch(b, &commit(vec![record(1, 2), record(2, 4)], 2), at(11)).await.unwrap();
+        let subjects = async |filter: ActivityFilter| {
+            let rows = store.activities(&filter).await.unwrap();
+            rows.into_iter().map(|row| row.subject).collect::<Vec<_>>()
+        };
+        let all = ActivityFilter::default();
+        assert_eq!(subjects(all.clone()).await, ["subject 4", "subject 3", "subject 2", "subject 1"]);
+        assert_eq!(subjects(ActivityFilter { limit: 1, ..all.clone() }).await, ["subject 4"]);
+        assert_eq!(subjects(ActivityFilter { since: Some(at(3)), ..all.clone() }).await, ["subject 4", "subject 3"]);
+        let of_b = ActivityFilter { mailbox: Some("b@example.org".into()), ..all };
+        assert_eq!(subjects(of_b).await, ["subject 4", "subject 2"]);
+
+        let id = store.facts(&[key(2)]).await.unwrap()[&key(2)];
+        let detail = store.activity(id).await.unwrap().unwrap();
+        assert_eq!((detail.row.sender.as_str(), detail.row.mailbox.as_str()), ("from@example.org", "a@example.org"));
+        assert_eq!((detail.row.received_at, detail.row.created_at, detail.sent_at), (at(2), at(10), Some(at(-5))));
+        assert_eq!(detail.references, ["a@example.org", "b@example.org"]);
+        assert_eq!(
+            detail.parties.iter().map(|party| party.role).collect::<Vec<_>>(),
+            [PartyRole::From, PartyRole::To, PartyRole::Cc]
+        );
+        assert_eq!(detail.attachments[0].attachment, activity(2).attachments[0].attachment);
+        assert_eq!(detail.attachments[0].blocked.as_deref(), Some("its type is blocked"));
+        assert_eq!((detail.source_size, detail.source_sha256), (Some(40), Some(hash(2).to_string())));
+        assert_eq!(detail.seen_in.len(), 2);
+        assert_eq!(store.activity(ActivityId::generate(at(0))).await.unwrap(), None);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_status_counts() {
+    for database in databases().await {
+        let store = &database.store;
+        let boxes = with_mailboxes(store, &["ok@x", "failing@x", "disabled@x", "running@x"]).await;
+        let mut changed = state();
+        changed.last_success_at = Some(at(5));
+        for (index, mailbox) in boxes.iter().enumerate().take(3) {
+            if index == 1 {
+                changed.failure_code = Some(FailureCode::Timeout);
+                changed.postponed_until = Some(at(100));
+                changed.failing_since = Some(at(9));
+            }
+            changed.enabled = index != 2;
+            let fence = claim(store, mailbox.id, at(0)).await;
+            store.settle(&[Settlement { fence, state: changed.clone() }], at(1)).await.unwrap();
+        }
+        let fence = claim(store, boxes[3].id, at(0)).await;
+        let aside = entry(2, Verdict::SetAside(failure(FailureCode::MessagePoison)));
+        let ignored = entry(3, Verdict::Ignore(IgnoreReason::Vanished));
+        store.commit_batch(fence, &commit(vec![record(1, 1), aside, ignored], 3), at(8)).await.unwrap();
+        let status = store.status(at(10)).await.unwrap();
+        let counts = &status.mailboxes;
+        assert_eq!((counts.total, counts.active, counts.enabled, counts.running), (4, 4, 3, 1));
+        assert_eq!((counts.failing, counts.postponed, counts.disabled_by_failure), (1, 1, 1));
+        assert_eq!((counts.never_succeeded, counts.oldest_success), (1, Some(at(5))));
+        assert_eq!((status.activities, status.set_aside, status.profiles), (1, 1, 1));
+        assert_eq!((status.last_recorded_at, status.schema_version), (Some(at(8)), 1));
+        let troubled: Vec<&str> = status.troubled.iter().map(|row| row.mailbox.as_str()).collect();
+        assert_eq!(troubled, ["disabled@x", "failing@x"]);
+        let aside = store.set_aside(None).await.unwrap();
+        assert_eq!((aside[0].mailbox.as_str(), aside[0].failure_code), ("running@x", FailureCode::MessagePoison));
+        assert_eq!(store.set_aside(Some(boxes[0].id)).await.unwrap(), []);
+        assert_eq!(serde_json::to_value(&status).unwrap()["mailboxes"]["running"], 1);
+    }
+}
