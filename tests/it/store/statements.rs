@@ -1,1 +1,110 @@
-//! t
+//! Every statement on a live database: it prepares, the hot ones use their indexes, and both
+//! databases have the same columns.
+
+use std::collections::BTreeMap;
+
+use mailsyncd::store::{STATEMENTS, Sql};
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, SqlSafeStr, SqliteConnection};
+
+use crate::support::databases::{postgres, sqlite};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_statement_prepares() {
+    let database = sqlite().await;
+    let mut conn = SqliteConnection::connect(&database.url).await.unwrap();
+    for (name, Sql { sqlite, .. }) in STATEMENTS {
+        conn.prepare(sqlite.into_sql_str()).await.unwrap_or_else(|error| panic!("{name}: {error}"));
+    }
+    let Some(database) = postgres().await else { return };
+    let mut conn = PgConnection::connect(&database.url).await.unwrap();
+    for (name, Sql { postgres, .. }) in STATEMENTS {
+        conn.prepare(postgres.into_sql_str()).await.unwrap_or_else(|error| panic!("{name}: {error}"));
+    }
+}
+
+/// What runs for every poll or batch, and so must not grow with the tables.
+const HOT: &[&str] = &[
+    "CLAIM",
+    "LOCK_MAILBOXES",
+    "CLAIMED",
+    "FENCE",
+    "SETTLE",
+    "REQUEST_POLLS",
+    "REQUESTED_POLLS",
+    "FACTS",
+    "JUDGED",
+    "LEDGER_UIDS",
+    "SKIPPED_SINCE",
+    "KNOWN_COPIES",
+    "SAVE_CURSOR",
+    "MARK_IN_FLIGHT",
+    "SEEN_IN",
+    "SOURCE",
+    "SET_ASIDE_OF",
+    "ACTIVITIES",
+];
+
+fn hot() -> impl Iterator<Item = (&'static str, Sql)> {
+    HOT.iter().map(|wanted| *STATEMENTS.iter().find(|(name, _)| name == wanted).expect("a statement of this name"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hot_statements_use_indexes_on_sqlite() {
+    let database = sqlite().await;
+    let mut conn = SqliteConnection::connect(&database.url).await.unwrap();
+    for (name, Sql { sqlite, .. }) in hot() {
+        let explain = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sqlite}"));
+        let steps: Vec<(i64, i64, i64, String)> = sqlx::query_as(explain).fetch_all(&mut conn).await.unwrap();
+        let details: Vec<String> = steps.into_iter().map(|step| step.3).collect();
+        // A list parameter is scanned, and the newest activities or wishes in the order of their index.
+        let scan = details.iter().find(|detail| {
+            detail.starts_with("SCAN") && !detail.contains("json_each") && !detail.contains("USING INDEX")
+        });
+        assert_eq!(scan, None, "{name}: {details:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hot_statements_use_indexes_on_postgres() {
+    let Some(database) = postgres().await else { return };
+    let mut conn = PgConnection::connect(&database.url).await.unwrap();
+    // Empty tables are always scanned; with this only what has no index is.
+    conn.execute("SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan").await.unwrap();
+    for (name, Sql { postgres, .. }) in hot() {
+        conn.execute(AssertSqlSafe(format!("PREPARE hot AS {postgres}"))).await.unwrap();
+        let parameters = (1..30).rev().find(|number| postgres.contains(&format!("${number}"))).unwrap_or(0);
+        let nulls = vec!["NULL"; parameters].join(", ");
+        let call = if parameters == 0 { String::new() } else { format!("({nulls})") };
+        let explain = AssertSqlSafe(format!("EXPLAIN EXECUTE hot{call}"));
+        let lines: Vec<String> = sqlx::query_scalar(explain).fetch_all(&mut conn).await.unwrap();
+        assert!(!lines.iter().any(|line| line.contains("Seq Scan")), "{name}: {lines:#?}");
+        conn.execute("DEALLOCATE hot").await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn both_databases_have_the_same_columns() {
+    type Columns = BTreeMap<String, Vec<String>>;
+    let group = |rows: Vec<(String, String)>| {
+        let mut tables = Columns::new();
+        for (table, column) in rows {
+            tables.entry(table).or_default().push(column);
+        }
+        tables
+    };
+    let database = sqlite().await;
+    let mut conn = SqliteConnection::connect(&database.url).await.unwrap();
+    let rows = sqlx::query_as(
+        "SELECT t.name, c.name FROM sqlite_master t JOIN pragma_table_info(t.name) c \
+         WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite%' AND t.name NOT LIKE '_sqlx%' ORDER BY t.name, c.cid",
+    );
+    let lite = group(rows.fetch_all(&mut conn).await.unwrap());
+    assert_eq!(lite.len(), 13, "{:?}", lite.keys());
+    let Some(database) = postgres().await else { return };
+    let mut conn = PgConnection::connect(&database.url).await.unwrap();
+    let rows = sqlx::query_as(
+        "SELECT table_name::text, column_name::text FROM information_schema.columns \
+         WHERE table_schema = 'public' AND table_name NOT LIKE '\\_sqlx%' ORDER BY table_name, ordinal_position",
+    );
+    assert_eq!(group(rows.fetch_all(&mut conn).await.unwrap()), lite);
+}
