@@ -120,7 +120,7 @@ macro_rules! write {
      $module:ident :: $operation:ident ( $($name:ident = $value:expr),* )) => {
         match &*$store.inner {
             Inner::Sqlite(db) => {
-                $(let $name = $value;)*
+                let ($($name,)*) = ($($value,)*);
                 let writer = db.writer()?;
                 let operation = writer.run($durability, $bytes, move |conn| {
                     Box::pin(sqlite::ops::$module::$operation(conn, $($name),*))
