@@ -136,10 +136,11 @@ impl<'a, S: MailSource> Fetcher<'a, S> {
         let until = window.map_or(reading.last, |window| window.last);
         let mut listed = self.list(&UidSet::range(reading.compare_from, until)).await?;
         let new = listed.split_off(listed.partition_point(|message| message.uid.get() < reading.first));
-        self.read_late(reading, listed).await?;
+        let mut found = self.take_late(listed).await?;
         listed = new;
         while let Some(Window { last, .. }) = window {
             windows.held(listed.len());
+            found += listed.len();
             let seen = listed.last().map_or(self.progress.covered, |message| message.uid.get());
             let through = if reading.last_is_known { last } else { seen };
             self.take(listed, through).await?;
@@ -149,6 +150,9 @@ impl<'a, S: MailSource> Fetcher<'a, S> {
                 Some(window) => self.list(&window.uids()).await?,
                 None => Vec::new(),
             };
+        }
+        if found < usize::try_from(reading.grown).unwrap_or(usize::MAX) {
+            self.compare_below(reading.compare_from).await?;
         }
         Ok(())
     }
@@ -166,21 +170,23 @@ impl<'a, S: MailSource> Fetcher<'a, S> {
         Ok(())
     }
 
-    /// Reads messages that turned up below the cursor. `trailing` is what is listed of the trailing
-    /// window; where that does not account for all that turned up, everything is compared.
-    async fn read_late(&mut self, reading: &Reading, trailing: Vec<ListedMessage>) -> Result<(), Halt> {
-        let mut late = self.without_row(trailing).await?;
-        if late.len() < usize::try_from(reading.turned_up).unwrap_or(usize::MAX) {
-            let mut windows = Windows::new(1, reading.compare_from.saturating_sub(1), self.policy.steps.window);
-            let mut older = Vec::new();
-            while let Some(window) = windows.next_window() {
-                let listed = self.list(&window.uids()).await?;
-                windows.held(listed.len());
-                older.extend(self.without_row(listed).await?);
-            }
-            late.splice(0..0, older);
+    /// Reads those of `listed`, all below the cursor, that turned up late; returns how many.
+    async fn take_late(&mut self, listed: Vec<ListedMessage>) -> Result<usize, Halt> {
+        let late = self.without_row(listed).await?;
+        let count = late.len();
+        self.take(late, self.cursor.last_uid).await?;
+        Ok(count)
+    }
+
+    /// Compares everything below the trailing window with the ledger.
+    async fn compare_below(&mut self, compare_from: u32) -> Result<(), Halt> {
+        let mut windows = Windows::new(1, compare_from.saturating_sub(1), self.policy.steps.window);
+        while let Some(window) = windows.next_window() {
+            let listed = self.list(&window.uids()).await?;
+            windows.held(listed.len());
+            self.take_late(listed).await?;
         }
-        self.take(late, self.cursor.last_uid).await
+        Ok(())
     }
 
     /// Those of `listed` that have no row in the ledger.

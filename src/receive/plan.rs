@@ -65,9 +65,9 @@ pub struct Reading {
     pub last_is_known: bool,
     /// The first UID of the trailing window, which ends before `first`; equal to `first` where empty.
     pub compare_from: u32,
-    /// At least so many messages must have turned up below `first`: where the trailing window holds
-    /// fewer, everything is compared.
-    pub turned_up: u32,
+    /// By how many the folder has grown since it was last up to date. Where new and late messages
+    /// are fewer, one has turned up far below, and everything is compared.
+    pub grown: u32,
     /// The starting point was moved back: messages skipped since then are judged again.
     pub judge_again_since: Option<Timestamp>,
 }
@@ -87,13 +87,12 @@ pub fn plan(cursor: Option<&Cursor>, view: &FolderView, policy: &ReceivePolicy, 
     }
     let first = cursor.last_uid.saturating_add(1);
     let last = view.uid_next.map(|next| next.get() - 1);
-    let nothing_new = last == Some(cursor.last_uid);
     ReceivePlan::Read(Reading {
         first,
         last: last.unwrap_or(u32::MAX),
         last_is_known: last.is_some(),
         compare_from: first.saturating_sub(TRAILING).max(1),
-        turned_up: if nothing_new { view.exists.saturating_sub(cursor.exists) } else { 0 },
+        grown: view.exists.saturating_sub(cursor.exists),
         judge_again_since: (policy.starting_point < cursor.starting_point).then_some(policy.starting_point),
     })
 }

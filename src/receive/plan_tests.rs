@@ -36,7 +36,7 @@ fn view(uid_validity: u32, uid_next: Option<u32>, exists: u32) -> FolderView {
 }
 
 fn reading() -> Reading {
-    Reading { first: 1_001, last: 1_000, last_is_known: true, compare_from: 501, turned_up: 0, judge_again_since: None }
+    Reading { first: 1_001, last: 1_000, last_is_known: true, compare_from: 501, grown: 0, judge_again_since: None }
 }
 
 fn planned(cursor: &Cursor, view: &FolderView) -> ReceivePlan {
@@ -47,7 +47,7 @@ fn planned(cursor: &Cursor, view: &FolderView) -> ReceivePlan {
 fn the_first_visit_starts_at_nothing() {
     let ReceivePlan::First(first) = plan(None, &view(7, Some(9), 3), &policy(), NOW) else { panic!() };
     assert_eq!((first.last_uid, first.generation, first.starts_over, first.exists), (0, 0, 0, 0));
-    let all = Reading { first: 1, last: 8, compare_from: 1, ..reading() };
+    let all = Reading { first: 1, last: 8, compare_from: 1, grown: 3, ..reading() };
     assert_eq!(planned(&first, &view(7, Some(9), 3)), ReceivePlan::Read(all));
     assert_eq!(planned(&first, &view(7, Some(1), 0)), ReceivePlan::UpToDate);
 }
@@ -57,8 +57,8 @@ fn nothing_is_read_only_where_nothing_can_be_new() {
     let same = view(7, Some(1_001), 40);
     assert_eq!(planned(&cursor(), &same), ReceivePlan::UpToDate);
     let rows: [(&str, Cursor, FolderView, Reading); 9] = [
-        ("a new message", cursor(), view(7, Some(1_003), 42), Reading { last: 1_002, ..reading() }),
-        ("one shows late", cursor(), view(7, Some(1_001), 43), Reading { turned_up: 3, ..reading() }),
+        ("a new message", cursor(), view(7, Some(1_003), 42), Reading { last: 1_002, grown: 2, ..reading() }),
+        ("one shows late", cursor(), view(7, Some(1_001), 43), Reading { grown: 3, ..reading() }),
         ("one was deleted", cursor(), view(7, Some(1_001), 39), reading()),
         ("a new one, one deleted", cursor(), view(7, Some(1_002), 40), Reading { last: 1_001, ..reading() }),
         (

@@ -37,3 +37,7 @@ pub fn relink(
     }
     linked
 }
+
+#[cfg(test)]
+#[path = "reconcile_tests.rs"]
+mod tests;

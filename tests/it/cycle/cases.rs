@@ -16,7 +16,7 @@ use super::{
     stop::stop_after,
     world::{NOW, START, World},
 };
-use crate::support::sim_server::{Fault, Step, UidNext, failure};
+use crate::support::sim_server::{Fault, SimMessage, Step, UidNext, failure};
 
 /// Runs the scenario in a world of its own on each database.
 async fn everywhere(scenario: impl AsyncFn(&mut World)) {
@@ -276,6 +276,16 @@ async fn a_message_that_shows_far_below_is_found_by_the_count() {
         world.inbox(|inbox| inbox.message(1).hidden = false);
         assert_eq!(counts(&world.good_cycle().await), (1, 0, 0, 0));
         assert_eq!(world.present().await, ["1 recorded late", "2 recorded two", "2000 recorded far"]);
+
+        // Also when new mail comes at the same time.
+        world.inbox(|inbox| {
+            let late = inbox.messages[&1].clone();
+            let raw = String::from_utf8(late.raw.clone()).unwrap().replace("late", "later");
+            inbox.messages.insert(7, SimMessage { uid: 7, raw: raw.into_bytes(), ..late });
+        });
+        world.deliver(&["new"]);
+        assert_eq!(counts(&world.good_cycle().await), (2, 0, 0, 0));
+        assert_eq!(world.activities().await.len(), 5);
     })
     .await;
 }
@@ -440,6 +450,20 @@ async fn a_lost_lease_writes_nothing() {
         let report = receive(&world.context, &stale, &world.policy, &mut world.source()).await;
         assert_eq!(report.failure.unwrap().scope, Scope::Mailbox);
         assert_eq!(world.ledger().await, Vec::<String>::new());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_message_the_database_refuses_does_not_stop_the_others() {
+    everywhere(async |world| {
+        world.deliver(&["one", "cursed", "three"]);
+        world.policy.steps.batch_messages = 10;
+        world.database.refuse_subjects_with("cursed").await;
+        assert_eq!(counts(&world.good_cycle().await), (2, 0, 0, 1));
+        let expected = ["1 recorded one", "2 set_aside internal-error", "3 recorded three"];
+        assert_eq!(world.present().await, expected);
+        assert!(!world.good_cycle().await.did_something());
     })
     .await;
 }

@@ -40,4 +40,22 @@ impl Database {
             Rows::Postgres(pool) => sqlx::query_scalar(sql).bind(parameter).fetch_all(pool).await.unwrap(),
         }
     }
+
+    /// From now on the database refuses activities whose subject contains `word`.
+    pub async fn refuse_subjects_with(&self, word: &str) {
+        let rule = match &self.rows {
+            Rows::Sqlite(_) => format!(
+                "CREATE TRIGGER refuse BEFORE INSERT ON email_activities WHEN NEW.subject LIKE '%{word}%' \
+                 BEGIN SELECT RAISE(ABORT, 'refused'); END"
+            ),
+            Rows::Postgres(_) => {
+                format!("ALTER TABLE email_activities ADD CONSTRAINT refuse CHECK (subject NOT LIKE '%{word}%')")
+            }
+        };
+        let rule = sqlx::raw_sql(sqlx::AssertSqlSafe(rule));
+        match &self.rows {
+            Rows::Sqlite(pool) => drop(rule.execute(pool).await.unwrap()),
+            Rows::Postgres(pool) => drop(rule.execute(pool).await.unwrap()),
+        }
+    }
 }
