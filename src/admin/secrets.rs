@@ -21,6 +21,8 @@ pub struct PasswordSet {
     pub key_id: String,
     /// Mailboxes that are tried again because of it.
     pub tried_again: Vec<String>,
+    /// Mailboxes that stay disabled, because the files do not enable them.
+    pub still_disabled: Vec<String>,
 }
 
 /// Says whether `name` (a mailbox's address or a profile's name) may have a stored password at all,
@@ -89,8 +91,11 @@ pub async fn set_password(
         SecretOwner::Mailbox(_) => format!("mailbox {name}"),
         SecretOwner::Profile(_) => format!("profile {name}"),
     };
-    let tried_again = again.iter().map(|mailbox| mailbox.email_address.clone()).collect();
-    Ok(PasswordSet { of, key_id: key.id().to_owned(), tried_again })
+    let address = |mailbox: &&Mailbox| mailbox.email_address.clone();
+    let disabled = |mailbox: &&Mailbox| mailbox.active && !mailbox.incoming.enabled && !again.contains(mailbox);
+    let still_disabled = concerned(&records, owner).filter(disabled).map(|m| m.email_address.clone()).collect();
+    let tried_again = again.iter().map(address).collect();
+    Ok(PasswordSet { of, key_id: key.id().to_owned(), tried_again, still_disabled })
 }
 
 /// Whose password is used is the profile's decision.

@@ -67,6 +67,11 @@ impl MailboxStatus {
         }
     }
 
+    /// Whether its mail is read as things stand, be it later.
+    pub const fn is_read(self) -> bool {
+        matches!(self, Self::Held | Self::Postponed | Self::Failing | Self::New | Self::Ok)
+    }
+
     /// What a person should do about it, where that follows from the status alone.
     const fn hint(self) -> Option<&'static str> {
         match self {
@@ -195,8 +200,8 @@ pub async fn profile(store: &Store, name: &str) -> Result<ProfileView, AdminErro
     }
 }
 
-/// Asks that mailboxes be polled at once. Returns them as they stand: one that is not read at all is
-/// not polled for the asking.
+/// Asks that mailboxes be polled at once. Returns them as they stand: for one that is not read at all
+/// nothing is asked.
 ///
 /// # Errors
 /// One of them does not exist (then none is asked for), or the database did not answer.
@@ -205,7 +210,7 @@ pub async fn request_poll(store: &Store, addresses: &[String], now: Timestamp) -
     for address in addresses {
         asked.push(mailbox(store, address, now).await?);
     }
-    let ids: Vec<MailboxId> = asked.iter().map(|view| view.mailbox.id).collect();
+    let ids: Vec<MailboxId> = asked.iter().filter(|view| view.status.is_read()).map(|view| view.mailbox.id).collect();
     store.request_polls(&ids, now).await?;
     Ok(asked)
 }

@@ -5,11 +5,10 @@ use std::{fmt::Write as _, process::ExitCode};
 use super::{
     Context, Fault,
     args::{ActivityCommand, Form, MessageCommand},
-    output::{Facts, Table, paragraphs, seconds, show, when, write},
+    output::{Facts, Table, paragraphs, seconds, show, size, when, write},
 };
 use crate::{
     admin::views,
-    config::show_size,
     model::{failure::clean, ids::ActivityId, message::PartyRole},
     store::{ActivityDetail, ActivityFilter, ActivityRow, Store},
 };
@@ -80,13 +79,13 @@ fn activity_text(detail: &ActivityDetail) -> String {
     for seen in &detail.seen_in {
         facts.add("seen in", format!("{} (UIDVALIDITY {}, UID {})", seen.mailbox, seen.uid_validity, seen.uid));
     }
-    facts.some("size", detail.source_size.map(show_size));
+    facts.some("size", detail.source_size.map(size));
     for row in &detail.attachments {
         let attachment = &row.attachment;
         let name = if attachment.file_name.is_empty() { "(no name)" } else { &attachment.file_name };
         let blocked = row.blocked.as_ref().map_or_else(String::new, |why| format!(", blocked: {why}"));
-        let size = show_size(attachment.size);
-        facts.add("attachment", format!("{name} ({}, {size}{blocked})", attachment.content_type));
+        let length = size(attachment.size);
+        facts.add("attachment", format!("{name} ({}, {length}{blocked})", attachment.content_type));
     }
     for note in detail.notifications.lines() {
         facts.add("note", note);
@@ -112,7 +111,7 @@ async fn set_aside(context: &Context, store: &Store, mailbox: Option<String>, fo
                 &row.uid.to_string(),
                 &seconds(row.judged_at),
                 &when(row.internal_date),
-                &show_size(row.size),
+                &size(row.size),
                 row.failure_code.name(),
                 &clean(&row.failure_detail, 200),
             ]);

@@ -195,6 +195,9 @@ pub(super) async fn secret(context: &Context, command: SecretCommand) -> Result<
     for mailbox in &set.tried_again {
         text.push_str(&format!("{mailbox}: enabled, it is tried again\n"));
     }
+    for mailbox in &set.still_disabled {
+        text.push_str(&format!("{mailbox}: not enabled: set enabled = true in its [[mailbox]]\n"));
+    }
     write(text.as_bytes())?;
     Ok(ExitCode::SUCCESS)
 }

@@ -10,7 +10,10 @@ use serde::Serialize;
 use super::args::Form;
 use crate::{
     base::chain::Chain,
-    model::{failure::clean, timestamp::Timestamp},
+    model::{
+        failure::{clean, is_unsafe},
+        timestamp::Timestamp,
+    },
 };
 
 /// Longest cell of a table, in characters.
@@ -33,11 +36,25 @@ pub fn write(bytes: &[u8]) -> io::Result<()> {
 /// # Errors
 /// As [`write`].
 pub fn show<T: Serialize>(form: Form, value: &T, people: impl FnOnce() -> String) -> io::Result<()> {
-    let mut text = if form.json { serde_json::to_string_pretty(value)? } else { people() };
+    let mut text = if form.json { json(value)? } else { people() };
     if !text.is_empty() && !text.ends_with('\n') {
         text.push('\n');
     }
     write(text.as_bytes())
+}
+
+/// One JSON document. Text of mails stays what it is, but what could drive a terminal is escaped.
+fn json<T: Serialize>(value: &T) -> io::Result<String> {
+    let mut escaped = String::new();
+    for c in serde_json::to_string_pretty(value)?.chars() {
+        if c == '\n' || !is_unsafe(c) {
+            escaped.push(c);
+        } else {
+            // Such characters stand in strings only, and none needs a surrogate pair.
+            let _ = write!(escaped, "\\u{:04x}", u32::from(c));
+        }
+    }
+    Ok(escaped)
 }
 
 /// Writes an error with its causes, and what to do, to standard error.
@@ -69,6 +86,15 @@ pub fn when(time: Option<Timestamp>) -> String {
 pub fn seconds(time: Timestamp) -> String {
     let text = time.to_string();
     text.split_once('.').map_or_else(|| text.clone(), |(second, _)| format!("{second}Z"))
+}
+
+/// A size for people.
+pub fn size(bytes: u64) -> String {
+    let units = [("GB", 1_000_000_000), ("MB", 1_000_000), ("kB", 1_000)];
+    match units.into_iter().find(|(_, unit)| bytes >= *unit) {
+        Some((name, unit)) => format!("{}.{} {name}", bytes / unit, bytes % unit * 10 / unit),
+        None => format!("{bytes} B"),
+    }
 }
 
 /// Aligned columns under a heading. Cells are cleaned here.
@@ -160,6 +186,19 @@ mod tests {
         table.row(&["longer", &"é".repeat(100)]);
         assert_eq!(table.text("none"), format!("NAME    TEXT\na       x [31m y\nlonger  {}…\n", "é".repeat(59)));
         assert_eq!(Table::new(&["NAME"]).text("none"), "none");
+    }
+
+    #[test]
+    fn json_is_safe_to_look_at_and_reads_back() {
+        let text = "\u{1b}[2J\u{9b}31m\u{202e}\u{2028}\u{7f}\"ł\n";
+        let shown = json(&[text]).unwrap();
+        assert!(shown.chars().all(|c| c == '\n' || !is_unsafe(c)), "{shown:?}");
+        assert_eq!(serde_json::from_str::<Vec<String>>(&shown).unwrap(), [text]);
+    }
+
+    #[test]
+    fn sizes_are_short() {
+        assert_eq!([999, 1_000, 60_123_456, 2_990_000_000].map(size), ["999 B", "1.0 kB", "60.1 MB", "2.9 GB"]);
     }
 
     #[test]

@@ -90,10 +90,8 @@ fn mailbox_table(mailboxes: &[MailboxView]) -> String {
 fn next_due(view: &MailboxView) -> Option<crate::model::timestamp::Timestamp> {
     let state = &view.mailbox.incoming;
     match view.status {
-        MailboxStatus::Ok | MailboxStatus::New | MailboxStatus::Failing | MailboxStatus::Postponed => {
-            state.next_due_at.max(state.postponed_until)
-        }
         MailboxStatus::Held => view.hold.as_ref().map(|hold| hold.until),
+        read if read.is_read() => state.next_due_at.max(state.postponed_until),
         _ => None,
     }
 }
@@ -148,11 +146,9 @@ fn poll_text(asked: &[MailboxView]) -> String {
     for view in asked {
         let address = &view.mailbox.email_address;
         text.push_str(&match view.status {
-            MailboxStatus::Ok | MailboxStatus::New | MailboxStatus::Failing | MailboxStatus::Postponed => {
-                format!("{address}: due now\n")
-            }
             MailboxStatus::Held => format!("{address}: due as soon as its profile is not held any more\n"),
-            other => format!("{address}: asked for, but it is not read: {}\n", status(other)),
+            read if read.is_read() => format!("{address}: due now\n"),
+            other => format!("{address}: not read: {}\n", status(other)),
         });
     }
     text

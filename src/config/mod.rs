@@ -17,7 +17,7 @@ use std::{
 pub use declared::{Declared, DeclaredMailbox, DeclaredOwner, DeclaredProfile, OwnerName};
 pub use problem::{ConfigError, Place, Problem, nearest};
 pub use settings::{DEFAULT_DATABASE, EmailSettings, KeySource, Log, Network};
-pub use value::{parse_duration, show_duration, show_size};
+pub use value::show_duration;
 
 use crate::{
     base::secret::{Kek, SecretError},

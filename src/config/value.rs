@@ -118,7 +118,7 @@ pub(super) fn duration_or_off(range: RangeInclusive<Duration>) -> impl Fn(&DeVal
 }
 
 /// `"1h30m"` and the like; units s, m, h, d.
-pub fn parse_duration(text: &str) -> Option<Duration> {
+fn parse_duration(text: &str) -> Option<Duration> {
     let mut total = Duration::ZERO;
     let mut rest = text.trim();
     if rest.is_empty() {
@@ -187,7 +187,7 @@ fn parse_size(text: &str) -> Option<u64> {
 }
 
 /// The shortest exact text: `50MB`, `25MiB`, `1234B`.
-pub fn show_size(size: u64) -> String {
+pub(super) fn show_size(size: u64) -> String {
     let exact = SIZE_UNITS.iter().filter(|(_, unit)| size > 0 && size.is_multiple_of(*unit));
     let (name, unit) = exact.max_by_key(|(_, unit)| *unit).copied().unwrap_or(("B", 1));
     format!("{}{name}", size / unit)

@@ -195,12 +195,15 @@ impl fmt::Display for Failure {
 }
 
 /// Foreign text made safe for a log line or a terminal: control and bidirectional-override
-/// characters become spaces, and it is cut to `limit` characters.
+/// characters become spaces (at the ends nothing), and it is cut to `limit` characters.
 pub fn clean(text: &str, limit: usize) -> String {
-    let unsafe_char = |c: char| {
-        c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    text.trim().chars().take(limit).map(|c| if unsafe_char(c) { ' ' } else { c }).collect()
+    let ends = |c: char| c.is_whitespace() || is_unsafe(c);
+    text.trim_matches(ends).chars().take(limit).map(|c| if is_unsafe(c) { ' ' } else { c }).collect()
+}
+
+/// Whether a character could forge a line, drive a terminal, or turn the direction of writing.
+pub fn is_unsafe(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::{ids::ProfileId, timestamp::Timestamp};
 
@@ -80,11 +80,13 @@ pub struct ServerProfile {
     pub incoming: Endpoint,
     /// Mail received before is not recorded.
     pub process_email_from: Option<Timestamp>,
-    /// From the end of one poll to the next: 0 to 24 h.
+    /// From the end of one poll to the next: 0 to 24 h. In seconds where serialized.
+    #[serde(serialize_with = "as_seconds")]
     pub minimum_polling_interval: Duration,
     /// 1 to 300, counted per mailbox or per profile by whose credentials are used.
     pub maximum_concurrent_connections: u16,
-    /// Up to 100 s, for each step of a conversation.
+    /// Up to 100 s, for each step of a conversation. In seconds where serialized.
+    #[serde(serialize_with = "as_seconds")]
     pub connection_timeout: Duration,
     /// Whether mailboxes that name no profile get this one.
     pub is_default: bool,
@@ -92,4 +94,8 @@ pub struct ServerProfile {
     pub managed_by: Option<String>,
     /// Whether it is still declared.
     pub active: bool,
+}
+
+fn as_seconds<S: Serializer>(span: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(span.as_secs_f64())
 }

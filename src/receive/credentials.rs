@@ -118,3 +118,7 @@ async fn first_line(path: &Path) -> Result<Secret, CredentialsError> {
     }
     Ok(secret)
 }
+
+#[cfg(test)]
+#[path = "credentials_tests.rs"]
+mod tests;

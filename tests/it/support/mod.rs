@@ -1,6 +1,7 @@
 //! What the tests run against.
 
 pub mod certificates;
+pub mod cli;
 #[allow(dead_code, reason = "every ring uses its part of it")]
 pub mod databases;
 pub mod dovecot;

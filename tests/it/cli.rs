@@ -1,0 +1,304 @@
+//! The command line, run as a program: what it prints, compared with `tests/golden/cli/`.
+
+mod world;
+
+use std::{fs, io::pipe, path::Path, process::Stdio};
+
+use crate::support::{
+    cli::{Ran, program, run},
+    golden,
+};
+use world::World;
+
+/// What differs from run to run, masked: directories, identifiers, keys, the version, the time of the run.
+fn masked(text: &str, directory: &Path) -> String {
+    let text = text.replace(directory.to_str().unwrap(), "[DIR]").replace(env!("CARGO_PKG_VERSION"), "[VERSION]");
+    let mut lines = Vec::new();
+    for line in text.lines() {
+        let line = mask_hex(line, &[8, 4, 4, 4, 12], "[ID]");
+        let line = mask_hex(&line, &[16], "[KEY]");
+        let now = line.trim_start().starts_with("\"time\":");
+        lines.push(if now { "  \"time\": \"[NOW]\",".to_owned() } else { line.trim_end().to_owned() });
+    }
+    lines.join("\n") + "\n"
+}
+
+/// Replaces each run of groups of hexadecimal digits, `-` between them, that has exactly these lengths.
+fn mask_hex(line: &str, groups: &[usize], mask: &str) -> String {
+    let word = |c: char| c.is_ascii_hexdigit() || c == '-';
+    let mut masked = String::new();
+    let mut rest = line;
+    while let Some(start) = rest.find(word) {
+        let end = rest[start..].find(|c| !word(c)).map_or(rest.len(), |length| start + length);
+        masked.push_str(&rest[..start]);
+        let lengths: Vec<usize> = rest[start..end].split('-').map(str::len).collect();
+        masked.push_str(if lengths == groups { mask } else { &rest[start..end] });
+        rest = &rest[end..];
+    }
+    masked + rest
+}
+
+/// Runs each command and writes down what a person would see.
+fn session(directory: &Path, commands: &[&[&str]]) -> String {
+    let mut text = String::new();
+    for arguments in commands {
+        let Ran { status, stdout, stderr } = run(directory, arguments, "");
+        let stdout = String::from_utf8(stdout).unwrap();
+        text.push_str(&format!("$ mailsyncd {}\n{stdout}{stderr}[exit {status}]\n\n", arguments.join(" ")));
+    }
+    masked(&text, directory)
+}
+
+#[test]
+fn help_names_everything() {
+    let directory = tempfile::tempdir().unwrap();
+    let commands: &[&[&str]] = &[
+        &["--help"],
+        &["check", "--help"],
+        &["mailbox", "--help"],
+        &["activity", "list", "--help"],
+        &["activity", "show", "--help"],
+        &["message", "list", "--help"],
+        &["secret", "set", "--help"],
+        &["key", "new", "--help"],
+        &["db", "--help"],
+    ];
+    golden::compare("cli/help.txt", &session(directory.path(), commands));
+}
+
+#[test]
+fn wrong_usage_is_explained_with_status_2() {
+    let directory = tempfile::tempdir().unwrap();
+    let commands: &[&[&str]] = &[
+        &[],
+        &["statsu"],
+        &["mailbox", "show"],
+        &["mailbox", "poll"],
+        &["activity", "list", "--limit", "0"],
+        &["activity", "list", "--since", "yesterday"],
+        &["activity", "show", "42"],
+        &["message", "list"],
+        &["secret", "set", "a@b", "password-as-argument"],
+        &["--config", "missing.toml", "status"],
+    ];
+    let text = session(directory.path(), commands);
+    assert_eq!(text.matches("[exit 2]").count(), commands.len(), "{text}");
+    golden::compare("cli/usage.txt", &text);
+}
+
+#[test]
+fn a_wrong_configuration_is_explained_with_status_2() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("c.toml"), "[log]\nlevel = \"loud\"\n[[mailbx]]\n").unwrap();
+    let commands: &[&[&str]] = &[
+        &["--config", "c.toml", "check"],
+        &["--config", "c.toml", "check", "--json"],
+        &["--config", "c.toml", "status"],
+    ];
+    golden::compare("cli/wrong-config.txt", &session(directory.path(), commands));
+}
+
+#[test]
+fn what_there_is_is_shown() {
+    let world = World::full();
+    let c: &[&str] = &["--config", "mailsyncd.toml"];
+    let commands: Vec<Vec<&str>> = [
+        &["status"][..],
+        &["mailbox", "list"],
+        &["mailbox", "show", "OK@contoso.example"],
+        &["mailbox", "show", "disabled@contoso.example"],
+        &["mailbox", "show", "held@fabrikam.example"],
+        &["mailbox", "show", "okk@contoso.example"],
+        &["mailbox", "poll", "ok@contoso.example", "pending@contoso.example", "held@fabrikam.example"],
+        &["mailbox", "poll", "ok@contoso.example", "nobody@contoso.example"],
+        &["profile", "list"],
+        &["profile", "show", "contoso"],
+        &["profile", "show", "fabrikam"],
+        &["profile", "show", "contosso"],
+        &["activity", "list"],
+        &["activity", "list", "--mailbox", "disabled@contoso.example"],
+        &["activity", "list", "--since", "2026-03-02T00:00:00Z"],
+        &["activity", "list", "--mailbox", "ok@contoso.exmple"],
+        &["activity", "show", world.activity.as_str()],
+        &["activity", "show", "00000000-0000-7000-8000-000000000000"],
+        &["message", "list", "--set-aside"],
+        &["message", "list", "--set-aside", "--mailbox", "disabled@contoso.example"],
+        &["db", "check"],
+        &["check", "--plan"],
+    ]
+    .iter()
+    .map(|command| [c, *command].concat())
+    .collect();
+    let commands: Vec<&[&str]> = commands.iter().map(Vec::as_slice).collect();
+    let text = session(world.directory(), &commands).replace(" --config mailsyncd.toml", "");
+    assert!(!text.contains('\u{1b}') && !text.contains('\u{202e}'), "control characters of a mail were printed");
+    golden::compare("cli/records.txt", &text);
+}
+
+#[test]
+fn json_has_stable_keys() {
+    let world = World::full();
+    let c: &[&str] = &["--config", "mailsyncd.toml"];
+    let mut text = String::new();
+    for command in [
+        &["status"][..],
+        &["mailbox", "list"],
+        &["mailbox", "show", "disabled@contoso.example"],
+        &["profile", "list"],
+        &["profile", "show", "fabrikam"],
+        &["activity", "list"],
+        &["activity", "show", world.activity.as_str()],
+        &["message", "list", "--set-aside"],
+        &["db", "check"],
+        &["check", "--plan"],
+    ] {
+        let ran = run(world.directory(), &[c, command, &["--json"]].concat(), "");
+        assert_eq!((ran.status, ran.stderr.as_str()), (0, ""), "{command:?}");
+        let value: serde_json::Value = serde_json::from_slice(&ran.stdout).unwrap();
+        if command.last() != Some(&"list") || command[0] == "activity" {
+            text.push_str(&format!("$ mailsyncd {}\n{}", command.join(" "), ran.text()));
+        } else {
+            assert!(value.as_array().is_some_and(|rows| !rows.is_empty()), "{command:?}");
+        }
+    }
+    golden::compare("cli/json.txt", &masked(&text, world.directory()));
+}
+
+#[test]
+fn a_source_is_written_byte_for_byte() {
+    let world = World::full();
+    let arguments = ["--config", "mailsyncd.toml", "activity", "show", &world.activity, "--source"];
+    let ran = run(world.directory(), &arguments, "");
+    assert_eq!((ran.status, ran.stderr.as_str()), (0, ""));
+    assert_eq!(ran.stdout, world::MAIL);
+}
+
+#[test]
+fn a_reader_that_leaves_is_no_failure() {
+    let world = World::full();
+    let (reader, writer) = pipe().unwrap();
+    drop(reader);
+    let mut command = program(world.directory(), &["--config", "mailsyncd.toml", "mailbox", "list"]);
+    let output = command.stdout(writer).stderr(Stdio::piped()).spawn().unwrap().wait_with_output().unwrap();
+    assert_eq!((output.status.code(), String::from_utf8(output.stderr).unwrap()), (Some(0), String::new()));
+}
+
+#[test]
+fn a_first_installation_goes_step_by_step() {
+    let directory = tempfile::tempdir().unwrap();
+    let write = |text: &str| fs::write(directory.path().join("m.toml"), text).unwrap();
+    let database = format!("database.url = \"sqlite:{}/x.db\"\n", directory.path().display());
+    let mailbox = "[[profile]]\nname = \"contoso\"\nincoming = { host = \"imap.contoso.example\" }\n[[mailbox]]\n\
+                   email_address = \"a@contoso.example\"\nkind = \"forward\"\nprofile = \"contoso\"\nenabled = true\n";
+    let with_key = format!("{database}secrets.key_file = \"key\"\n{mailbox}");
+    write(&with_key);
+    let mut text = String::new();
+    let mut step = |arguments: &[&str], input: &str| {
+        let ran = run(directory.path(), &[&["--config", "m.toml"], arguments].concat(), input);
+        let (out, error) = (ran.text(), &ran.stderr);
+        text.push_str(&format!("$ mailsyncd {}\n{out}{error}[exit {}]\n\n", arguments.join(" "), ran.status));
+    };
+    step(&["db", "migrate"], "");
+    step(&["key", "new", "key"], "");
+    step(&["key", "new", "key"], "");
+    step(&["status"], "");
+    step(&["check", "--plan"], "");
+    step(&["db", "migrate"], "");
+    step(&["db", "migrate"], "");
+    step(&["secret", "set", "b@contoso.example"], "hunter2\n");
+    step(&["secret", "set", "contoso"], "hunter2\n");
+    step(&["secret", "set", "a@contoso.example"], "");
+    step(&["secret", "set", "A@contoso.example"], "hunter2\n");
+    step(&["mailbox", "show", "a@contoso.example"], "");
+    step(&["check", "--plan"], "");
+    step(&["db", "backup", "copy.db"], "");
+    step(&["db", "backup", "copy.db"], "");
+    write(&with_key.replace("enabled = true", ""));
+    step(&["secret", "set", "a@contoso.example"], "hunter2\n");
+    write(&format!("{database}{mailbox}"));
+    step(&["secret", "set", "a@contoso.example"], "hunter2\n");
+    write(&with_key.replace("enabled = true", "password_file = \"pass\""));
+    step(&["secret", "set", "a@contoso.example"], "hunter2\n");
+    golden::compare("cli/first-steps.txt", &masked(&text, directory.path()));
+}
+
+#[test]
+fn a_key_to_standard_output_is_a_key_and_nothing_else() {
+    let directory = tempfile::tempdir().unwrap();
+    let ran = run(directory.path(), &["key", "new", "-"], "");
+    assert_eq!((ran.status, ran.stderr.as_str()), (0, ""));
+    let text = ran.text();
+    assert!(text.trim_end().len() == 64 && text.trim_end().chars().all(|c| c.is_ascii_hexdigit()), "{}", text.len());
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+}
+
+/// Passwords and keys are planted everywhere they may be; then everything printed and every file that
+/// the program wrote is searched for them.
+#[test]
+fn planted_secrets_show_nowhere() {
+    const STORED: &str = "canary-stored-3f9a";
+    const FILE: &str = "canary-file-77c1";
+    let world = World::full();
+    let directory = world.directory();
+    let config = ["--config", "mailsyncd.toml"];
+    fs::write(directory.join("password"), format!("{FILE}\n")).unwrap();
+    let with_file = world.config().replace("#password_file", "password_file");
+    let mut printed = Vec::new();
+    let mut go = |arguments: &[&str], input: &str| {
+        let ran = run(directory, &[&config, arguments].concat(), input);
+        printed.push((format!("{arguments:?}"), [ran.stdout, ran.stderr.into_bytes()].concat()));
+        ran.status
+    };
+    assert_eq!(go(&["secret", "set", "ok@contoso.example"], &format!("{STORED}\n")), 0);
+    fs::write(directory.join("mailsyncd.toml"), &with_file).unwrap();
+    assert_eq!(go(&["secret", "set", "disabled@contoso.example"], &format!("{STORED}\n")), 1);
+    assert_eq!(go(&["secret", "set", "nobody@contoso.example"], &format!("{STORED}\n")), 1);
+    for form in [&[][..], &["--json"]] {
+        for command in [
+            &["status"][..],
+            &["check", "--plan"],
+            &["mailbox", "list"],
+            &["mailbox", "show", "ok@contoso.example"],
+            &["mailbox", "show", "disabled@contoso.example"],
+            &["profile", "list"],
+            &["profile", "show", "contoso"],
+            &["activity", "list"],
+            &["activity", "show", world.activity.as_str()],
+            &["message", "list", "--set-aside"],
+            &["db", "check"],
+        ] {
+            assert_eq!(go(&[command, form].concat(), ""), 0, "{command:?}");
+        }
+    }
+    assert_eq!(go(&["db", "backup", "copy.db"], ""), 0);
+    // Typed into the wrong places.
+    let wrong = format!(
+        "{with_file}\npassword = \"{STORED}\"\npasword = \"{STORED}\"\n[database]\nurl = \"postgres://u:{STORED}@h/d\"\n\
+         [[profile]]\nname = \"x\"\nincoming = {{ host = \"h\", pass = \"{STORED}\" }}\npassword = \"{FILE}\"\n"
+    );
+    fs::write(directory.join("mailsyncd.toml"), &wrong).unwrap();
+    assert_eq!(go(&["check"], ""), 2);
+    assert_eq!(go(&["check", "--json"], ""), 2);
+    fs::write(directory.join("mailsyncd.toml"), format!("password = {STORED}\n{wrong}\"")).unwrap();
+    assert_eq!(go(&["status"], ""), 2);
+
+    let key = fs::read_to_string(directory.join("key")).unwrap();
+    let canaries = [STORED, FILE, key.trim()];
+    for (command, output) in &printed {
+        let text = String::from_utf8_lossy(output);
+        assert!(!canaries.iter().any(|canary| text.contains(canary)), "{command} printed a secret: {text}");
+    }
+    let mut searched = 0;
+    for file in fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()) {
+        let name = file.file_name().unwrap().to_str().unwrap().to_owned();
+        if ["mailsyncd.toml", "password", "key"].contains(&name.as_str()) {
+            continue;
+        }
+        let bytes = fs::read(&file).unwrap();
+        searched += usize::from(name.ends_with(".db"));
+        for canary in canaries {
+            assert!(!bytes.windows(canary.len()).any(|part| part == canary.as_bytes()), "{name} holds {canary}");
+        }
+    }
+    assert_eq!(searched, 2, "the database and its copy");
+}
