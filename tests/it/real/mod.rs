@@ -1,3 +1,4 @@
 //! Ring 4: the real binary against a real Dovecot.
 
 mod servers;
+mod session;
