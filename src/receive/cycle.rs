@@ -99,19 +99,19 @@ impl<S: MailSource> Cycle<'_, S> {
         plan(cursor, view, self.policy, self.context.clock.now())
     }
 
-    async fn start(&self, cursor: Cursor) -> Result<Cursor, Failure> {
+    async fn start(&mut self, cursor: Cursor) -> Result<Cursor, Failure> {
         let store = &self.context.store;
         stored::patiently(|| store.start_cursor(self.fence, &cursor)).await.map_err(|error| stored::failure(&error))?;
         Ok(cursor)
     }
 
-    async fn up_to_date(&self, cursor: Cursor) -> Result<(), Failure> {
+    async fn up_to_date(&mut self, cursor: Cursor) -> Result<(), Failure> {
         let starts_over = self.starts_over(&cursor);
         self.save(&cursor, Cursor { starts_over, ..cursor.clone() }).await
     }
 
     /// A person has to look. Should the mailbox be enabled again, it has as many visits as at first.
-    async fn give_up(&self, cursor: Cursor) -> Result<(), Failure> {
+    async fn give_up(&mut self, cursor: Cursor) -> Result<(), Failure> {
         self.save(&cursor, Cursor { starts_over: 0, ..cursor.clone() }).await?;
         let text = format!("the server changed the UIDs of the Inbox {} visits in a row", MAXIMUM_STARTS_OVER + 1);
         Err(Failure::new(FailureCode::UidsNotKept, Scope::Mailbox, Persistence::Permanent, &text))
@@ -164,7 +164,7 @@ impl<S: MailSource> Cycle<'_, S> {
 
     /// Writes the cursor where it changed. UIDs that were listed and held nothing are passed in a
     /// transaction like any other.
-    async fn save(&self, before: &Cursor, after: Cursor) -> Result<(), Failure> {
+    async fn save(&mut self, before: &Cursor, after: Cursor) -> Result<(), Failure> {
         let (store, fence) = (&self.context.store, self.fence);
         let written = if after.last_uid != before.last_uid {
             let commit = BatchCommit { entries: Vec::new(), cursor: after };

@@ -190,7 +190,7 @@ impl<'a, S: MailSource> Fetcher<'a, S> {
     }
 
     /// Those of `listed` that have no row in the ledger.
-    async fn without_row(&self, mut listed: Vec<ListedMessage>) -> Result<Vec<ListedMessage>, Halt> {
+    async fn without_row(&mut self, mut listed: Vec<ListedMessage>) -> Result<Vec<ListedMessage>, Halt> {
         let (Some(first), Some(last)) = (listed.first(), listed.last()) else { return Ok(listed) };
         let (first, last) = (first.uid.get(), last.uid.get());
         let (store, cursor) = (&self.context.store, self.cursor);

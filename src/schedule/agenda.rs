@@ -27,6 +27,7 @@ use crate::model::{
     failure::Failure,
     ids::{MailboxId, ProfileId},
     lease::{ProfileHold, ScheduleEntry},
+    mailbox::Mailbox,
     rules::{Limits, Polling},
     timestamp::Timestamp,
 };
@@ -224,6 +225,25 @@ impl Agenda {
     /// How many cycles run.
     pub fn running(&self) -> u32 {
         self.turns.running()
+    }
+
+    /// What a mailbox's row, read with its lease, says against running it now: somebody else
+    /// postponed, disabled or polled it since the last refresh. The event is to be told instead.
+    pub fn objection(&self, claimed: &Mailbox, now: Timestamp) -> Option<Event> {
+        let state = &claimed.incoming;
+        let due = state.next_due_at.max(state.postponed_until);
+        let stored = self.entries.get(&claimed.id).and_then(|entry| entry.stored);
+        if !state.enabled || !claimed.active {
+            Some(Event::Finished(claimed.id, Outcome::Disabled))
+        } else if let Some(until) = state.postponed_until.filter(|until| *until > now) {
+            Some(Event::Finished(claimed.id, Outcome::Postponed(until)))
+        } else if self.mode == Mode::Daemon && due != stored && due.is_some_and(|due| due > now) {
+            Some(Event::Moved(claimed.id, due))
+        } else if claimed.profile.is_none_or(|profile| !self.turns.knows(profile)) {
+            Some(Event::Finished(claimed.id, Outcome::Interrupted))
+        } else {
+            None
+        }
     }
 
     /// The profiles that are held.

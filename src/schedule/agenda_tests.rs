@@ -173,6 +173,8 @@ fn once_starts_everything_at_once_and_ends() {
     assert!(world.agenda.is_empty() && world.agenda.next_wake().is_none());
     assert_eq!(world.starts.len(), 900);
     assert_eq!(world.agenda.skipped(), 0);
+    world.refresh(vec![entry(0, 0, None)], vec![terms(0, "a")]);
+    assert!(world.agenda.is_empty(), "what was done does not come back");
 }
 
 #[test]

@@ -4,5 +4,10 @@
 
 pub mod agenda;
 pub mod backoff;
+pub mod driver;
+mod flight;
 pub mod jitter;
+mod journal;
+pub mod limits;
+pub mod progress;
 mod turns;

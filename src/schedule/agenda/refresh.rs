@@ -15,6 +15,9 @@ use crate::model::{
 impl Agenda {
     pub(super) fn refreshed(&mut self, refreshed: Refreshed, now: Timestamp) {
         let first = self.generation == 0;
+        if self.mode == Mode::Once && !first {
+            return; // What was done would come back.
+        }
         self.generation = self.generation.wrapping_add(1).max(1);
         self.take_profiles(refreshed.profiles, now);
         self.take_holds(refreshed.holds, now);

@@ -8,5 +8,6 @@ pub mod dovecot;
 pub mod golden;
 pub mod postgres;
 pub mod process;
+pub mod records;
 #[allow(dead_code, reason = "every ring uses its part of it")]
 pub mod sim_server;

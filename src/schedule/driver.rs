@@ -1,0 +1,365 @@
+//! The only loop: carries out what the agenda says, and tells it what happened.
+//!
+//! Every turn settles the cycles that ended since the last one and claims those that start, each in
+//! one batch: under load the batches grow by themselves, without load nothing waits.
+
+mod trouble;
+mod turn;
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
+
+use futures::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use tokio::{
+    sync::watch,
+    task::{AbortHandle, JoinError},
+    time::{Instant, MissedTickBehavior, interval, sleep_until},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    agenda::{Agenda, Command, Event, Mode, ProfileTerms, Refreshed},
+    flight::{Ended, Shared},
+    journal::{self, CycleName},
+    limits::LoginRate,
+    progress::Progress,
+};
+use crate::{
+    base::{clock::Clock, hints::Hints, tasks::Tasks},
+    model::{
+        activity::Fence,
+        failure::Failure,
+        ids::{MailboxId, NodeId, ProfileId},
+        lease::{LEASE_TTL, ProfileHold, Settlement},
+        mailbox::WorkloadState,
+        profile::ServerProfile,
+        report::CycleReport,
+        rules::{FailureRules, Limits, Polling, ReceiveRules},
+        timestamp::Timestamp,
+    },
+    receive::{budget::Budget, cycle::Context, policy::Steps, source::Sources, stored},
+    store::{Store, StoreError},
+};
+
+/// How often the database is read again: what no hint told of is found then.
+const REFRESH: Duration = Duration::from_secs(60);
+/// How often the database is asked for polls that somebody wants, and a turn is certain.
+const TICK: Duration = Duration::from_secs(1);
+/// How often leases are renewed: three times within their life.
+const RENEWAL: Duration = Duration::from_secs(20);
+
+/// What the configuration says about schedule and cycles.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// How much runs at a time.
+    pub limits: Limits,
+    /// When mailboxes are polled.
+    pub polling: Polling,
+    /// How failures are met.
+    pub failures: FailureRules,
+    /// What is read of mail.
+    pub receive: Arc<ReceiveRules>,
+    /// How much of it at a time.
+    pub steps: Steps,
+}
+
+/// Everything the schedule works with.
+pub struct Driver<S> {
+    /// The database.
+    pub store: Store,
+    /// Where cycles get their connections from.
+    pub sources: Arc<S>,
+    /// The time.
+    pub clock: Clock,
+    /// This daemon among those that share the database.
+    pub node: NodeId,
+    /// Again and again, or once.
+    pub mode: Mode,
+    /// The configuration; a change takes effect at once.
+    pub settings: watch::Receiver<Settings>,
+    /// Memory for mail, shared by all cycles.
+    pub budget: Budget,
+    /// Who wants what looked at.
+    pub hints: Hints,
+    /// Where it reports what it is at.
+    pub progress: Progress,
+    /// How long running cycles may take to end after a stop; then they are cut.
+    pub stop_within: Duration,
+}
+
+/// What was done from start to end.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Cycles that ended.
+    pub cycles: u64,
+    /// New activities.
+    pub recorded: u64,
+    /// Copies linked.
+    pub linked: u64,
+    /// Ignored by rule.
+    pub ignored: u64,
+    /// Set aside.
+    pub set_aside: u64,
+    /// Cycles that failed.
+    pub failures: u64,
+    /// Mailboxes left out: postponed, held with their profile, or leased by another daemon. Only [`Mode::Once`].
+    pub left_out: usize,
+}
+
+impl<S: Sources> Driver<S> {
+    /// Runs the schedule until `stop`, or, where it runs once, until every mailbox is up to date.
+    ///
+    /// After `stop` nothing starts; cycles end after their batch, or are cut after `stop_within`.
+    /// All leases are given back.
+    ///
+    /// # Errors
+    /// Only with [`Mode::Once`]: the daemon's own trouble, for example the database, ended it early.
+    /// Otherwise trouble is waited out.
+    pub async fn run(self, stop: CancellationToken) -> Result<Summary, Failure> {
+        let Self { store, sources, clock, node, mode, settings, budget, hints, progress, stop_within } = self;
+        let now_set = settings.borrow().clone();
+        let cycle_stop = CancellationToken::new();
+        let context = Context { store: store.clone(), clock: clock.clone(), budget, stop: cycle_stop.clone() };
+        let logins = LoginRate::new(now_set.limits.logins_per_host_per_second);
+        let running = Running {
+            agenda: Agenda::new(mode, now_set.limits.clone(), now_set.polling.clone()),
+            settings: now_set,
+            shared: Arc::new(Shared { sources, context, logins }),
+            store,
+            clock,
+            node,
+            mode,
+            progress,
+            tasks: Tasks::new(),
+            flights: FuturesUnordered::new(),
+            aloft: BTreeMap::new(),
+            profiles: BTreeMap::new(),
+            to_claim: Vec::new(),
+            to_settle: Vec::new(),
+            to_write: VecDeque::new(),
+            trouble: None,
+            troubles: 0,
+            stopping: None,
+            stop_within,
+            summary: Summary::default(),
+        };
+        running.run(stop, settings, hints).await
+    }
+}
+
+/// A cycle under way.
+struct Aloft {
+    fence: Fence,
+    state: WorkloadState,
+    name: CycleName,
+    began: Timestamp,
+    abort: AbortHandle,
+}
+
+/// The end of a cycle (or of an attempt to start one), to be written.
+struct Landed {
+    settlement: Settlement,
+    event: Event,
+}
+
+/// The daemon's own trouble.
+struct Trouble {
+    since: Timestamp,
+    failure: Failure,
+    next_look: Instant,
+}
+
+type Flight = BoxFuture<'static, (MailboxId, Result<Ended, JoinError>)>;
+
+struct Running<S> {
+    agenda: Agenda,
+    settings: Settings,
+    shared: Arc<Shared<S>>,
+    store: Store,
+    clock: Clock,
+    node: NodeId,
+    mode: Mode,
+    progress: Progress,
+    tasks: Tasks,
+    flights: FuturesUnordered<Flight>,
+    aloft: BTreeMap<MailboxId, Aloft>,
+    profiles: BTreeMap<ProfileId, Arc<ServerProfile>>,
+    /// Started by the agenda, not claimed yet.
+    to_claim: Vec<MailboxId>,
+    /// Ended, not written yet.
+    to_settle: Vec<Landed>,
+    /// Holds and releases, not written yet.
+    to_write: VecDeque<(ProfileId, Option<ProfileHold>)>,
+    trouble: Option<Trouble>,
+    /// Troubles without a cycle between them that went well.
+    troubles: u32,
+    /// When cycles are cut, once the end has begun.
+    stopping: Option<Instant>,
+    stop_within: Duration,
+    summary: Summary,
+}
+
+impl<S: Sources> Running<S> {
+    async fn run(
+        mut self,
+        stop: CancellationToken,
+        mut settings: watch::Receiver<Settings>,
+        hints: Hints,
+    ) -> Result<Summary, Failure> {
+        let mut ticks = [TICK, RENEWAL, REFRESH].map(|period| {
+            let mut ticks = interval(period);
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            ticks.reset();
+            ticks
+        });
+        let [tick, renewal, refresh] = &mut ticks;
+        let mut may_change = true;
+        self.refresh().await;
+        loop {
+            self.turn().await;
+            if self.is_over() {
+                break;
+            }
+            let next_wake = self.next_wake();
+            tokio::select! {
+                () = stop.cancelled(), if self.stopping.is_none() => self.stop(),
+                Some((mailbox, ended)) = self.flights.next() => self.land_all(mailbox, ended),
+                hinted = hints.wait() => {
+                    if hinted.records {
+                        self.refresh().await;
+                    }
+                    hinted.mailboxes.into_iter().for_each(|mailbox| self.tell(Event::Hinted(mailbox)));
+                }
+                () = sleep_until(next_wake) => self.wake().await,
+                _ = tick.tick() => self.look_for_requests().await,
+                _ = renewal.tick() => self.renew().await,
+                _ = refresh.tick() => self.refresh().await,
+                changed = settings.changed(), if may_change => match changed {
+                    Ok(()) => self.change(settings.borrow_and_update().clone()),
+                    Err(_) => may_change = false,
+                },
+            }
+        }
+        self.end().await
+    }
+
+    fn is_over(&self) -> bool {
+        let landed = self.flights.is_empty() && (self.to_settle.is_empty() || self.trouble.is_some());
+        landed && (self.stopping.is_some() || (self.mode == Mode::Once && self.agenda.is_empty()))
+    }
+
+    /// Writes what ended, claims what starts, until nothing is left to do or the database fails.
+    async fn turn(&mut self) {
+        while self.trouble.is_none()
+            && !(self.to_write.is_empty() && self.to_settle.is_empty() && self.to_claim.is_empty())
+        {
+            self.write_holds().await;
+            self.settle().await;
+            self.claim().await;
+        }
+        let (agenda, trouble) = (&self.agenda, &self.trouble);
+        self.progress.turned(|snapshot| {
+            snapshot.mailboxes = agenda.len();
+            snapshot.running = agenda.running();
+            snapshot.held = agenda.held().len();
+            if snapshot.paused.is_some() != trouble.is_some() {
+                snapshot.paused = trouble.as_ref().map(|trouble| (trouble.since, trouble.failure.to_string()));
+            }
+        });
+    }
+
+    fn tell(&mut self, event: Event) {
+        for command in self.agenda.on(event, self.clock.now()) {
+            match command {
+                Command::Start(mailbox) => self.to_claim.push(mailbox),
+                Command::Hold(profile, hold) => {
+                    if let Some(profile) = self.profiles.get(&profile) {
+                        journal::held(profile, &hold);
+                    }
+                    self.to_write.push_back((profile, Some(hold)));
+                }
+                Command::Release(profile) => {
+                    if let Some(profile) = self.profiles.get(&profile) {
+                        journal::released(profile);
+                    }
+                    self.to_write.push_back((profile, None));
+                }
+            }
+        }
+    }
+
+    async fn refresh(&mut self) {
+        if self.trouble.is_some() {
+            return;
+        }
+        self.shared.logins.tidy();
+        match self.read().await {
+            Ok(refreshed) => self.tell(Event::Refreshed(refreshed)),
+            Err(error) => self.fail(&error),
+        }
+    }
+
+    async fn read(&mut self) -> Result<Refreshed, StoreError> {
+        let store = &self.store;
+        let entries = stored::patiently(|| store.schedule_entries()).await?;
+        let holds = stored::patiently(|| store.holds()).await?;
+        let profiles = stored::patiently(|| store.profiles()).await?;
+        let profiles = profiles.into_iter().filter(|profile| profile.active);
+        self.profiles = profiles.map(|profile| (profile.id, Arc::new(profile))).collect();
+        let profiles = self.profiles.values().map(|profile| ProfileTerms::of(profile)).collect();
+        Ok(Refreshed { entries, profiles, holds })
+    }
+
+    async fn look_for_requests(&mut self) {
+        if self.trouble.is_some() || self.mode == Mode::Once {
+            return;
+        }
+        match self.store.requested_polls().await {
+            Ok(mailboxes) => mailboxes.into_iter().for_each(|mailbox| self.tell(Event::Hinted(mailbox))),
+            Err(error) => self.fail(&error),
+        }
+    }
+
+    async fn renew(&mut self) {
+        if self.aloft.is_empty() || self.trouble.is_some() {
+            return;
+        }
+        if let Err(error) = self.store.renew(self.node, self.clock.now(), LEASE_TTL).await {
+            self.fail(&error);
+        }
+    }
+
+    fn change(&mut self, settings: Settings) {
+        if settings.limits.logins_per_host_per_second != self.settings.limits.logins_per_host_per_second {
+            self.shared.logins.set(settings.limits.logins_per_host_per_second);
+        }
+        self.settings = settings;
+        self.tell(Event::LimitsChanged(self.settings.limits.clone(), self.settings.polling.clone()));
+    }
+
+    async fn end(mut self) -> Result<Summary, Failure> {
+        self.tasks.close_and_wait().await;
+        if let Err(error) = self.store.release_node(self.node).await {
+            journal::unreleased(&stored::failure(&error));
+        }
+        self.summary.left_out += self.agenda.skipped();
+        match (self.mode, self.trouble) {
+            (Mode::Once, Some(trouble)) => Err(trouble.failure),
+            (Mode::Once, None) | (Mode::Daemon, _) => Ok(self.summary),
+        }
+    }
+}
+
+impl Summary {
+    fn add(&mut self, report: &CycleReport) {
+        self.cycles += 1;
+        self.recorded += report.recorded;
+        self.linked += report.linked;
+        self.ignored += report.ignored;
+        self.set_aside += report.set_aside;
+        self.failures += u64::from(report.failure.is_some());
+    }
+}

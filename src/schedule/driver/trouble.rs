@@ -1,0 +1,90 @@
+//! Waiting: for the next time, for the end of trouble, for the end.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{
+    super::{
+        agenda::{Event, Mode},
+        backoff::doubled,
+        journal,
+    },
+    REFRESH, Running, Trouble,
+};
+use crate::{
+    model::failure::Failure,
+    receive::{source::Sources, stored},
+    store::StoreError,
+};
+
+/// First and longest delay between looks whether the daemon's trouble is over.
+const TROUBLE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+
+impl<S: Sources> Running<S> {
+    /// When to turn even if nothing happens.
+    pub(super) fn next_wake(&self) -> Instant {
+        let now = self.clock.now();
+        let agenda = self.agenda.next_wake().map(|at| Instant::now() + at.since(now).min(REFRESH));
+        let look = self.trouble.as_ref().map(|trouble| trouble.next_look);
+        let cut = self.stopping.filter(|_| !self.aloft.is_empty());
+        [agenda, look, cut].into_iter().flatten().min().unwrap_or_else(|| Instant::now() + REFRESH)
+    }
+
+    pub(super) async fn wake(&mut self) {
+        let now = Instant::now();
+        if self.stopping.is_some_and(|cut| cut <= now) {
+            self.aloft.values().for_each(|aloft| aloft.abort.abort());
+            self.stopping = Some(now + REFRESH);
+        }
+        if self.trouble.as_ref().is_some_and(|trouble| trouble.next_look <= now) {
+            self.look_whether_over(now).await;
+        }
+        self.tell(Event::Woke);
+    }
+
+    async fn look_whether_over(&mut self, now: Instant) {
+        match self.store.ping().await {
+            Ok(()) => {
+                if let Some(trouble) = self.trouble.take() {
+                    journal::resumed(self.clock.now().since(trouble.since));
+                }
+                self.tell(Event::Resumed);
+                self.refresh().await;
+            }
+            Err(_) => {
+                self.troubles = self.troubles.saturating_add(1);
+                let delay = doubled(TROUBLE.0, self.troubles, TROUBLE.1);
+                if let Some(trouble) = &mut self.trouble {
+                    trouble.next_look = now + delay;
+                }
+            }
+        }
+    }
+
+    pub(super) fn fail(&mut self, error: &StoreError) {
+        self.pause(stored::failure(error));
+    }
+
+    /// The daemon itself is in trouble: nothing starts until it is over.
+    pub(super) fn pause(&mut self, failure: Failure) {
+        if self.trouble.is_some() {
+            return;
+        }
+        journal::paused(&failure);
+        let next_look = Instant::now() + doubled(TROUBLE.0, self.troubles, TROUBLE.1);
+        self.troubles = self.troubles.saturating_add(1);
+        self.trouble = Some(Trouble { since: self.clock.now(), failure, next_look });
+        self.tell(Event::Paused);
+        if self.mode == Mode::Once {
+            self.stop();
+        }
+    }
+
+    /// Begins the end: nothing starts, cycles stop after their batch.
+    pub(super) fn stop(&mut self) {
+        self.stopping = Some(Instant::now() + self.stop_within);
+        self.shared.context.stop.cancel();
+        self.tell(Event::Stopping);
+    }
+}

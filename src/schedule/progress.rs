@@ -1,0 +1,46 @@
+//! What the schedule is at, for the watchdog and for people.
+
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicU64, Ordering},
+};
+
+use crate::model::timestamp::Timestamp;
+
+/// A look at the running schedule.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Snapshot {
+    /// Mailboxes that are scheduled.
+    pub mailboxes: usize,
+    /// Cycles that run.
+    pub running: u32,
+    /// Profiles that are held.
+    pub held: usize,
+    /// Since when nothing starts because the daemon itself is in trouble, and why.
+    pub paused: Option<(Timestamp, String)>,
+}
+
+/// Shared between the driver, which reports, and the daemon, which looks. Clones share one.
+#[derive(Clone, Debug, Default)]
+pub struct Progress {
+    turns: Arc<AtomicU64>,
+    snapshot: Arc<Mutex<Snapshot>>,
+}
+
+impl Progress {
+    /// Turns of the driver's loop so far. It turns at least every second, unless it is stuck or
+    /// the database is: where this stands still, no watchdog may be fed.
+    pub fn turns(&self) -> u64 {
+        self.turns.load(Ordering::Relaxed)
+    }
+
+    /// What it is at.
+    pub fn snapshot(&self) -> Snapshot {
+        self.snapshot.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn turned(&self, change: impl FnOnce(&mut Snapshot)) {
+        change(&mut self.snapshot.lock().unwrap_or_else(PoisonError::into_inner));
+        self.turns.fetch_add(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,298 @@
+//! The driver with real SQL, a simulated server and real time.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use mailsyncd::{
+    base::{clock::Clock, hints::Hints, tasks::Tasks},
+    model::{
+        failure::{Failure, FailureCode, Persistence, Scope},
+        ids::{MailboxId, NodeId},
+        mailbox::WorkloadState,
+        profile::ServerProfile,
+        record::{CredentialSource, RecordChange},
+        rules::Limits,
+        timestamp::Timestamp,
+    },
+    receive::{budget::Budget, policy::Steps},
+    schedule::{
+        agenda::Mode,
+        driver::{Driver, Settings, Summary},
+        progress::Progress,
+    },
+    store::{Role, Store},
+};
+use tempfile::TempDir;
+use tokio::{sync::watch, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+
+use crate::support::{
+    records::{mailbox, profile},
+    sim_server::{Fault, SimServer, Step},
+};
+
+const NOW: Timestamp = Timestamp::from_seconds(1_790_000_000);
+
+struct World {
+    store: Store,
+    server: SimServer,
+    clock: Clock,
+    hints: Hints,
+    progress: Progress,
+    settings: watch::Sender<Settings>,
+    stop: CancellationToken,
+    mailboxes: BTreeMap<String, MailboxId>,
+    stop_within: Duration,
+    _dir: TempDir,
+}
+
+type Running = JoinHandle<Result<Summary, Failure>>;
+
+impl World {
+    /// `count` mailboxes, in turn on each of the profiles.
+    async fn new(profiles: &[ServerProfile], count: usize) -> Self {
+        let dir = TempDir::new().unwrap();
+        let url = format!("sqlite:{}", dir.path().join("test.db").display());
+        let (store, _) = Store::open_and_migrate(&url, Role::Daemon).await.unwrap();
+        let mut changes: Vec<_> = profiles
+            .iter()
+            .map(|profile| RecordChange::PutProfile(profile.clone(), CredentialSource::Stored))
+            .collect();
+        let mut mailboxes = BTreeMap::new();
+        for number in 0..count {
+            let address = format!("m{number}@example.org");
+            let mailbox = mailbox(&address, profiles[number % profiles.len()].id, NOW);
+            mailboxes.insert(address, mailbox.id);
+            changes.push(RecordChange::PutMailbox(Box::new(mailbox), CredentialSource::Stored));
+        }
+        store.apply(&changes, NOW).await.unwrap();
+        let limits = Limits { logins_per_host_per_second: 10_000, ..Limits::default() };
+        let steps = Steps { batch_messages: 3, maximum_batches: 2, ..Steps::default() };
+        Self {
+            store,
+            server: SimServer::new(),
+            clock: Clock::manual(NOW),
+            hints: Hints::new(),
+            progress: Progress::default(),
+            settings: watch::Sender::new(Settings { limits, steps, ..Settings::default() }),
+            stop: CancellationToken::new(),
+            mailboxes,
+            stop_within: Duration::from_secs(30),
+            _dir: dir,
+        }
+    }
+
+    fn deliver(&self, address: &str, count: usize) {
+        self.server.inbox(address, |inbox| {
+            for _ in 0..count {
+                let name = format!("{}.{address}", inbox.next_uid);
+                let mail = format!("Message-ID: <{name}>\r\nFrom: a@b.example\r\nSubject: {name}\r\n\r\nText\r\n");
+                inbox.deliver(mail, NOW);
+            }
+        });
+    }
+
+    fn start(&self, mode: Mode) -> Running {
+        let driver = Driver {
+            store: self.store.clone(),
+            sources: Arc::new(self.server.clone()),
+            clock: self.clock.clone(),
+            node: NodeId::generate(NOW),
+            mode,
+            settings: self.settings.subscribe(),
+            budget: Budget::new(1 << 24),
+            hints: self.hints.clone(),
+            progress: self.progress.clone(),
+            stop_within: self.stop_within,
+        };
+        Tasks::new().spawn("driver", driver.run(self.stop.clone()))
+    }
+
+    async fn once(&self) -> Summary {
+        self.start(Mode::Once).await.unwrap().unwrap()
+    }
+
+    async fn state(&self, address: &str) -> WorkloadState {
+        let records = self.store.records().await.unwrap();
+        let id = self.mailboxes[address];
+        records.mailboxes.into_iter().find(|(mailbox, _)| mailbox.id == id).unwrap().0.incoming
+    }
+
+    async fn wait(&self, what: &str, mut is_so: impl AsyncFnMut(&Self) -> bool) {
+        for _ in 0..6_000 {
+            if is_so(self).await {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("waited in vain: {what}");
+    }
+
+    async fn polled(&self, address: &str, times: usize) {
+        let what = format!("{times} polls of {address}");
+        self.wait(&what, async |world| world.server.inbox(address, |inbox| inbox.times(Step::Look)) >= times).await;
+    }
+
+    /// Nothing is leased any more.
+    async fn assert_released(&self) {
+        let all: Vec<MailboxId> = self.mailboxes.values().copied().collect();
+        let ttl = Duration::from_secs(60);
+        let claimed = self.store.claim(NodeId::generate(NOW), &all, self.clock.now(), ttl).await.unwrap();
+        assert_eq!(claimed.len(), all.len());
+    }
+}
+
+fn three_profiles() -> Vec<ServerProfile> {
+    ["a", "b", "c"].map(|name| profile(name, &format!("{name}.example"), NOW)).to_vec()
+}
+
+fn refusal(code: FailureCode, scope: Scope, persistence: Persistence) -> Fault {
+    Fault::Refuse(Failure::new(code, scope, persistence, "no"))
+}
+
+#[tokio::test]
+async fn once_brings_every_mailbox_up_to_date_through_its_batch_limit() {
+    let world = World::new(&three_profiles(), 40).await;
+    world.mailboxes.keys().for_each(|address| world.deliver(address, 20));
+    let summary = world.once().await;
+    assert_eq!((summary.recorded, summary.failures, summary.left_out), (800, 0, 0));
+    assert!(summary.cycles >= 160, "six messages a cycle: {summary:?}");
+    let again = world.once().await;
+    assert_eq!((again.recorded, again.cycles), (0, 40));
+    world.assert_released().await;
+}
+
+#[tokio::test]
+async fn a_mailbox_that_fails_or_panics_is_postponed_and_the_others_go_on() {
+    let world = World::new(&three_profiles(), 6).await;
+    world.mailboxes.keys().for_each(|address| world.deliver(address, 2));
+    world.server.direct(|address, step, _| match (address, step) {
+        ("m1@example.org", Step::LogIn) => {
+            Some(refusal(FailureCode::AuthRejected, Scope::Mailbox, Persistence::UntilConfirmed))
+        }
+        ("m2@example.org", Step::Open) => panic!("on purpose"),
+        ("m3@example.org", Step::LogIn) => {
+            Some(refusal(FailureCode::AuthExpired, Scope::Mailbox, Persistence::Permanent))
+        }
+        _ => None,
+    });
+    let summary = world.once().await;
+    assert_eq!((summary.recorded, summary.failures), (6, 3));
+    let refused = world.state("m1@example.org").await;
+    assert_eq!((refused.failure_code, refused.confirmations), (Some(FailureCode::AuthRejected), 1));
+    assert!(refused.enabled && refused.postponed_until > Some(NOW));
+    let panicked = world.state("m2@example.org").await;
+    assert_eq!(panicked.failure_code, Some(FailureCode::InternalError));
+    assert!(panicked.last_error.unwrap().contains("on purpose"));
+    let expired = world.state("m3@example.org").await;
+    assert!(!expired.enabled && expired.next_due_at.is_none());
+
+    world.server.obey();
+    let again = world.once().await;
+    assert_eq!((again.cycles, again.left_out), (3, 2), "postponed ones are left out, the disabled one is not listed");
+    world.assert_released().await;
+}
+
+#[tokio::test]
+async fn a_host_that_is_down_costs_one_hold_and_no_mailbox() {
+    let world = World::new(&[profile("a", "a.example", NOW)], 30).await;
+    world.mailboxes.keys().for_each(|address| world.deliver(address, 1));
+    world.server.direct(|_, step, _| {
+        (step == Step::LogIn).then(|| refusal(FailureCode::HostUnreachable, Scope::Profile, Persistence::Transient))
+    });
+    let driver = world.start(Mode::Daemon);
+    world
+        .wait("a hold", async |world| {
+            world.clock.set(world.clock.now().plus(Duration::from_millis(20)));
+            !world.store.holds().await.unwrap().is_empty()
+        })
+        .await;
+    let (_, hold) = world.store.holds().await.unwrap().remove(0);
+    assert_eq!((hold.code, hold.failures), (FailureCode::HostUnreachable, 0));
+    world.clock.set(hold.until);
+    world.wait("the probe fails", async |world| world.store.holds().await.unwrap()[0].1.failures == 1).await;
+
+    world.server.obey();
+    let (_, hold) = world.store.holds().await.unwrap().remove(0);
+    world.clock.set(hold.until);
+    world.wait("the hold ends", async |world| world.store.holds().await.unwrap().is_empty()).await;
+    world.clock.set(world.clock.now().plus(Duration::from_secs(120)));
+    for address in world.mailboxes.keys() {
+        world.wait("all are polled", async |world| world.state(address).await.last_success_at.is_some()).await;
+        assert_eq!(world.state(address).await.transient_failures, 0);
+    }
+    world.stop.cancel();
+    driver.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn the_daemon_polls_again_follows_hints_and_requests_and_stops() {
+    let world = World::new(&three_profiles(), 3).await;
+    let driver = world.start(Mode::Daemon);
+    world.wait("scheduled", async |world| world.progress.snapshot().mailboxes == 3).await;
+    world.clock.set(NOW.plus(Duration::from_secs(10)));
+    let (first, second) = ("m0@example.org", "m1@example.org");
+    let success = async |world: &World| world.state(first).await.last_success_at.is_some();
+    world.wait("a first poll", success).await;
+    world.wait("a first poll", async |world| world.state(second).await.last_success_at.is_some()).await;
+
+    // Later than push_minimum, earlier than the interval.
+    world.clock.set(NOW.plus(Duration::from_secs(60)));
+    world.hints.mailbox(world.mailboxes[first]);
+    world.polled(first, 1).await;
+    assert_eq!(world.store.request_polls(&[world.mailboxes[second]], world.clock.now()).await.unwrap(), 1);
+    world.polled(second, 1).await;
+    world.wait("the request is gone", async |world| world.store.requested_polls().await.unwrap().is_empty()).await;
+
+    world.clock.set(NOW.plus(Duration::from_secs(400)));
+    world.polled(first, 2).await;
+    assert!(world.progress.turns() > 3);
+    world.stop.cancel();
+    let summary = driver.await.unwrap().unwrap();
+    assert!(summary.cycles >= 7 && summary.failures == 0, "{summary:?}");
+    world.assert_released().await;
+}
+
+#[tokio::test]
+async fn a_stop_cuts_what_does_not_end_and_gives_its_lease_back() {
+    let mut world = World::new(&three_profiles(), 3).await;
+    world.stop_within = Duration::from_millis(200);
+    world.server.direct(|address, step, _| {
+        (address == "m1@example.org" && step == Step::Open).then_some(Fault::Stall(u32::MAX))
+    });
+    let driver = world.start(Mode::Once);
+    world
+        .wait("one cycle left", async |world| {
+            let snapshot = world.progress.snapshot();
+            snapshot.running == 1 && snapshot.mailboxes == 1
+        })
+        .await;
+    world.stop.cancel();
+    driver.await.unwrap().unwrap();
+    assert_eq!(world.state("m1@example.org").await.failure_code, None);
+    assert_eq!(world.server.inbox("m1@example.org", |inbox| inbox.connections), 0);
+    world.assert_released().await;
+}
+
+#[tokio::test]
+async fn without_a_database_nothing_starts_and_the_loop_goes_on() {
+    let world = World::new(&three_profiles(), 3).await;
+    let driver = world.start(Mode::Daemon);
+    world.wait("scheduled", async |world| world.progress.snapshot().mailboxes == 3).await;
+    world.store.close().await;
+    world.wait("paused", async |world| world.progress.snapshot().paused.is_some()).await;
+    let turns = world.progress.turns();
+    world.clock.set(NOW.plus(Duration::from_secs(600)));
+    world.wait("it turns on", async |world| world.progress.turns() > turns + 1).await;
+    let log_ins: BTreeSet<u32> =
+        world.mailboxes.keys().map(|address| world.server.inbox(address, |inbox| inbox.log_ins)).collect();
+    assert_eq!(log_ins, BTreeSet::from([0]));
+    world.stop.cancel();
+    driver.await.unwrap().unwrap();
+
+    let once = world.start(Mode::Once).await.unwrap();
+    assert_eq!(once.unwrap_err().code, FailureCode::DatabaseUnavailable);
+}

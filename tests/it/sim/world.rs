@@ -1,0 +1,339 @@
+//! The simulated world: servers, weather, time; and the daemon's parts, driven step by step.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use mailsyncd::{
+    base::clock::Clock,
+    model::{
+        ids::{MailboxId, NodeId, ProfileId},
+        lease::{Claimed, LEASE_TTL, Settlement},
+        profile::{AuthenticateUsing, ServerProfile},
+        record::{CredentialSource, RecordChange},
+        report::CycleReport,
+        rules::{FailureRules, Limits, Polling, ReceiveRules},
+        timestamp::Timestamp,
+    },
+    receive::{
+        budget::Budget,
+        cycle::{Context, receive},
+        policy::{ReceivePolicy, Steps},
+        source::{Account, Sources},
+    },
+    schedule::{
+        agenda::{Agenda, Command, Event, Mode, ProfileTerms, Refreshed},
+        backoff::{Outcome, Traffic, settle},
+    },
+    store::{Role, Store},
+};
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::{chance::Chance, weather::Weather};
+use crate::support::{records, sim_server::SimServer};
+
+pub const START: Timestamp = Timestamp::from_seconds(1_790_000_000);
+const PROFILES: usize = 4;
+const HOSTS: usize = 3;
+const MAILBOXES: usize = 14;
+const REFRESH: Duration = Duration::from_secs(60);
+const RENEWAL: Duration = Duration::from_secs(20);
+
+pub struct Inbox {
+    pub id: MailboxId,
+    pub address: String,
+    pub profile: ProfileId,
+}
+
+struct Run {
+    ends: Timestamp,
+    claimed: Claimed,
+}
+
+pub struct World {
+    pub chance: Chance,
+    pub server: SimServer,
+    pub context: Context,
+    pub agenda: Agenda,
+    pub limits: Limits,
+    pub profiles: BTreeMap<ProfileId, ServerProfile>,
+    pub inboxes: Vec<Inbox>,
+    pub checks: super::checks::Checks,
+    weather: Arc<Mutex<Weather>>,
+    running: BTreeMap<MailboxId, Run>,
+    node: NodeId,
+    nodes: u128,
+    next_change: Timestamp,
+    next_refresh: Timestamp,
+    next_renewal: Timestamp,
+    paused_until: Option<Timestamp>,
+    _dir: TempDir,
+}
+
+/// What comes next; earlier variants first where two come at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Next {
+    Renewal,
+    End(MailboxId),
+    Wake,
+    Refresh,
+    Resume,
+    Change,
+}
+
+impl World {
+    pub async fn new(seed: u64) -> Self {
+        let dir = TempDir::new().unwrap();
+        let url = format!("sqlite:{}", dir.path().join("sim.db").display());
+        let (store, _) = Store::open_and_migrate(&url, Role::Daemon).await.unwrap();
+        let mut chance = Chance::new(seed);
+        let (mut profiles, mut inboxes, mut changes) = (BTreeMap::new(), Vec::new(), Vec::new());
+        for number in 0..PROFILES {
+            let mut profile = records::profile(&format!("p{number}"), &host(number), START);
+            profile.id = ProfileId(Uuid::from_u128(number as u128 + 1));
+            profile.minimum_polling_interval = *chance.pick(&[60, 300, 900].map(Duration::from_secs));
+            if number % 2 == 1 {
+                profile.authenticate_using = AuthenticateUsing::Profile;
+                profile.maximum_concurrent_connections = 1 + chance.below(2) as u16;
+            }
+            changes.push(RecordChange::PutProfile(profile.clone(), CredentialSource::Stored));
+            profiles.insert(profile.id, profile);
+        }
+        for number in 0..MAILBOXES {
+            let profile = ProfileId(Uuid::from_u128((number % PROFILES) as u128 + 1));
+            let address = format!("m{number}@{}", host(number % PROFILES));
+            let mut mailbox = records::mailbox(&address, profile, START);
+            mailbox.id = MailboxId(Uuid::from_u128(0x100 + number as u128));
+            inboxes.push(Inbox { id: mailbox.id, address, profile });
+            changes.push(RecordChange::PutMailbox(Box::new(mailbox), CredentialSource::Stored));
+        }
+        store.apply(&changes, START).await.unwrap();
+        let limits = Limits {
+            connections: 2 + chance.below(4) as u32,
+            connections_per_host: 1 + chance.below(3) as u32,
+            ..Limits::default()
+        };
+        let weather = Arc::new(Mutex::new(Weather::new(seed)));
+        let server = SimServer::new();
+        let director = Arc::clone(&weather);
+        server.direct(move |address, step, _| lock(&director).at(address, step));
+        let clock = Clock::manual(START);
+        let mut world = Self {
+            chance,
+            server,
+            context: Context { store, clock, budget: Budget::new(1 << 20), stop: CancellationToken::new() },
+            agenda: Agenda::new(Mode::Daemon, limits.clone(), Polling::default()),
+            limits,
+            profiles,
+            inboxes,
+            checks: super::checks::Checks::default(),
+            weather,
+            running: BTreeMap::new(),
+            node: NodeId(Uuid::from_u128(1)),
+            nodes: 1,
+            next_change: START,
+            next_refresh: START.plus(REFRESH),
+            next_renewal: START.plus(RENEWAL),
+            paused_until: None,
+            _dir: dir,
+        };
+        world.refresh().await;
+        world
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.context.clock.now()
+    }
+
+    pub fn node(&self) -> NodeId {
+        self.node
+    }
+
+    pub fn store(&self) -> &Store {
+        &self.context.store
+    }
+
+    pub fn weather(&self) -> MutexGuard<'_, Weather> {
+        lock(&self.weather)
+    }
+
+    pub fn inbox_of(&self, mailbox: MailboxId) -> &Inbox {
+        self.inboxes.iter().find(|inbox| inbox.id == mailbox).unwrap()
+    }
+
+    pub fn running(&self) -> impl Iterator<Item = &Inbox> {
+        self.running.keys().map(|mailbox| self.inbox_of(*mailbox))
+    }
+
+    pub fn is_paused(&self) -> bool {
+        self.paused_until.is_some()
+    }
+
+    /// The next thing happens.
+    pub async fn step(&mut self) {
+        let wake = self.agenda.next_wake().map(|at| (at, Next::Wake));
+        let end = self.running.iter().map(|(mailbox, run)| (run.ends, Next::End(*mailbox))).min();
+        let resume = self.paused_until.map(|at| (at, Next::Resume));
+        let change = (!self.weather().calm).then_some((self.next_change, Next::Change));
+        let periodic = [(self.next_refresh, Next::Refresh), (self.next_renewal, Next::Renewal)];
+        let (at, next) = [wake, end, resume, change].into_iter().flatten().chain(periodic).min().unwrap();
+        assert!(at >= self.now() || next == Next::Change, "{next:?} lies in the past");
+        self.context.clock.set(at.max(self.now()));
+        match next {
+            Next::Renewal => {
+                self.next_renewal = self.now().plus(RENEWAL);
+                self.store().renew(self.node, self.now(), LEASE_TTL).await.unwrap();
+            }
+            Next::End(mailbox) => self.end(mailbox).await,
+            Next::Wake => self.tell(Event::Woke).await,
+            Next::Refresh => self.refresh().await,
+            Next::Resume => {
+                self.paused_until = None;
+                self.tell(Event::Resumed).await;
+            }
+            Next::Change => {
+                self.next_change = self.now().plus(self.chance.millis(1_000..30_000));
+                self.change().await;
+            }
+        }
+        self.check_nobody_starves();
+    }
+
+    pub async fn refresh(&mut self) {
+        self.next_refresh = self.now().plus(REFRESH);
+        let entries = self.store().schedule_entries().await.unwrap();
+        let holds = self.store().holds().await.unwrap();
+        let profiles = self.store().profiles().await.unwrap();
+        let profiles = profiles.iter().map(ProfileTerms::of).collect();
+        self.tell(Event::Refreshed(Refreshed { entries, profiles, holds })).await;
+    }
+
+    /// Tells the agenda and does what it says, as the driver does.
+    pub async fn tell(&mut self, event: Event) {
+        let mut events = vec![event];
+        while !events.is_empty() {
+            let mut starts = Vec::new();
+            for event in events.drain(..) {
+                for command in self.agenda.on(event, self.context.clock.now()) {
+                    match command {
+                        Command::Start(mailbox) => starts.push(mailbox),
+                        Command::Hold(profile, hold) => self.store().put_hold(profile, &hold).await.unwrap(),
+                        Command::Release(profile) => self.store().clear_hold(profile).await.unwrap(),
+                    }
+                }
+            }
+            if starts.is_empty() {
+                return;
+            }
+            let now = self.now();
+            let claimed = self.store().claim(self.node, &starts, now, LEASE_TTL).await.unwrap();
+            let mut claimed: BTreeMap<_, _> = claimed.into_iter().map(|it| (it.mailbox.id, it)).collect();
+            for mailbox in starts {
+                match claimed.remove(&mailbox) {
+                    None => events.push(Event::ClaimLost(mailbox)),
+                    Some(claimed) => events.extend(self.start(claimed).await),
+                }
+            }
+        }
+    }
+
+    async fn start(&mut self, claimed: Claimed) -> Option<Event> {
+        let now = self.now();
+        if let Some(objection) = self.agenda.objection(&claimed.mailbox, now) {
+            let settlement = Settlement { fence: claimed.fence, state: claimed.mailbox.incoming };
+            self.store().settle(&[settlement], now).await.unwrap();
+            return Some(objection);
+        }
+        self.check_claimed(&claimed).await;
+        let longest = if self.chance.once_in(10) { 100_000 } else { 6_000 };
+        let ends = now.plus(self.chance.millis(20..longest));
+        self.checks.started(claimed.mailbox.id);
+        let twice = self.running.insert(claimed.mailbox.id, Run { ends, claimed });
+        assert!(twice.is_none(), "a mailbox runs twice");
+        self.check_limits();
+        None
+    }
+
+    /// A cycle takes no time inside: all of it happens when it ends.
+    async fn end(&mut self, mailbox: MailboxId) {
+        let Run { claimed, .. } = self.running.remove(&mailbox).unwrap();
+        let now = self.now();
+        let profile = &self.profiles[&claimed.mailbox.profile.unwrap()];
+        let rules = FailureRules { confirmations: vec![Duration::from_secs(300); 2], ..FailureRules::default() };
+        let report = self.cycle(&claimed, profile).await;
+        let traffic = if report.did_something() { Traffic::Busy } else { Traffic::Quiet };
+        let interval = self.agenda.interval(mailbox, traffic);
+        let settled = settle(&claimed.mailbox.incoming, &report, &rules, interval, mailbox, now);
+        self.checks.ended(now, mailbox, &report, &settled.outcome);
+        let settlement = Settlement { fence: claimed.fence, state: settled.state };
+        self.store().settle(&[settlement], now).await.unwrap();
+        if settled.outcome == Outcome::Interrupted {
+            self.paused_until = Some(now.plus(Duration::from_secs(20)));
+            self.tell(Event::Paused).await;
+        }
+        self.tell(Event::Finished(mailbox, settled.outcome)).await;
+    }
+
+    async fn cycle(&self, claimed: &Claimed, profile: &ServerProfile) -> CycleReport {
+        let failed = |failure| CycleReport { failure: Some(failure), ..CycleReport::default() };
+        let account = Account::new(profile, &claimed.mailbox);
+        let mut source = match self.server.take(&account).await {
+            Ok(source) => source,
+            Err(failure) => return failed(failure),
+        };
+        let steps = Steps { batch_messages: 3, maximum_batches: 2, ..Steps::default() };
+        let policy = ReceivePolicy::new(profile, &claimed.mailbox, Arc::new(ReceiveRules::default()), steps);
+        let report = receive(&self.context, claimed, &policy, &mut source).await;
+        if report.failure.is_none() {
+            self.server.park(&account, source, profile.minimum_polling_interval).await;
+        }
+        report
+    }
+
+    /// The daemon ends and another one starts; a killed one gives no lease back.
+    pub async fn restart(&mut self, killed: bool) {
+        self.running.clear();
+        if !killed {
+            self.store().release_node(self.node).await.unwrap();
+        }
+        self.nodes += 1;
+        self.node = NodeId(Uuid::from_u128(self.nodes));
+        self.agenda = Agenda::new(Mode::Daemon, self.limits.clone(), Polling::default());
+        self.paused_until = None;
+        self.checks.restarted(self.now());
+        self.refresh().await;
+    }
+
+    /// Faults end; everything must be well within the time that the longest postponement takes.
+    pub async fn calm(&mut self) {
+        self.weather().calm = true;
+        let addresses: Vec<String> = self.inboxes.iter().map(|inbox| inbox.address.clone()).collect();
+        for address in addresses {
+            self.heal(&address);
+        }
+        let enable: Vec<_> = self.inboxes.iter().map(|inbox| RecordChange::EnableIncoming(inbox.id)).collect();
+        self.store().apply(&enable, self.now()).await.unwrap();
+        let (since, end) = (self.now(), self.now().plus(Duration::from_secs(80 * 60)));
+        while self.now() < end {
+            self.step().await;
+        }
+        while !self.running.is_empty() {
+            let mailbox = *self.running.keys().next().unwrap();
+            self.end(mailbox).await;
+            self.agenda.on(Event::Stopping, self.now());
+        }
+        self.check_the_end(since).await;
+    }
+}
+
+fn host(profile: usize) -> String {
+    format!("h{}.example", profile % HOSTS)
+}
+
+fn lock(weather: &Mutex<Weather>) -> MutexGuard<'_, Weather> {
+    weather.lock().unwrap_or_else(PoisonError::into_inner)
+}
