@@ -84,6 +84,7 @@ pub mod base;
 pub mod classify;
 pub mod cli;
 pub mod config;
+pub mod daemon;
 pub mod imap;
 pub mod mime;
 pub mod model;

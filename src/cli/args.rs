@@ -23,6 +23,20 @@ pub struct Arguments {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Run the daemon in the foreground. Under systemd it notifies; SIGTERM ends it, SIGHUP reloads it.
+    Run {
+        /// Bring every due mailbox up to date, then end: with status 1 if a mailbox failed.
+        #[arg(long)]
+        once: bool,
+    },
+    /// Everything else: looks at the database or changes it, whether the daemon runs or not.
+    #[command(flatten)]
+    Tool(Tool),
+}
+
+/// The commands beside `run`.
+#[derive(Debug, Subcommand)]
+pub enum Tool {
     /// Check the configuration: every problem with file, line and hint.
     Check {
         /// Also say what would change in the database.

@@ -7,11 +7,11 @@ mod activities;
 mod operate;
 mod records;
 
-use std::{error::Error, process::ExitCode};
+use std::{error::Error, path::{Path, PathBuf}, process::ExitCode};
 
 use clap::Parser as _;
 
-use self::args::{Arguments, Command};
+use self::args::{Arguments, Command, Tool};
 use crate::{
     admin::error::AdminError,
     base::clock::Clock,
@@ -89,39 +89,45 @@ pub fn parse() -> Result<Arguments, ExitCode> {
 }
 
 /// Does what was asked for, prints the result or what went wrong, and gives the exit status.
-pub fn execute(arguments: Arguments) -> ExitCode {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let done = match runtime {
-        Ok(runtime) => runtime.block_on(dispatch(arguments)),
-        Err(error) => Err(Fault::from(error)),
+///
+/// `run` is the daemon, given the configuration file and whether it runs once: it stands above this
+/// layer, so the program hands it in.
+pub fn execute(arguments: Arguments, run: impl FnOnce(&Path, bool) -> Result<ExitCode, Fault>) -> ExitCode {
+    let done = match arguments.command {
+        Command::Run { once } => run(&arguments.config, once),
+        Command::Tool(tool) => operate_on(arguments.config, tool),
     };
     done.unwrap_or_else(|fault| fault.report())
 }
 
-async fn dispatch(arguments: Arguments) -> Result<ExitCode, Fault> {
-    let context = Context { arguments_config: arguments.config, clock: Clock::System };
-    match arguments.command {
-        Command::Check { plan, form } => operate::check(&context, plan, form).await,
-        Command::Status { form } => operate::status(&context, form).await,
-        Command::Mailbox(command) => records::mailbox(&context, command).await,
-        Command::Profile(command) => records::profile(&context, command).await,
-        Command::Activity(command) => activities::activity(&context, command).await,
-        Command::Message(command) => activities::message(&context, command).await,
-        Command::Key(command) => operate::key(command),
-        Command::Secret(command) => operate::secret(&context, command).await,
-        Command::Db(command) => operate::db(&context, command).await,
+fn operate_on(config: PathBuf, tool: Tool) -> Result<ExitCode, Fault> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(dispatch(config, tool))
+}
+
+async fn dispatch(config: PathBuf, tool: Tool) -> Result<ExitCode, Fault> {
+    let context = Context { config, clock: Clock::System };
+    match tool {
+        Tool::Check { plan, form } => operate::check(&context, plan, form).await,
+        Tool::Status { form } => operate::status(&context, form).await,
+        Tool::Mailbox(command) => records::mailbox(&context, command).await,
+        Tool::Profile(command) => records::profile(&context, command).await,
+        Tool::Activity(command) => activities::activity(&context, command).await,
+        Tool::Message(command) => activities::message(&context, command).await,
+        Tool::Key(command) => operate::key(command),
+        Tool::Secret(command) => operate::secret(&context, command).await,
+        Tool::Db(command) => operate::db(&context, command).await,
     }
 }
 
 /// What commands work with.
 struct Context {
-    arguments_config: std::path::PathBuf,
+    config: PathBuf,
     clock: Clock,
 }
 
 impl Context {
     fn config(&self) -> Result<Config, Fault> {
-        Ok(Config::load(&self.arguments_config)?)
+        Ok(Config::load(&self.config)?)
     }
 
     async fn store(&self) -> Result<Store, Fault> {

@@ -42,7 +42,7 @@ struct CheckedProblem<'a> {
 }
 
 pub(super) async fn check(context: &Context, plan: bool, form: Form) -> Result<ExitCode, Fault> {
-    let config = match Config::load(&context.arguments_config) {
+    let config = match Config::load(&context.config) {
         Ok(config) => config,
         Err(error) => {
             let problems = error.problems.iter().map(checked).collect();

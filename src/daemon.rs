@@ -1,0 +1,308 @@
+//! The composition root: configuration → store → schedule, the signals, and the three phases of an
+//! end: nothing starts any more; running cycles finish their batch; what is left is cut. The cut is
+//! safe because it is tested: a receive cycle may be dropped at every await.
+
+mod service;
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use tokio::{sync::watch, task::JoinHandle, time::timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    admin,
+    base::{chain::Chain, clock::Clock, hints::Hints, tasks::Tasks, telemetry},
+    config::{Config, ConfigError},
+    model::{failure::Failure, ids::NodeId},
+    net::{
+        dial::PortPolicy,
+        tls::{TlsClient, TlsConfigError},
+    },
+    receive::{
+        budget::Budget,
+        credentials::Credentials,
+        imap_source::{ConnectionSettings, ImapSources},
+        policy::Steps,
+        slots::SlotLimits,
+    },
+    schedule::{
+        agenda::Mode,
+        driver::{Driver, Settings, Summary},
+        progress::Progress,
+    },
+    store::{Role, Store, StoreError},
+};
+
+use service::{Request, Signals};
+
+/// How long running cycles may take to finish their batch after SIGTERM. The unit's `TimeoutStopSec`
+/// leaves some seconds more.
+const GRACE: Duration = Duration::from_secs(30);
+/// What is left after [`GRACE`] may take this long to log out.
+const LOG_OUT: Duration = Duration::from_secs(3);
+/// How often the status line is renewed and parked connections are looked through.
+const HOUSEKEEPING: Duration = Duration::from_secs(10);
+/// The database must answer the watchdog within this.
+const ANSWER: Duration = Duration::from_secs(10);
+
+/// Why the daemon could not start, or ended.
+#[derive(Debug, thiserror::Error)]
+pub enum DaemonError {
+    /// The configuration has problems; the process ends with status 2.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A certificate file of the configuration cannot be used; status 2 as well.
+    #[error(transparent)]
+    Tls(#[from] TlsConfigError),
+    /// Logging could not be set up; status 2 as well.
+    #[error(transparent)]
+    Telemetry(#[from] telemetry::TelemetryError),
+    /// The database cannot be used.
+    #[error("could not open the database")]
+    Store(#[from] StoreError),
+    /// The declared records could not be written.
+    #[error("could not bring the declared records into the database")]
+    Declared(#[source] StoreError),
+    /// The operating system gives no signals.
+    #[error("could not listen to signals")]
+    Signals(#[source] std::io::Error),
+    /// The daemon's own trouble ended `run --once`.
+    #[error("ended early: {0}")]
+    Trouble(Failure),
+    /// A defect: the schedule's task died.
+    #[error("the schedule died")]
+    Died(#[source] tokio::task::JoinError),
+}
+
+impl DaemonError {
+    /// Whether the configuration is at fault: exit status 2, and no restart helps.
+    pub const fn is_configuration(&self) -> bool {
+        matches!(self, Self::Config(_) | Self::Tls(_) | Self::Telemetry(_))
+    }
+}
+
+/// Runs the daemon: until a signal ends it, or, with [`Mode::Once`], until every mailbox is up to date.
+///
+/// # Errors
+/// It could not start; or, with [`Mode::Once`], trouble of its own ended it early.
+pub async fn run(file: &Path, mode: Mode) -> Result<Summary, DaemonError> {
+    let config = Config::load(file)?;
+    telemetry::start(config.log.format, &config.log.level)?;
+    let tls = TlsClient::new(&config.network.extra_ca_files)?;
+    let mut signals = Signals::listen().map_err(DaemonError::Signals)?;
+    let clock = Clock::System;
+    let (store, migrations) = Store::open_and_migrate(&config.database_url, Role::Daemon).await?;
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        config = %config.file.display(),
+        backend = ?store.backend(),
+        migrations,
+        "starting"
+    );
+    let ended = Daemon::start(Arc::new(config), tls, store.clone(), clock, mode).await?.attend(&mut signals).await;
+    store.close().await;
+    tracing::info!("ended");
+    ended
+}
+
+/// A running daemon.
+struct Daemon {
+    config: Arc<Config>,
+    tls: TlsClient,
+    store: Store,
+    clock: Clock,
+    sources: Arc<ImapSources>,
+    settings: watch::Sender<Settings>,
+    hints: Hints,
+    progress: Progress,
+    tasks: Tasks,
+    stop: CancellationToken,
+    schedule: JoinHandle<Result<Summary, Failure>>,
+    /// Turns of the schedule when the watchdog last looked.
+    turns: u64,
+}
+
+impl Daemon {
+    async fn start(config: Arc<Config>, tls: TlsClient, store: Store, clock: Clock, mode: Mode) -> Result<Self, DaemonError> {
+        reconcile(&store, &config, &clock).await.map_err(DaemonError::Declared)?;
+        let (hints, progress, tasks) = (Hints::new(), Progress::default(), Tasks::new());
+        let sources = Arc::new(ImapSources::new(
+            tls.clone(),
+            connection_settings(&store, &config),
+            hints.clone(),
+            tasks.clone(),
+            clock.clone(),
+        ));
+        let (settings, in_force) = watch::channel(schedule_settings(&config));
+        let stop = CancellationToken::new();
+        let driver = Driver {
+            store: store.clone(),
+            sources: Arc::clone(&sources),
+            clock: clock.clone(),
+            node: NodeId::generate(clock.now()),
+            mode,
+            settings: in_force,
+            budget: Budget::new(config.limits.bytes_in_flight),
+            hints: hints.clone(),
+            progress: progress.clone(),
+            stop_within: GRACE,
+        };
+        let schedule = tasks.spawn("schedule", driver.run(stop.clone()));
+        Ok(Self {
+            config,
+            tls,
+            store,
+            clock,
+            sources,
+            settings,
+            hints,
+            progress,
+            tasks,
+            stop,
+            schedule,
+            turns: 0,
+        })
+    }
+
+    /// Answers signals and the watchdog until the schedule has ended.
+    async fn attend(mut self, signals: &mut Signals) -> Result<Summary, DaemonError> {
+        service::ready(&self.status());
+        let mut housekeeping = tokio::time::interval(HOUSEKEEPING);
+        let mut watchdog = service::watchdog_interval().map(tokio::time::interval);
+        let ended = loop {
+            tokio::select! {
+                ended = &mut self.schedule => break ended,
+                request = signals.next() => match request {
+                    Request::Stop => break self.stop(signals).await,
+                    Request::Reload => self.reload().await,
+                },
+                _ = housekeeping.tick() => {
+                    self.sources.sweep();
+                    service::status(&self.status());
+                }
+                () = due(&mut watchdog) => self.feed_watchdog().await,
+            }
+        };
+        self.sources.close_all();
+        // Whoever does not answer our goodbye is left without.
+        let _ = timeout(LOG_OUT, self.tasks.close_and_wait()).await;
+        ended.map_err(DaemonError::Died)?.map_err(DaemonError::Trouble)
+    }
+
+    /// Nothing starts any more; what runs may finish, unless asked a second time.
+    async fn stop(&mut self, signals: &mut Signals) -> Result<Result<Summary, Failure>, tokio::task::JoinError> {
+        service::stopping(GRACE + LOG_OUT);
+        tracing::info!(running = self.progress.snapshot().running, "stopping");
+        self.stop.cancel();
+        loop {
+            tokio::select! {
+                ended = &mut self.schedule => return ended,
+                request = signals.next() => if request == Request::Stop {
+                    tracing::warn!("asked to stop a second time: ending at once");
+                    self.schedule.abort();
+                },
+            }
+        }
+    }
+
+    /// Reads the configuration again. A wrong one changes nothing.
+    async fn reload(&mut self) {
+        service::reloading();
+        match self.take_over().await {
+            Ok(()) => tracing::info!(config = %self.config.file.display(), "configuration reloaded"),
+            Err(error) => tracing::error!(
+                config = %self.config.file.display(),
+                error = %Chain(&error),
+                "configuration not reloaded: everything stays as it was"
+            ),
+        }
+        service::ready(&self.status());
+    }
+
+    async fn take_over(&mut self) -> Result<(), DaemonError> {
+        let config = Arc::new(Config::load(&self.config.file)?);
+        // Builds and checks before anything changes.
+        self.tls.rebuild(&config.network.extra_ca_files)?;
+        reconcile(&self.store, &config, &self.clock).await.map_err(DaemonError::Declared)?;
+        for (key, changed) in [
+            ("database.url", config.database_url != self.config.database_url),
+            ("log", config.log != self.config.log),
+            ("limits.bytes_in_flight", config.limits.bytes_in_flight != self.config.limits.bytes_in_flight),
+        ] {
+            if changed {
+                tracing::warn!(key, "takes effect at the next start only");
+            }
+        }
+        self.sources.reconfigure(connection_settings(&self.store, &config));
+        self.settings.send_replace(schedule_settings(&config));
+        self.hints.records();
+        self.config = config;
+        Ok(())
+    }
+
+    /// Fed only if the schedule turned since the last look and the database answers.
+    async fn feed_watchdog(&mut self) {
+        let turns = self.progress.turns();
+        if turns == self.turns {
+            tracing::error!(turns, "the schedule stands still: the watchdog is not fed");
+            return;
+        }
+        // A database that is down is trouble the schedule waits out by itself; one that does not
+        // even refuse means that we hang.
+        if timeout(ANSWER, self.store.ping()).await.is_err() {
+            tracing::error!("the database does not answer: the watchdog is not fed");
+            return;
+        }
+        self.turns = turns;
+        service::alive();
+    }
+
+    fn status(&self) -> String {
+        let at = self.progress.snapshot();
+        let connections = self.sources.open_connections();
+        let trouble = at.paused.map(|(since, text)| format!("; paused since {since}: {text}")).unwrap_or_default();
+        format!(
+            "{} mailboxes, {} cycles running, {connections} connections, {} profiles held{trouble}",
+            at.mailboxes, at.running, at.held
+        )
+    }
+}
+
+/// The next tick, if there is a clock that ticks.
+async fn due(interval: &mut Option<tokio::time::Interval>) {
+    match interval {
+        Some(interval) => {
+            interval.tick().await;
+        }
+        None => std::future::pending().await,
+    }
+}
+
+async fn reconcile(store: &Store, config: &Config, clock: &Clock) -> Result<(), StoreError> {
+    for line in admin::declared::reconcile(store, config, clock).await?.lines {
+        tracing::info!(change = %line, "declared record");
+    }
+    Ok(())
+}
+
+fn connection_settings(store: &Store, config: &Arc<Config>) -> ConnectionSettings {
+    ConnectionSettings {
+        credentials: Credentials::new(store.clone(), Arc::clone(config)),
+        ports: PortPolicy { allowed: config.network.allowed_ports.clone() },
+        limits: SlotLimits {
+            total: usize::try_from(config.limits.connections).unwrap_or(usize::MAX),
+            per_host: usize::try_from(config.limits.connections_per_host).unwrap_or(usize::MAX),
+        },
+        push: config.polling.push,
+    }
+}
+
+fn schedule_settings(config: &Config) -> Settings {
+    Settings {
+        limits: config.limits.clone(),
+        polling: config.polling.clone(),
+        failures: config.failures.clone(),
+        receive: Arc::new(config.receive.clone()),
+        steps: Steps::default(),
+    }
+}
