@@ -5,7 +5,7 @@
 //! take NO, BYE and a lost connection for success), and [`crate::net::guard`] below that.
 //!
 //! async-imap writes every command, passwords included, to the `log` crate at level trace. Nothing
-//! in this program listens to `log`, and nothing may: no `tracing-log`, no `log` feature.
+//! in this program listens to `log`, and nothing may: `tracing-log` is banned in `deny.toml`.
 
 pub mod connect;
 mod date;
