@@ -223,6 +223,32 @@ fn a_first_installation_goes_step_by_step() {
 }
 
 #[test]
+fn a_new_password_wakes_the_mailboxes_that_wait_for_it() {
+    let world = World::full();
+    let mut text = String::new();
+    let mut step = |arguments: &[&str], input: &str| {
+        let ran = run(world.directory(), &[&["--config", "mailsyncd.toml"], arguments].concat(), input);
+        let (out, error) = (ran.text(), &ran.stderr);
+        text.push_str(&format!("$ mailsyncd {}\n{out}{error}[exit {}]\n\n", arguments.join(" "), ran.status));
+    };
+    // Disabled by a failure, and the file says nothing of it; then the file enables it.
+    step(&["secret", "set", "disabled@contoso.example"], "hunter2\n");
+    let forward = "kind = \"forward\"\n#password_file";
+    let enabled = world.config().replacen(forward, "kind = \"forward\"\nenabled = true\n#password_file", 1);
+    fs::write(world.directory().join("mailsyncd.toml"), enabled).unwrap();
+    step(&["secret", "set", "disabled@contoso.example"], "hunter2\n");
+    // Enabled, and waiting after a failure.
+    step(&["secret", "set", "postponed@contoso.example"], "hunter2\n");
+    // Nothing is the matter with it.
+    step(&["secret", "set", "ok@contoso.example"], "hunter2\n");
+    // Logs in with its profile's password.
+    step(&["secret", "set", "held@fabrikam.example"], "hunter2\n");
+    step(&["secret", "set", "fabrikam"], "hunter2\n");
+    step(&["mailbox", "list"], "");
+    golden::compare("cli/secret-set.txt", &masked(&text, world.directory()));
+}
+
+#[test]
 fn a_key_to_standard_output_is_a_key_and_nothing_else() {
     let directory = tempfile::tempdir().unwrap();
     let ran = run(directory.path(), &["key", "new", "-"], "");

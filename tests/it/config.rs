@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use mailsyncd::config::Config;
+use mailsyncd::{base::secret::Kek, config::Config};
 
 use crate::support::golden;
 
@@ -47,4 +47,18 @@ fn a_missing_file_is_explained() {
         problems.contains("could not read mailsyncd.toml") && problems.contains("hint: give --config"),
         "{problems}"
     );
+}
+
+#[test]
+fn the_first_configuration_of_the_readme_is_right() {
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let text = readme.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+    assert!(text.lines().count() <= 10, "ten lines were promised");
+    let directory = tempfile::tempdir().unwrap();
+    Kek::create(&directory.path().join("kek")).unwrap();
+    let file = directory.path().join("mailsyncd.toml");
+    fs::write(&file, text.replace("/etc/mailsyncd/kek", "kek")).unwrap();
+    let config = Config::load_with(&file, None).unwrap();
+    let [mailbox] = config.declared.mailboxes.as_slice() else { panic!("{:?}", config.declared.mailboxes) };
+    assert_eq!((mailbox.approved, mailbox.enabled), (Some(true), Some(true)));
 }
