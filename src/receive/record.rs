@@ -150,25 +150,34 @@ impl<'a> Recorder<'a> {
         Ok(())
     }
 
-    /// The database refused a batch for what is in it: each message alone, and what it refuses
-    /// again is set aside. One message must not stop a mailbox.
+    /// The database refused a batch, perhaps for what is in it: each message alone, and what it
+    /// refuses again is set aside. One message must not stop a mailbox; but where it refuses them
+    /// all for no reason of theirs, the fault is not the messages'.
+    ///
+    /// The cursor moves only at the end: until then a repetition finds every row it made.
     async fn commit_each(
         &mut self,
         entries: Vec<LedgerEntry>,
         through: u32,
         in_flight: Option<InFlight>,
     ) -> Result<(), StoreError> {
+        let here = self.cursor.last_uid;
+        let (mut recorded, mut refused) = (false, Vec::new());
         for entry in entries {
-            let uid = entry.uid.get();
-            let without = LedgerEntry { key: None, message_id: None, ..entry.clone() };
-            match self.commit_entries(vec![entry], uid, in_flight).await {
-                Err(error) if stored::blames_content(&error) => {
-                    let text = stored::failure(&error).text;
-                    let verdict = Verdict::SetAside(message_failure(FailureCode::InternalError, &text));
-                    self.commit_entries(vec![LedgerEntry { verdict, ..without }], uid, in_flight).await?;
-                }
-                result => result?,
+            let records = matches!(entry.verdict, Verdict::Record(_));
+            match self.commit_entries(vec![entry.clone()], here, in_flight).await {
+                Ok(()) => recorded |= records,
+                Err(error) if stored::blames_content(&error) => refused.push((entry, error)),
+                Err(error) => return Err(error),
             }
+        }
+        for (entry, error) in refused {
+            if !recorded && !matches!(error, StoreError::Conflict { .. }) {
+                return Err(error);
+            }
+            let verdict = Verdict::SetAside(message_failure(FailureCode::InternalError, &stored::failure(&error).text));
+            let entry = LedgerEntry { key: None, message_id: None, verdict, ..entry };
+            self.commit_entries(vec![entry], here, in_flight).await?;
         }
         self.commit_entries(Vec::new(), through, in_flight).await
     }

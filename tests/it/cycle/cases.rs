@@ -469,6 +469,22 @@ async fn a_message_the_database_refuses_does_not_stop_the_others() {
 }
 
 #[tokio::test]
+async fn a_fault_of_the_database_is_not_blamed_on_the_messages() {
+    everywhere(async |world| {
+        world.deliver(&["one", "two", "three"]);
+        world.database.execute("ALTER TABLE email_parties RENAME TO elsewhere").await;
+        let failure = world.cycle().await.failure.unwrap();
+        assert_eq!((failure.code, failure.scope), (FailureCode::InternalError, Scope::Mailbox));
+        assert_eq!(world.ledger().await, Vec::<String>::new());
+        assert_eq!(world.marker().await, None, "nothing died");
+
+        world.database.execute("ALTER TABLE elsewhere RENAME TO email_parties").await;
+        assert_eq!(counts(&world.good_cycle().await), (3, 0, 0, 0));
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_small_budget_only_slows_down() {
     everywhere(async |world| {
         world.context.budget = mailsyncd::receive::budget::Budget::new(1);

@@ -52,10 +52,15 @@ impl Database {
                 format!("ALTER TABLE email_activities ADD CONSTRAINT refuse CHECK (subject NOT LIKE '%{word}%')")
             }
         };
-        let rule = sqlx::raw_sql(sqlx::AssertSqlSafe(rule));
+        self.execute(rule).await;
+    }
+
+    /// Runs a statement past the store.
+    pub async fn execute(&self, statement: impl Into<String>) {
+        let statement = sqlx::raw_sql(sqlx::AssertSqlSafe(statement.into()));
         match &self.rows {
-            Rows::Sqlite(pool) => drop(rule.execute(pool).await.unwrap()),
-            Rows::Postgres(pool) => drop(rule.execute(pool).await.unwrap()),
+            Rows::Sqlite(pool) => drop(statement.execute(pool).await.unwrap()),
+            Rows::Postgres(pool) => drop(statement.execute(pool).await.unwrap()),
         }
     }
 }
