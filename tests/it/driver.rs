@@ -296,3 +296,16 @@ async fn without_a_database_nothing_starts_and_the_loop_goes_on() {
     let once = world.start(Mode::Once).await.unwrap();
     assert_eq!(once.unwrap_err().code, FailureCode::DatabaseUnavailable);
 }
+
+/// Not a benchmark, only a guard against what grows with the square of the mailboxes.
+#[tokio::test]
+async fn two_thousand_quiet_mailboxes_are_polled_in_large_batches() {
+    let world = World::new(&three_profiles(), 2_000).await;
+    world.once().await;
+    let start = std::time::Instant::now();
+    let summary = world.once().await;
+    println!("{:?} for each of {} polls", start.elapsed() / 2_000, summary.cycles);
+    assert_eq!((summary.cycles, summary.recorded, summary.failures), (2_000, 0, 0));
+    assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
+    world.assert_released().await;
+}

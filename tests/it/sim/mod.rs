@@ -13,6 +13,7 @@ use world::World;
 const SEEDS: [u64; 4] = [1, 2, 3, 4];
 const STEPS: u32 = 250;
 
+#[expect(clippy::disallowed_methods, reason = "a test is steered by its environment")]
 fn from_environment<T: std::str::FromStr>(name: &str) -> Option<T> {
     std::env::var(name).ok().map(|value| value.parse().unwrap_or_else(|_| panic!("{name}={value}")))
 }
