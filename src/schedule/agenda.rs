@@ -44,6 +44,8 @@ const LEASED_RETRY: Duration = Duration::from_secs(15);
 const LEASED_TRIES: u8 = 5;
 /// When a mailbox whose cycle was cut, through no fault of its own, is tried again.
 const CUT_RETRY: Duration = Duration::from_secs(5);
+/// A clock that goes back by more was set; what lies between is measuring.
+const SET_BACK: Duration = Duration::from_secs(60);
 /// Quiet polls in a row after which the interval is doubled, and doubled again.
 const QUIET_POLLS: u8 = 4;
 
@@ -150,6 +152,8 @@ pub struct Agenda {
     gate: Gate,
     generation: u32,
     skipped: usize,
+    /// The time of the last event.
+    latest: Timestamp,
 }
 
 impl Agenda {
@@ -164,12 +168,17 @@ impl Agenda {
             gate: Gate::Open,
             generation: 0,
             skipped: 0,
+            latest: Timestamp::EPOCH,
         }
     }
 
     /// Takes one event at `now` and says what to do. Never looks at a clock.
     pub fn on(&mut self, event: Event, now: Timestamp) -> Vec<Command> {
         let mut commands = Vec::new();
+        if now.plus(SET_BACK) < self.latest {
+            self.clock_was_set_back(now);
+        }
+        self.latest = now;
         match event {
             Event::Refreshed(refreshed) => self.refreshed(refreshed, now),
             Event::Hinted(mailbox) => self.hinted(mailbox, now),

@@ -421,6 +421,27 @@ fn a_shorter_interval_takes_effect_on_those_that_wait() {
 }
 
 #[test]
+fn a_clock_that_is_set_back_leaves_nobody_waiting_for_the_future() {
+    let mut world = World::new(Mode::Daemon, Limits::default());
+    let entries: Vec<_> = (0..20).map(|n| entry(n, n % 2, Some(START.plus(n as u32 * SECOND)))).collect();
+    world.refresh(entries, vec![terms(0, "a"), terms(1, "b")]);
+    world.run(4 * MINUTE, |world, mailbox| match mailbox.0.as_u128() % 2 {
+        0 => down(),
+        _ => world.polled(mailbox),
+    });
+    assert_eq!(world.agenda.held(), [profile(1)]);
+    let before = world.starts.len();
+    world.now = START.minus(48 * 60 * MINUTE);
+    world.on(Event::Woke);
+    world.run(5 * MINUTE, World::polled);
+    let polled =
+        |of: usize| world.starts[before..].iter().filter(|(_, id)| (id.0.as_u128() as usize - 1) % 2 == of).count();
+    assert!(polled(0) >= 10, "{}", polled(0));
+    world.run(12 * MINUTE, World::polled);
+    assert!(world.agenda.held().is_empty());
+}
+
+#[test]
 fn an_entry_costs_far_less_than_four_kilobytes_and_ten_thousand_are_quick() {
     // What the B-trees need at their worst: half-filled nodes.
     let keyed = size_of::<MailboxId>() + size_of::<Entry>() + size_of::<(Timestamp, MailboxId)>();

@@ -162,7 +162,7 @@ fn transient(state: &WorkloadState, code: FailureCode, rules: &FailureRules, las
 /// The hold of a profile after `failure`: a first one, or a longer one after a probe failed.
 pub fn hold_after(present: Option<&ProfileHold>, failure: &Failure, now: Timestamp) -> ProfileHold {
     let failures = present.map_or(0, |hold| hold.failures.saturating_add(1));
-    let since = present.map_or(now, |hold| hold.since);
+    let since = present.map_or(now, |hold| hold.since.min(now));
     let wait = match failure.persistence {
         Persistence::Throttled => throttled(failure, now.since(since)),
         Persistence::Transient | Persistence::UntilConfirmed | Persistence::Permanent => {

@@ -113,6 +113,10 @@ impl Turns {
         self.lines.get(&profile).map(|line| line.terms.interval)
     }
 
+    pub(super) fn intervals(&self) -> Vec<(ProfileId, Duration)> {
+        self.lines.iter().map(|(id, line)| (*id, line.terms.interval)).collect()
+    }
+
     /// Takes over the terms of a profile; returns whether its polls now lie closer together.
     pub(super) fn put_terms(&mut self, terms: ProfileTerms, now: Timestamp) -> bool {
         let id = terms.id;

@@ -58,7 +58,7 @@ impl Agenda {
         }
     }
 
-    /// The interval became shorter: nobody waits for a time that was set by the longer one.
+    /// Nobody waits for longer than an interval, unless postponed.
     fn bring_closer(&mut self, profile: ProfileId, interval: Duration, now: Timestamp) {
         let latest = now.plus(interval);
         let late = |entry: &&Entry| {
@@ -71,6 +71,19 @@ impl Agenda {
         }
     }
 
+    /// Times that were set by a clock that ran ahead are hours or years away: without this,
+    /// everything would wait for them in silence.
+    pub(super) fn clock_was_set_back(&mut self, now: Timestamp) {
+        for (profile, interval) in self.turns.intervals() {
+            self.bring_closer(profile, interval.max(SHORTEST_INTERVAL), now);
+        }
+        for profile in self.turns.held() {
+            if let Some(hold) = self.turns.hold(profile).filter(|hold| hold.since > now).cloned() {
+                self.turns.put_hold(profile, ProfileHold { until: now, ..hold });
+            }
+        }
+    }
+
     /// The database's holds are the truth: another node, or a person, may have changed them.
     fn take_holds(&mut self, holds: Vec<(ProfileId, ProfileHold)>, now: Timestamp) {
         let named: BTreeSet<ProfileId> = holds.iter().map(|(id, _)| *id).collect();
@@ -78,8 +91,9 @@ impl Agenda {
             self.release(profile, now);
         }
         for (profile, mut hold) in holds {
-            if self.mode == Mode::Once {
-                hold.until = now; // Somebody asked for it now: one probe tells.
+            // Somebody asks for it now, or the hold is from a clock that ran ahead: one probe tells.
+            if self.mode == Mode::Once || hold.since > now {
+                hold.until = now;
             }
             if self.turns.hold(profile) != Some(&hold) {
                 self.turns.put_hold(profile, hold);

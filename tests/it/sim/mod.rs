@@ -10,7 +10,7 @@ mod world;
 use world::World;
 
 /// Seeds of every run; the time they take together is about two seconds.
-const SEEDS: [u64; 4] = [1, 2, 3, 4];
+const SEEDS: [u64; 3] = [1, 2, 3];
 const STEPS: u32 = 250;
 
 #[expect(clippy::disallowed_methods, reason = "a test is steered by its environment")]
@@ -41,6 +41,6 @@ async fn invariants_hold_whatever_happens() {
 
 #[tokio::test]
 async fn one_seed_is_one_history() {
-    let (first, second) = (simulate(5, 120).await, simulate(5, 120).await);
+    let (first, second) = (simulate(5, 60).await, simulate(5, 60).await);
     assert!(first.history() == second.history(), "{:#?}\n{:#?}", first.history(), second.history());
 }

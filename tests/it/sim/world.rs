@@ -95,7 +95,7 @@ impl World {
         for number in 0..PROFILES {
             let mut profile = records::profile(&format!("p{number}"), &host(number), START);
             profile.id = ProfileId(Uuid::from_u128(number as u128 + 1));
-            profile.minimum_polling_interval = *chance.pick(&[60, 300, 900].map(Duration::from_secs));
+            profile.minimum_polling_interval = *chance.pick(&[60, 300, 600, 900].map(Duration::from_secs));
             if number % 2 == 1 {
                 profile.authenticate_using = AuthenticateUsing::Profile;
                 profile.maximum_concurrent_connections = 1 + chance.below(2) as u16;
