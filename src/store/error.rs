@@ -118,8 +118,9 @@ impl From<sqlx::Error> for StoreError {
                 let message = answer.message().to_owned();
                 if sqlite { of_sqlite(&code, message, error) } else { of_postgres(&code, message, error) }
             }
-            E::Io(_) | E::Tls(_) | E::WorkerCrashed | E::Protocol(_) => Self::Unavailable(Arc::new(error)),
-            E::PoolTimedOut => Self::Busy(Arc::new(error)),
+            E::Io(_) | E::Tls(_) | E::WorkerCrashed | E::Protocol(_) | E::PoolTimedOut => {
+                Self::Unavailable(Arc::new(error))
+            }
             E::PoolClosed => Self::Closed,
             E::ColumnDecode { index, .. } => Self::Corrupt { what: format!("column {index} cannot be read") },
             E::Decode(_) => Self::Corrupt { what: "a value cannot be read".into() },
@@ -158,5 +159,43 @@ fn of_postgres(code: &str, message: String, error: sqlx::Error) -> StoreError {
         }
         code if code.starts_with("23") => StoreError::Conflict { what: message },
         _ => StoreError::Sql(source),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::{Connection, Executor, SqliteConnection};
+
+    use super::*;
+
+    async fn sqlite(path: &std::path::Path) -> SqliteConnection {
+        let url = format!("sqlite:{}?mode=rwc", path.display());
+        SqliteConnection::connect(&url).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn sqlite_says_what_is_wrong_by_code() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("x.db");
+        let mut conn = sqlite(&path).await;
+        conn.execute("CREATE TABLE t (a TEXT NOT NULL UNIQUE); PRAGMA max_page_count = 4").await.unwrap();
+        let full = conn.execute("INSERT INTO t VALUES (hex(randomblob(100000)))").await.unwrap_err();
+        assert!(matches!(StoreError::from(full), StoreError::DiskFull(_)));
+        let null = conn.execute("INSERT INTO t VALUES (NULL)").await.unwrap_err();
+        assert!(matches!(StoreError::from(null), StoreError::Conflict { what } if what.contains("t.a")));
+        let wrong = conn.execute("SELECT nothing").await.unwrap_err();
+        assert!(matches!(StoreError::from(wrong), StoreError::Sql(_)));
+
+        let mut other = sqlite(&path).await;
+        other.execute("PRAGMA busy_timeout = 0").await.unwrap();
+        conn.execute("BEGIN IMMEDIATE").await.unwrap();
+        let busy = StoreError::from(other.execute("BEGIN IMMEDIATE").await.unwrap_err());
+        assert!(matches!(busy, StoreError::Busy(_)) && !busy.is_collision());
+
+        let text = directory.path().join("notes.txt");
+        std::fs::write(&text, "notes ".repeat(1_000)).unwrap();
+        let url = format!("sqlite:{}", text.display());
+        let foreign = async { SqliteConnection::connect(&url).await?.execute("SELECT * FROM t").await };
+        assert!(matches!(StoreError::from(foreign.await.unwrap_err()), StoreError::NotOurs { .. }));
     }
 }

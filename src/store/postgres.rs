@@ -74,11 +74,10 @@ impl PgStore {
 
     /// Begins a transaction. Dropped without a commit, it never happened.
     pub async fn begin(&self, durability: Durability) -> Result<Transaction<'static, Db>, StoreError> {
-        let mut transaction = self.pool.begin().await?;
-        if durability == Durability::Lazy {
-            sqlx::query("SET LOCAL synchronous_commit = off").execute(&mut *transaction).await?;
-        }
-        Ok(transaction)
+        Ok(match durability {
+            Durability::Durable => self.pool.begin().await?,
+            Durability::Lazy => self.pool.begin_with("BEGIN; SET LOCAL synchronous_commit = off").await?,
+        })
     }
 
     /// Closes the connections.

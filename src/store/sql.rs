@@ -16,6 +16,9 @@ macro_rules! sqlite {
     ({ hashes $list:literal }) => {
         concat!("IN (SELECT unhex(value) FROM json_each(", $list, "))")
     };
+    ({ indexed $index:literal }) => {
+        concat!("INDEXED BY ", $index)
+    };
     ({ lock }) => {
         ""
     };
@@ -31,6 +34,9 @@ macro_rules! postgres {
     ({ hashes $list:literal }) => {
         concat!("= ANY (", $list, ")")
     };
+    ({ indexed $index:literal }) => {
+        ""
+    };
     ({ lock }) => {
         "FOR NO KEY UPDATE"
     };
@@ -40,7 +46,7 @@ macro_rules! postgres {
 }
 
 /// Names statements and lists them. Pieces: text; `{ids "$1"}`, `{hashes "$1"}`: one of a list
-/// parameter; `{lock}`: keep the rows from other writers (on SQLite the transaction does).
+/// parameter; `{indexed "name"}`: by this index, where SQLite would guess wrong; `{lock}`: keep the rows from other writers (on SQLite the transaction does).
 macro_rules! statements {
     ($($name:ident = [$($piece:tt)+];)+) => {
         $(pub const $name: Sql =
@@ -241,7 +247,9 @@ statements! {
          internal_date >= $4 AND verdict = 'ignored' AND reason = 'before_starting_point' ORDER BY uid"];
     KNOWN_COPIES = [
         "SELECT internal_date, size, message_id, message_key, verdict, reason, activity, failure_code, \
-         failure_detail, source FROM inbox_ledger WHERE mailbox = $1 AND NOT (uid_validity = $2 AND \
+         failure_detail, source FROM inbox_ledger "
+        {indexed "inbox_ledger_dates"}
+        " WHERE mailbox = $1 AND NOT (uid_validity = $2 AND \
          generation = $3) AND internal_date "
         {ids "$4"}
         " ORDER BY generation DESC, uid_validity DESC, uid"];
