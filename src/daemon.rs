@@ -123,7 +123,13 @@ struct Daemon {
 }
 
 impl Daemon {
-    async fn start(config: Arc<Config>, tls: TlsClient, store: Store, clock: Clock, mode: Mode) -> Result<Self, DaemonError> {
+    async fn start(
+        config: Arc<Config>,
+        tls: TlsClient,
+        store: Store,
+        clock: Clock,
+        mode: Mode,
+    ) -> Result<Self, DaemonError> {
         reconcile(&store, &config, &clock).await.map_err(DaemonError::Declared)?;
         let (hints, progress, tasks) = (Hints::new(), Progress::default(), Tasks::new());
         let sources = Arc::new(ImapSources::new(
@@ -148,20 +154,7 @@ impl Daemon {
             stop_within: GRACE,
         };
         let schedule = tasks.spawn("schedule", driver.run(stop.clone()));
-        Ok(Self {
-            config,
-            tls,
-            store,
-            clock,
-            sources,
-            settings,
-            hints,
-            progress,
-            tasks,
-            stop,
-            schedule,
-            turns: 0,
-        })
+        Ok(Self { config, tls, store, clock, sources, settings, hints, progress, tasks, stop, schedule, turns: 0 })
     }
 
     /// Answers signals and the watchdog until the schedule has ended.

@@ -7,7 +7,11 @@ mod activities;
 mod operate;
 mod records;
 
-use std::{error::Error, path::{Path, PathBuf}, process::ExitCode};
+use std::{
+    error::Error,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use clap::Parser as _;
 

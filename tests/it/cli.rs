@@ -54,6 +54,7 @@ fn help_names_everything() {
     let directory = tempfile::tempdir().unwrap();
     let commands: &[&[&str]] = &[
         &["--help"],
+        &["run", "--help"],
         &["check", "--help"],
         &["mailbox", "--help"],
         &["activity", "list", "--help"],
