@@ -2,10 +2,13 @@
 
 pub mod certificates;
 pub mod cli;
+pub mod chaos;
+pub mod daemon;
 #[allow(dead_code, reason = "every ring uses its part of it")]
 pub mod databases;
 pub mod dovecot;
 pub mod golden;
+pub mod mail;
 pub mod postgres;
 pub mod process;
 pub mod records;

@@ -86,11 +86,6 @@ impl Group {
     pub fn wait(&mut self, limit: Duration) -> ExitStatus {
         wait_for(limit, "a process to end", || self.ended())
     }
-
-    /// Process id of the leader.
-    pub fn id(&self) -> u32 {
-        self.child.id()
-    }
 }
 
 impl Drop for Group {

@@ -1,0 +1,128 @@
+//! Servers and daemons that die at any moment: nothing is lost, nothing is doubled.
+
+use std::{thread, time::Duration};
+
+use super::{ANNA, BERT, anna, assert_recorded_once, ready};
+use crate::support::{
+    chaos::ChaosProxy,
+    daemon::{Daemon, Profile},
+    dovecot::Dovecot,
+    mail, postgres,
+    process::{LONG, wait_until},
+};
+
+/// A small generator of numbers that look random; the seed is printed, so that a run can be repeated.
+struct Random(u64);
+
+impl Random {
+    fn new() -> Self {
+        let given = std::env::var_os("KILL_SEED").map(|seed| seed.to_str().unwrap().parse().unwrap());
+        let seed = given.unwrap_or_else(|| u64::from(std::process::id()) * 2_654_435_761 + 1);
+        println!("KILL_SEED={seed}");
+        Self(seed)
+    }
+
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % limit
+    }
+}
+
+#[test]
+fn a_server_killed_and_a_line_cut_in_the_middle_of_a_fetch_lose_nothing() {
+    if !ready() {
+        return;
+    }
+    let (mut server, mut daemon) = anna();
+    let proxy = ChaosProxy::start(server.imaps);
+    daemon.configuration.profiles[0] = Profile::at(proxy.port, "tls");
+    daemon.configuration.sections.insert("failures", "transient_backoff = \"1s\"\n".into());
+    for number in 0..40 {
+        server.deliver(ANNA, &mail::big(&format!("big-{number}@sample.example"), 200_000));
+    }
+    proxy.cut_after(1_500_000);
+    daemon.start();
+    wait_until(LONG, "the line to be cut", || proxy.cuts() > 0);
+    proxy.restore();
+    wait_until(LONG, "another log-in", || server.logins() > 1);
+    server.kill();
+    proxy.drop_connections();
+    server.restart();
+    daemon.wait_for_activities(40);
+    assert!(daemon.stop().success());
+    assert_recorded_once(&server, &[ANNA], &daemon);
+}
+
+/// Kills the daemon `kills` times while mail comes in, each time at any moment within its first
+/// `milliseconds`, then lets it finish.
+fn kill_while_mail_comes_in(mut daemon: Daemon, server: &Dovecot, kills: u64, milliseconds: u64) {
+    let mut random = Random::new();
+    let users = [ANNA, BERT];
+    let messages = kills * 6;
+    // Mail comes in for as long as there are kills.
+    let pause = Duration::from_millis(milliseconds / 2 * kills / messages);
+    let mut progress = 0;
+    thread::scope(|scope| {
+        let deliveries = scope.spawn(|| {
+            for number in 0..messages {
+                let id = format!("{number}@sample.example");
+                let message = if number % 5 == 0 { mail::big(&id, 150_000) } else { mail::small(&id) };
+                server.deliver(users[usize::try_from(number % 2).unwrap()], &message);
+                thread::sleep(pause);
+            }
+        });
+        let mut before = 0;
+        for _ in 0..kills {
+            daemon.start();
+            thread::sleep(Duration::from_millis(random.below(milliseconds)));
+            daemon.kill();
+            daemon.expire_leases();
+            let now = daemon.activities_so_far();
+            progress += u64::from(now > before);
+            before = now;
+        }
+        deliveries.join().unwrap();
+    });
+    daemon.start();
+    daemon.wait_for_activities(messages);
+    assert!(daemon.stop().success());
+    assert_recorded_once(server, &users, &daemon);
+    println!("{kills} kills, {messages} messages, {progress} runs recorded something before they were killed");
+    assert!(
+        progress * 10 >= kills,
+        "kills that never hit a daemon at work prove nothing: {progress} of {kills}\n{}",
+        daemon.log()
+    );
+    let cli = daemon.cli(&["db", "check"]);
+    assert!(cli.status.success(), "{}", crate::support::daemon::text_of(&cli));
+}
+
+fn two_mailboxes(daemon: impl FnOnce() -> Daemon) -> (Dovecot, Daemon) {
+    let server = Dovecot::start();
+    for user in [ANNA, BERT] {
+        server.set_password(user, "their password");
+    }
+    let daemon =
+        daemon().with_server(&server).with_mailbox(ANNA, "their password").with_mailbox(BERT, "their password");
+    (server, daemon)
+}
+
+#[test]
+fn a_hundred_kills_on_sqlite_lose_nothing_and_double_nothing() {
+    if ready() {
+        let (server, daemon) = two_mailboxes(Daemon::new);
+        kill_while_mail_comes_in(daemon, &server, 100, 500);
+    }
+}
+
+#[test]
+fn twenty_kills_on_postgresql_lose_nothing_and_double_nothing() {
+    if !ready() {
+        return;
+    }
+    let Some(database) = postgres::fresh_database() else { return };
+    let (server, daemon) = two_mailboxes(|| Daemon::on_postgres(&database));
+    kill_while_mail_comes_in(daemon, &server, 20, 1500);
+}
