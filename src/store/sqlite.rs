@@ -96,6 +96,13 @@ impl SqliteStore {
             }
             Applied::Missing { found, known, .. } => return Err(StoreError::Outdated { found, known }),
         };
+        if lock.is_some() {
+            // Whoever had a lease held the lock too: that daemon is dead, and nobody need wait until
+            // its leases run out. Epochs stay, so the fence holds all the same.
+            sqlx::query("UPDATE mailboxes SET lease_owner = NULL, lease_expires = NULL WHERE lease_owner IS NOT NULL")
+                .execute(&mut conn)
+                .await?;
+        }
         let read = SqlitePoolOptions::new()
             .max_connections(READERS)
             .idle_timeout(None)

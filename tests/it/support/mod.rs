@@ -1,8 +1,8 @@
 //! What the tests run against.
 
 pub mod certificates;
-pub mod cli;
 pub mod chaos;
+pub mod cli;
 pub mod daemon;
 #[allow(dead_code, reason = "every ring uses its part of it")]
 pub mod databases;
