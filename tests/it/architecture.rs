@@ -16,7 +16,8 @@ const LAYERS: &[&[&str]] = &[
     &["receive"],
     &["schedule", "admin"],
     &["cli"],
-    &["daemon", "main", "lib"],
+    &["daemon"],
+    &["main", "lib"],
 ];
 
 /// Words and where alone they may stand: modules (`store`) or files (`base/tasks.rs`).
