@@ -34,7 +34,7 @@ pub fn write(bytes: &[u8]) -> io::Result<()> {
 /// Writes `value` as JSON, or the text of `people`.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn show<T: Serialize>(form: Form, value: &T, people: impl FnOnce() -> String) -> io::Result<()> {
     let mut text = if form.json { json(value)? } else { people() };
     if !text.is_empty() && !text.ends_with('\n') {

@@ -54,7 +54,7 @@ pub(super) struct HeaderText {
     pub(super) parties: Vec<Party>,
 }
 
-/// The Message-ID in a header block, without brackets: the same as [`super::parse`] would give it.
+/// The Message-ID in a header block, without brackets: the same as [`super::parse()`] would give it.
 ///
 /// For fetching only that field from a server.
 pub fn message_id(block: &[u8], limits: &Limits) -> Option<String> {
