@@ -74,14 +74,10 @@ impl<'a> Recorder<'a> {
                     self.commit(ready, None).await?;
                     None
                 }
-                (None, Some(next)) => {
-                    self.mark(&next).await?;
-                    Some(prepare(next, self.policy.rules.clone()).await?)
-                }
+                (None, Some(next)) => Some(self.prepare_alone(next).await?),
                 (Some(ready), Some(next)) if next.attempts > 1 => {
                     self.commit(ready, None).await?;
-                    self.mark(&next).await?;
-                    Some(prepare(next, self.policy.rules.clone()).await?)
+                    Some(self.prepare_alone(next).await?)
                 }
                 (Some(ready), Some(next)) => {
                     let marker = self.mark(&next).await?;
@@ -92,6 +88,22 @@ impl<'a> Recorder<'a> {
                 }
             };
         }
+    }
+
+    /// Prepares a batch while nothing else goes on. A suspect that survives its parse is suspect no
+    /// more: only deaths of the parser count, not those of a machine that is killed again and again.
+    async fn prepare_alone(&mut self, next: Fetched) -> Result<Ready, Failure> {
+        let suspect = next.attempts > 1;
+        self.mark(&next).await?;
+        let ready = prepare(next, self.policy.rules.clone()).await?;
+        if suspect {
+            let store = &self.context.store;
+            stored::patiently(|| store.mark_in_flight(self.fence, None))
+                .await
+                .map_err(|error| stored::failure(&error))?;
+            self.marked = false;
+        }
+        Ok(ready)
     }
 
     /// Commits the marker that tells the next start what was being parsed, should this process die of it.

@@ -244,3 +244,30 @@ async fn a_cursor_outside_the_transaction_does_not_survive() {
         assert!(difference.contains("expected"), "{difference}");
     }
 }
+
+/// Only a death inside the parser makes a message suspect: a machine that is killed again and again
+/// must not get healthy mail set aside. So between the parse and the commit there is no marker.
+#[tokio::test]
+async fn a_suspect_that_survived_its_parse_is_suspect_no_more() {
+    for database in on_both().await {
+        let (mut marked, mut cleared) = (false, false);
+        for polls in 0.. {
+            let mut world = World::new(&database).await;
+            after_a_death(&mut world).await;
+            let claimed = world.claim().await;
+            let mut source = world.source();
+            let cycle = receive(&world.context, &claimed, &world.policy, &mut source);
+            let finished = stop_after(cycle, polls).await.is_some();
+            let recorded = world.ledger().await.len();
+            match world.marker().await {
+                Some(marker) if marker == "3 3 2" => marked = true,
+                None if marked && recorded == 2 => cleared = true,
+                _ => {}
+            }
+            if finished || cleared {
+                break;
+            }
+        }
+        assert!(marked && cleared, "on {:?}: marked {marked}, cleared {cleared}", database.store.backend());
+    }
+}
