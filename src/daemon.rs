@@ -75,9 +75,17 @@ pub enum DaemonError {
 }
 
 impl DaemonError {
-    /// Whether the configuration is at fault: exit status 2, and no restart helps.
+    /// Whether the configuration is at fault, the database it names included: exit status 2, and no
+    /// restart helps.
     pub const fn is_configuration(&self) -> bool {
-        matches!(self, Self::Config(_) | Self::Tls(_) | Self::Telemetry(_))
+        use StoreError::{BadUrl, NewerSchema, NotOurs};
+        matches!(
+            self,
+            Self::Config(_)
+                | Self::Tls(_)
+                | Self::Telemetry(_)
+                | Self::Store(BadUrl { .. } | NewerSchema { .. } | NotOurs { .. })
+        )
     }
 }
 

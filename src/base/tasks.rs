@@ -30,7 +30,7 @@ impl Tasks {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        let span = tracing::info_span!("task", name);
+        let span = tracing::debug_span!("task", name);
         tokio::spawn(self.tracker.track_future(future.instrument(span)))
     }
 

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// First and longest delay between looks whether the daemon's trouble is over.
-const TROUBLE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+const TROUBLE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
 
 impl<S: Sources> Running<S> {
     /// When to turn even if nothing happens.

@@ -148,3 +148,34 @@ fn twenty_kills_on_postgresql_lose_nothing_and_double_nothing() {
     let (server, daemon) = two_mailboxes(|| Daemon::on_postgres(&database));
     kill_while_mail_comes_in(daemon, &server, 20, 1500);
 }
+
+#[test]
+fn a_database_out_of_reach_pauses_everything_blames_nobody_and_loses_nothing() {
+    if !ready() {
+        return;
+    }
+    let Some(database) = postgres::fresh_database() else { return };
+    let port = database.rsplit_once(':').and_then(|(_, rest)| rest.split_once('/')).unwrap().0;
+    let proxy = ChaosProxy::start(port.parse().unwrap());
+    let through = database.replace(&format!(":{port}/"), &format!(":{}/", proxy.port));
+    let (server, mut daemon) = two_mailboxes(|| Daemon::on_postgres(&through));
+    server.deliver(ANNA, &mail::small("before@sample.example"));
+    daemon.start();
+    daemon.wait_for_activities(1);
+
+    proxy.cut_after(0);
+    proxy.drop_connections();
+    for user in [ANNA, BERT] {
+        server.deliver(user, &mail::big(&format!("during-{user}"), 200_000));
+    }
+    daemon.wait_for_log(&["database-unavailable", "ERROR"]);
+    proxy.restore();
+
+    daemon.wait_for_activities(3);
+    assert_recorded_once(&server, &[ANNA, BERT], &daemon);
+    for user in [ANNA, BERT] {
+        let incoming = &daemon.mailbox(user)["incoming"];
+        assert_eq!((incoming["enabled"].as_bool(), incoming["transient_failures"].as_u64()), (Some(true), Some(0)));
+    }
+    assert!(daemon.stop().success());
+}

@@ -76,11 +76,11 @@ fn a_database_that_is_not_ours_is_left_alone() {
         .arg(&file)
         .arg("CREATE TABLE recipes (name TEXT); INSERT INTO recipes VALUES ('soup')"));
     let before = fs::read(&file).unwrap();
-    refused(&daemon, 1, &["mailsyncd.db", "give another path"]);
+    refused(&daemon, 2, &["mailsyncd.db", "give another path"]);
     assert_eq!(fs::read(&file).unwrap(), before);
 
     fs::write(&file, "this is a letter, not a database, and it is long enough to look at").unwrap();
-    refused(&daemon, 1, &["mailsyncd.db", "give another path"]);
+    refused(&daemon, 2, &["mailsyncd.db", "give another path"]);
 }
 
 #[test]
@@ -95,7 +95,7 @@ fn a_database_of_a_newer_release_is_left_alone() {
         SELECT 9999, 'from the future', 1, checksum, 0 FROM _sqlx_migrations LIMIT 1";
     run(Command::new("sqlite3").arg(daemon.path("mailsyncd.db")).arg(newer));
     server.deliver(ANNA, &mail::small("2@sample.example"));
-    refused(&daemon, 1, &["9999", "install the newer mailsyncd"]);
+    refused(&daemon, 2, &["9999", "install the newer mailsyncd"]);
     assert!(!daemon.cli(&["status"]).status.success());
     assert_eq!(daemon.activities(), 1);
 }
