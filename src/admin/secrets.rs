@@ -5,6 +5,7 @@ use crate::{
     base::{clock::Clock, secret::Secret},
     config::{Config, Place},
     model::{
+        ids::MailboxId,
         mailbox::Mailbox,
         profile::AuthenticateUsing,
         record::{CredentialSource, RecordChange, Records, SecretOwner},
@@ -87,6 +88,8 @@ pub async fn set_password(
     if !changes.is_empty() {
         store.apply(&changes, now).await?;
     }
+    let wanted: Vec<MailboxId> = again.iter().map(|mailbox| mailbox.id).collect();
+    store.request_polls(&wanted, now).await?;
     let of = match owner {
         SecretOwner::Mailbox(_) => format!("mailbox {name}"),
         SecretOwner::Profile(_) => format!("profile {name}"),

@@ -8,6 +8,7 @@ use super::error::AdminError;
 use crate::{
     mime::expand,
     model::{
+        failure::FailureCode,
         ids::{ActivityId, MailboxId, OwnerId, ProfileId},
         lease::ProfileHold,
         mailbox::{Approval, Mailbox, MailboxKind, SyncMethod},
@@ -101,6 +102,14 @@ pub struct MailboxView {
     /// The record with its state.
     #[serde(flatten)]
     pub mailbox: Mailbox,
+}
+
+impl MailboxView {
+    /// Whether it waits because its server asked for that.
+    pub fn is_throttled(&self) -> bool {
+        let code = self.mailbox.incoming.failure_code;
+        self.status == MailboxStatus::Postponed && code.is_some_and(FailureCode::is_throttling)
+    }
 }
 
 /// A profile with what concerns it.
@@ -200,8 +209,8 @@ pub async fn profile(store: &Store, name: &str) -> Result<ProfileView, AdminErro
     }
 }
 
-/// Asks that mailboxes be polled at once. Returns them as they stand: for one that is not read at all
-/// nothing is asked.
+/// Asks that mailboxes be polled at once, also those that wait after a failure, but not against a
+/// server that asked us to wait. Returns them as they stand: for one that is not read at all nothing is asked.
 ///
 /// # Errors
 /// One of them does not exist (then none is asked for), or the database did not answer.
@@ -210,7 +219,8 @@ pub async fn request_poll(store: &Store, addresses: &[String], now: Timestamp) -
     for address in addresses {
         asked.push(mailbox(store, address, now).await?);
     }
-    let ids: Vec<MailboxId> = asked.iter().filter(|view| view.status.is_read()).map(|view| view.mailbox.id).collect();
+    let may = |view: &&MailboxView| view.status.is_read() && !view.is_throttled();
+    let ids: Vec<MailboxId> = asked.iter().filter(may).map(|view| view.mailbox.id).collect();
     store.request_polls(&ids, now).await?;
     Ok(asked)
 }

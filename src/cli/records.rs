@@ -147,6 +147,9 @@ fn poll_text(asked: &[MailboxView]) -> String {
         let address = &view.mailbox.email_address;
         text.push_str(&match view.status {
             MailboxStatus::Held => format!("{address}: due as soon as its profile is not held any more\n"),
+            _ if view.is_throttled() => {
+                format!("{address}: due at {}: the server asked us to wait\n", when(next_due(view)))
+            }
             read if read.is_read() => format!("{address}: due now\n"),
             other => format!("{address}: not read: {}\n", status(other)),
         });

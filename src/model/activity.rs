@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    cursor::{Cursor, InFlight},
+    cursor::Cursor,
     failure::Failure,
     ids::{ActivityId, MailboxId},
     message::{MessageKey, ReceivedMessage, Sha256},
@@ -161,6 +161,3 @@ pub struct Committed {
     /// Could not be recorded.
     pub set_aside: u64,
 }
-
-/// The marker of [`Cursor::in_flight`], to be written before a parse.
-pub type Marker = Option<InFlight>;

@@ -142,6 +142,13 @@ failure_codes! {
     InternalError = "internal-error", "report this with the log line";
 }
 
+impl FailureCode {
+    /// Whether the server asks to be left alone for a while.
+    pub const fn is_throttling(self) -> bool {
+        matches!(self, Self::LoginThrottled | Self::ServerThrottled | Self::BandwidthExceeded)
+    }
+}
+
 impl fmt::Display for FailureCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())

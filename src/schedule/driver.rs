@@ -7,7 +7,7 @@ mod trouble;
 mod turn;
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
     time::Duration,
 };
@@ -140,6 +140,7 @@ impl<S: Sources> Driver<S> {
             to_claim: Vec::new(),
             to_settle: Vec::new(),
             to_write: VecDeque::new(),
+            requested: BTreeSet::new(),
             trouble: None,
             troubles: 0,
             stopping: None,
@@ -194,6 +195,8 @@ struct Running<S> {
     /// Holds and releases, not written yet.
     to_write: VecDeque<(ProfileId, Option<ProfileHold>)>,
     trouble: Option<Trouble>,
+    /// Polls that somebody wants and that no cycle has answered yet.
+    requested: BTreeSet<MailboxId>,
     /// Troubles without a cycle between them that went well.
     troubles: u32,
     /// When cycles are cut, once the end has begun.
@@ -317,10 +320,16 @@ impl<S: Sources> Running<S> {
         if self.trouble.is_some() || self.mode == Mode::Once {
             return;
         }
-        match self.store.requested_polls().await {
-            Ok(mailboxes) => mailboxes.into_iter().for_each(|mailbox| self.tell(Event::Hinted(mailbox))),
-            Err(error) => self.fail(&error),
+        let requested: BTreeSet<MailboxId> = match self.store.requested_polls().await {
+            Ok(mailboxes) => mailboxes.into_iter().collect(),
+            Err(error) => return self.fail(&error),
+        };
+        // Whoever asks may have enabled the mailbox, or ended its postponement, in the same breath.
+        if !requested.is_subset(&self.requested) {
+            self.refresh().await;
         }
+        requested.iter().for_each(|mailbox| self.tell(Event::Hinted(*mailbox)));
+        self.requested = requested;
     }
 
     async fn renew(&mut self) {

@@ -128,7 +128,8 @@ impl Store {
         read!(self, leases::schedule_entries())
     }
 
-    /// Asks whoever runs the schedule to poll `mailboxes` soon. Returns how many of them exist. Lazy.
+    /// Asks whoever runs the schedule to poll `mailboxes` soon: a postponement of theirs ends. Returns
+    /// how many of them exist. Lazy.
     ///
     /// # Errors
     /// The database does not take writes.

@@ -130,7 +130,8 @@ statements! {
     ENABLE_INCOMING = [
         "UPDATE mailboxes SET incoming_enabled = TRUE, incoming_postponed_until = NULL, \
          incoming_transient_failures = 0, incoming_confirmations = 0, incoming_failing_since = NULL, \
-         incoming_failure_code = NULL, incoming_last_error = NULL, updated_at = $2 WHERE id = $1"];
+         incoming_failure_code = NULL, incoming_last_error = NULL, incoming_next_due_at = NULL, updated_at = $2 \
+         WHERE id = $1"];
     DISABLE_INCOMING = [
         "UPDATE mailboxes SET incoming_enabled = FALSE, updated_at = $2 WHERE id = $1"];
     PROFILE = [
@@ -159,7 +160,9 @@ statements! {
          'active' AND m.incoming_method = 'server_side_sync' AND m.incoming_enabled AND m.approval IN \
          ('empty', 'approved') ORDER BY m.id"];
     REQUEST_POLLS = [
-        "UPDATE mailboxes SET poll_requested_at = $2 WHERE id "
+        "UPDATE mailboxes SET poll_requested_at = $2, incoming_next_due_at = CASE WHEN \
+         incoming_postponed_until IS NULL THEN incoming_next_due_at ELSE $2 END, incoming_postponed_until = \
+         NULL WHERE id "
         {ids "$1"}];
     REQUESTED_POLLS = [
         "SELECT id FROM mailboxes WHERE poll_requested_at IS NOT NULL ORDER BY poll_requested_at"];

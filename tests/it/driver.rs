@@ -257,6 +257,34 @@ async fn the_daemon_polls_again_follows_hints_and_requests_and_stops() {
 }
 
 #[tokio::test]
+async fn a_person_who_asks_need_not_wait_for_a_postponement_or_the_next_pass() {
+    let world = World::new(&three_profiles(), 2).await;
+    let (refused, disabled) = ("m0@example.org", "m1@example.org");
+    world.server.direct(|address, step, _| {
+        let persistence =
+            if address == "m0@example.org" { Persistence::UntilConfirmed } else { Persistence::Permanent };
+        (step == Step::LogIn).then(|| refusal(FailureCode::AuthRejected, Scope::Mailbox, persistence))
+    });
+    world.once().await;
+    let ids = [world.mailboxes[refused], world.mailboxes[disabled]];
+    let driver = world.start(Mode::Daemon);
+    world.wait("the first is scheduled", async |world| world.progress.snapshot().mailboxes == 1).await;
+
+    world.server.obey();
+    world.store.request_polls(&ids[..1], world.clock.now()).await.unwrap();
+    world.wait("the first is read", async |world| world.state(refused).await.last_success_at.is_some()).await;
+
+    // A new password does this.
+    let begun = std::time::Instant::now();
+    world.store.apply(&[RecordChange::EnableIncoming(ids[1])], world.clock.now()).await.unwrap();
+    world.store.request_polls(&ids[1..], world.clock.now()).await.unwrap();
+    world.wait("the second is read", async |world| world.state(disabled).await.last_success_at.is_some()).await;
+    assert!(begun.elapsed() < Duration::from_secs(40), "only the pass of every minute found it");
+    world.stop.cancel();
+    driver.await.unwrap().unwrap();
+}
+
+#[tokio::test]
 async fn a_stop_cuts_what_does_not_end_and_gives_its_lease_back() {
     let mut world = World::new(&three_profiles(), 3).await;
     world.stop_within = Duration::from_millis(200);

@@ -6,7 +6,7 @@ use mailsyncd::model::{
     failure::FailureCode,
     ids::{MailboxId, NodeId},
     lease::{ProfileHold, Settlement},
-    mailbox::{Approval, Mailbox, SyncMethod},
+    mailbox::{Approval, Mailbox, SyncMethod, WorkloadState},
     record::{CredentialSource, RecordChange},
 };
 
@@ -129,8 +129,16 @@ async fn a_wish_for_a_poll_is_seen_until_it_is_answered() {
         assert_eq!(store.request_polls(&[boxes[1].id], at(1)).await.unwrap(), 1);
         assert_eq!(store.request_polls(&[boxes[0].id, nobody], at(2)).await.unwrap(), 1);
         assert_eq!(store.requested_polls().await.unwrap(), [boxes[1].id, boxes[0].id]);
-        claim(store, boxes[1].id, at(3)).await;
+        let fence = claim(store, boxes[1].id, at(3)).await;
         assert_eq!(store.requested_polls().await.unwrap(), [boxes[0].id]);
+
+        let later = Some(at(900));
+        let state = WorkloadState { postponed_until: later, next_due_at: later, ..boxes[1].incoming.clone() };
+        store.settle(&[Settlement { fence, state }], at(4)).await.unwrap();
+        store.request_polls(&[boxes[1].id], at(5)).await.unwrap();
+        let entries = store.schedule_entries().await.unwrap();
+        let entry = entries.iter().find(|entry| entry.mailbox == boxes[1].id).unwrap();
+        assert_eq!(entry.due, Some(at(5)), "who asks does not wait");
     }
 }
 
