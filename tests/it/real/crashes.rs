@@ -58,21 +58,29 @@ fn a_server_killed_and_a_line_cut_in_the_middle_of_a_fetch_lose_nothing() {
     assert_recorded_once(&server, &[ANNA], &daemon);
 }
 
-/// Kills the daemon `kills` times while mail comes in, each time at any moment within its first
-/// `milliseconds`, then lets it finish.
+/// Messages for each kill: enough that the daemon is at work whenever it is killed.
+const MESSAGES_PER_KILL: u64 = 30;
+
+/// Kills the daemon `kills` times while mail comes in, each time at any moment within `milliseconds`
+/// of its log-in, then lets it finish.
 fn kill_while_mail_comes_in(mut daemon: Daemon, server: &Dovecot, kills: u64, milliseconds: u64) {
     let mut random = Random::new();
     let users = [ANNA, BERT];
-    let messages = kills * 6;
-    // Mail comes in for as long as there are kills.
-    let pause = Duration::from_millis(milliseconds / 2 * kills / messages);
+    let messages = kills * MESSAGES_PER_KILL;
+    let deliver = |number: u64| {
+        let id = format!("{number}@sample.example");
+        let message = if number % 10 == 0 { mail::big(&id, 150_000) } else { mail::small(&id) };
+        server.deliver(users[usize::try_from(number % 2).unwrap()], &message);
+    };
+    (0..messages / 2).for_each(deliver);
+    // The rest comes in for as long as there are kills.
+    let pause =
+        Duration::from_millis(milliseconds) * u32::try_from(kills).unwrap() / u32::try_from(messages / 2).unwrap();
     let mut progress = 0;
     thread::scope(|scope| {
         let deliveries = scope.spawn(|| {
-            for number in 0..messages {
-                let id = format!("{number}@sample.example");
-                let message = if number % 5 == 0 { mail::big(&id, 150_000) } else { mail::small(&id) };
-                server.deliver(users[usize::try_from(number % 2).unwrap()], &message);
+            for number in messages / 2..messages {
+                deliver(number);
                 thread::sleep(pause);
             }
         });
@@ -80,8 +88,13 @@ fn kill_while_mail_comes_in(mut daemon: Daemon, server: &Dovecot, kills: u64, mi
         for _ in 0..kills {
             // First polls are spread over seconds; whoever asks for one need not wait.
             daemon.cli(&["mailbox", "poll", ANNA, BERT]);
+            let logins = server.logins();
             daemon.start();
-            thread::sleep(Duration::from_millis(random.below(milliseconds)));
+            let start = Instant::now();
+            while server.logins() == logins && start.elapsed() < LONG {
+                thread::sleep(Duration::from_millis(1));
+            }
+            thread::sleep(Duration::from_micros(random.below(milliseconds * 1_000)));
             daemon.kill();
             daemon.expire_leases();
             let now = daemon.activities_so_far();
@@ -135,7 +148,7 @@ fn two_mailboxes(daemon: impl FnOnce() -> Daemon) -> (Dovecot, Daemon) {
 fn a_hundred_kills_on_sqlite_lose_nothing_and_double_nothing() {
     if ready() {
         let (server, daemon) = two_mailboxes(Daemon::new);
-        kill_while_mail_comes_in(daemon, &server, 100, 500);
+        kill_while_mail_comes_in(daemon, &server, 100, 100);
     }
 }
 
@@ -146,7 +159,7 @@ fn twenty_kills_on_postgresql_lose_nothing_and_double_nothing() {
     }
     let Some(database) = postgres::fresh_database() else { return };
     let (server, daemon) = two_mailboxes(|| Daemon::on_postgres(&database));
-    kill_while_mail_comes_in(daemon, &server, 20, 1500);
+    kill_while_mail_comes_in(daemon, &server, 20, 200);
 }
 
 #[test]
