@@ -35,18 +35,21 @@ pub struct Cursor {
     pub starting_point: Timestamp,
     /// Starts over without a complete cycle between them.
     pub starts_over: u32,
-    /// The messages that were being parsed when the marker was written.
+    /// The messages that were being received or parsed when the marker was written.
     pub in_flight: Option<InFlight>,
 }
 
-/// A marker committed before a parse, so that a death inside the parser is seen by the next start.
+/// Messages one of which may be poison: it makes the parser die, or the server break off.
+///
+/// Committed before a parse, so that a death inside the parser is seen by the next start, and after
+/// a conversation that broke where they were asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct InFlight {
     /// First UID of the batch.
     pub first: Uid,
     /// Last UID of the batch.
     pub last: Uid,
-    /// How many times parsing it was begun.
+    /// How many times they were begun.
     pub attempts: u32,
 }
 

@@ -5,7 +5,7 @@ use crate::model::{
     cursor::{InFlight, ListedMessage},
     failure::{Failure, FailureCode, Persistence, Scope},
     timestamp::Timestamp,
-    uid::UidSet,
+    uid::{Uid, UidSet},
 };
 
 use super::policy::{ReceivePolicy, Steps};
@@ -13,8 +13,9 @@ use super::policy::{ReceivePolicy, Steps};
 /// Rows that need no download, per message of the batch limit.
 const ROWS_PER_MESSAGE: usize = 10;
 
-/// So many times a message may have been begun before it is set aside unparsed.
-const MAXIMUM_ATTEMPTS: u32 = 3;
+/// So many times a message may have been begun before it is set aside: unparsed, or without having
+/// been received.
+pub const MAXIMUM_ATTEMPTS: u32 = 3;
 
 /// What is done about one listed message.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,7 +44,7 @@ pub struct Batch {
     pub items: Vec<Item>,
     /// Once this batch is committed, every message up to here has its row.
     pub through: u32,
-    /// How many times parsing it will have been begun; more than 1: one message alone, suspect.
+    /// How many times it will have been begun; more than 1: one message alone, suspect.
     pub attempts: u32,
 }
 
@@ -72,6 +73,13 @@ pub fn message_failure(code: FailureCode, text: &str) -> Failure {
     Failure::new(code, Scope::Message, Persistence::Permanent, text)
 }
 
+/// Whether a failed request may be the fault of a message asked for: the server gave it in a form
+/// that cannot be read, or refused it. A connection lost or a time run out proves nothing.
+pub fn blames_message(failure: &Failure) -> bool {
+    use FailureCode::{CommandRefused, MailboxCorrupt, ProtocolViolation, ServerFault};
+    matches!(failure.code, ProtocolViolation | CommandRefused | ServerFault | MailboxCorrupt)
+}
+
 /// Whether a message received then lies before the starting point. One without a readable
 /// INTERNALDATE does not: what it says of itself in its Date field proves nothing.
 pub fn is_before(internal_date: Option<Timestamp>, starting_point: Timestamp) -> bool {
@@ -96,19 +104,24 @@ pub fn decide(listed: ListedMessage, policy: &ReceivePolicy, in_flight: Option<I
     Item { listed, todo }
 }
 
+/// Whether the marker names the message.
+pub fn is_suspect(in_flight: Option<InFlight>, uid: Uid) -> bool {
+    in_flight.is_some_and(|marker| (marker.first..=marker.last).contains(&uid))
+}
+
 fn is_alone(marker: InFlight, listed: ListedMessage) -> bool {
     marker.first == listed.uid && marker.last == listed.uid
 }
 
-/// Cuts `items` into batches. What was being parsed when a process died goes one message at a
-/// time, so that the next death names its message. `through` is reached with the last batch.
+/// Cuts `items` into batches. Suspects go one message at a time, so that the next death of the
+/// process, or of the conversation, names its message. `through` is reached with the last batch.
 pub fn batches(items: Vec<Item>, steps: &Steps, in_flight: Option<InFlight>, through: u32) -> Vec<Batch> {
     let mut done: Vec<Batch> = Vec::new();
     let mut open = Open::default();
     for item in items {
-        let before = in_flight.filter(|marker| (marker.first..=marker.last).contains(&item.listed.uid));
+        let before = in_flight.filter(|_| is_suspect(in_flight, item.listed.uid));
         let attempts = match before {
-            Some(marker) if item.todo == Todo::Read => marker.attempts.saturating_add(1),
+            Some(marker) if !matches!(item.todo, Todo::Enter(_)) => marker.attempts.saturating_add(1),
             Some(_) | None => 1,
         };
         if attempts > 1 || !open.has_room_for(&item, steps) {

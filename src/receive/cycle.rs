@@ -10,7 +10,7 @@ use crate::{
     base::clock::Clock,
     model::{
         activity::{BatchCommit, Committed, Fence},
-        cursor::{Cursor, FolderView},
+        cursor::{Cursor, FolderView, InFlight},
         failure::{Failure, FailureCode, Persistence, Scope},
         lease::Claimed,
         report::CycleReport,
@@ -20,7 +20,7 @@ use crate::{
 
 use super::{
     budget::Budget,
-    fetch::Fetcher,
+    fetch::{Broken, Fetcher},
     plan::{MAXIMUM_STARTS_OVER, Reading, ReceivePlan, plan},
     policy::ReceivePolicy,
     record::Recorder,
@@ -132,13 +132,19 @@ impl<S: MailSource> Cycle<'_, S> {
             let fetching = pin!(fetcher.run(reading));
             let recording = pin!(recorder.run(fetched));
             match select(fetching, recording).await {
-                Either::Left((fetched, recording)) => recording.await.and(fetched),
+                Either::Left((fetched, recording)) => recording.await.map_err(Broken::from).and(fetched),
                 Either::Right((Ok(()), fetching)) => fetching.await,
-                Either::Right((Err(failure), _)) => Err(failure),
+                Either::Right((Err(failure), _)) => Err(failure.into()),
             }
         };
         self.count(&recorder);
-        let progress = ended?;
+        let progress = match ended {
+            Ok(progress) => progress,
+            Err(Broken { failure, suspects }) => {
+                self.mark(suspects).await?;
+                return Err(failure);
+            }
+        };
         self.report.more = progress.more;
         if progress.more {
             return Ok(());
@@ -153,6 +159,16 @@ impl<S: MailSource> Cycle<'_, S> {
             ..recorder.cursor.clone()
         };
         self.save(&recorder.cursor, done).await
+    }
+
+    /// Leaves a marker where the conversation broke: next time the suspects go one by one.
+    async fn mark(&mut self, suspects: Option<InFlight>) -> Result<(), Failure> {
+        if suspects.is_some() {
+            let (store, fence) = (&self.context.store, self.fence);
+            let marked = stored::patiently(|| store.mark_in_flight(fence, suspects)).await;
+            marked.map_err(|error| stored::failure(&error))?;
+        }
+        Ok(())
     }
 
     fn count(&mut self, recorder: &Recorder<'_>) {

@@ -1,5 +1,5 @@
 //! The fetching half of a cycle: lists, cuts batches, keeps two requests under way, and finds out
-//! about messages that were listed but not given.
+//! about messages that were listed but not given, or not in a form that can be read.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 
 use crate::model::{
     activity::{IgnoreReason, LedgerEntry, Verdict},
-    cursor::{Cursor, FetchedMessage, ListedMessage},
+    cursor::{Cursor, FetchedMessage, InFlight, ListedMessage},
     failure::{Failure, FailureCode},
     ids::MailboxId,
     timestamp::Timestamp,
@@ -15,7 +15,9 @@ use crate::model::{
 };
 
 use super::{
-    batch::{Batch, Todo, batches, decide, message_failure, row, uid_sets},
+    batch::{
+        Batch, MAXIMUM_ATTEMPTS, Todo, batches, blames_message, decide, is_suspect, message_failure, row, uid_sets,
+    },
     budget::Share,
     cycle::Context,
     plan::Reading,
@@ -33,6 +35,24 @@ const REQUESTS: usize = 2;
 /// So often a message that is listed but not given is asked for again.
 const REPETITIONS: u32 = 3;
 
+/// What became of the messages of a batch that were asked for.
+struct Answered {
+    /// Those that were given.
+    given: BTreeMap<Uid, Vec<u8>>,
+    /// The rows of the others.
+    settled: BTreeMap<Uid, Box<LedgerEntry>>,
+}
+
+impl Answered {
+    /// Nothing was given, for the last time: `failure` has the server's words.
+    fn refused(asked: &Asked, failure: &Failure) -> Self {
+        let text = format!("asked {} times: {}", asked.batch.attempts, failure.text);
+        let verdict = Verdict::SetAside(message_failure(FailureCode::MessageUnanswered, &text));
+        let entry = |message: &ListedMessage| (message.uid, Box::new(row(*message, verdict.clone())));
+        Self { given: BTreeMap::new(), settled: asked.batch.asked().iter().map(entry).collect() }
+    }
+}
+
 /// How far the fetching half came.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Progress {
@@ -42,11 +62,28 @@ pub struct Progress {
     pub covered: u32,
 }
 
+/// Why the fetching half failed.
+#[derive(Debug)]
+pub struct Broken {
+    /// What happened.
+    pub failure: Failure,
+    /// The messages that were asked for, where one of them may have caused it.
+    pub suspects: Option<InFlight>,
+}
+
+impl From<Failure> for Broken {
+    fn from(failure: Failure) -> Self {
+        Self { failure, suspects: None }
+    }
+}
+
 /// Why the fetching half ended early.
 #[derive(Debug)]
 enum Halt {
     /// The server or the database failed.
     Failed(Failure),
+    /// The conversation broke, and one of these messages may have caused it.
+    Blamed(Failure, InFlight),
     /// Between batches: a limit was reached or the program stops.
     Enough,
     /// The recording half ended, and knows why.
@@ -71,6 +108,17 @@ struct Asked {
 impl Asked {
     fn is_unanswered(&self) -> bool {
         self.answer.is_none() && !self.wanted.is_empty()
+    }
+}
+
+/// The end of a conversation in which `asked` were asked for, for the `attempts`th time.
+fn broken<'m>(failure: Failure, asked: impl IntoIterator<Item = &'m ListedMessage>, attempts: u32) -> Halt {
+    let uids: BTreeSet<Uid> = asked.into_iter().map(|message| message.uid).collect();
+    match (uids.first(), uids.last()) {
+        (Some(first), Some(last)) if blames_message(&failure) => {
+            Halt::Blamed(failure, InFlight { first: *first, last: *last, attempts })
+        }
+        _ => Halt::Failed(failure),
     }
 }
 
@@ -110,7 +158,7 @@ impl<'a, S: MailSource> Fetcher<'a, S> {
     ///
     /// # Errors
     /// The server or the database failed; what was handed over before is complete.
-    pub async fn run(mut self, reading: Reading) -> Result<Progress, Failure> {
+    pub async fn run(mut self, reading: Reading) -> Result<Progress, Broken> {
         let mut result = self.read(&reading).await;
         if let Err(Halt::Enough) = result {
             self.progress.more = true;
@@ -121,7 +169,8 @@ impl<'a, S: MailSource> Fetcher<'a, S> {
             Err(halt) => Err(halt),
         };
         match result {
-            Err(Halt::Failed(failure)) => Err(failure),
+            Err(Halt::Failed(failure)) => Err(failure.into()),
+            Err(Halt::Blamed(failure, suspects)) => Err(Broken { failure, suspects: Some(suspects) }),
             // The recording half says itself what ended it.
             Err(Halt::Enough | Halt::Unheard) | Ok(()) => Ok(self.progress),
         }
@@ -238,11 +287,15 @@ impl<'a, S: MailSource> Fetcher<'a, S> {
             let copies = stored::patiently(|| store.known_copies(self.mailbox, cursor, chunk))
                 .await
                 .map_err(|error| stored::failure(&error))?;
-            let candidates: UidSet =
-                copies.iter().filter(|copy| copy.message_id.is_some()).map(|copy| copy.uid).collect();
-            if !candidates.is_empty() {
+            let candidates = |message: &&ListedMessage| {
+                let looks_known = copies.iter().any(|copy| copy.uid == message.uid && copy.message_id.is_some());
+                looks_known && !is_suspect(cursor.in_flight, message.uid)
+            };
+            let asked: Vec<ListedMessage> = chunk.iter().filter(candidates).copied().collect();
+            if !asked.is_empty() {
                 self.drain().await?;
-                let message_ids = self.source.message_ids(&candidates).await?;
+                let uids = asked.iter().map(|message| message.uid).collect();
+                let message_ids = self.source.message_ids(&uids).await.map_err(|failure| broken(failure, &asked, 1))?;
                 known.extend(relink(chunk, &copies, &message_ids));
             }
         }
@@ -256,6 +309,11 @@ impl<'a, S: MailSource> Fetcher<'a, S> {
             return Err(Halt::Enough);
         }
         self.begun += 1;
+        // A suspect has the conversation for itself: should that break, it was its fault.
+        let alone = batch.attempts > 1;
+        if alone {
+            self.drain().await?;
+        }
         if self.under_way.len() >= REQUESTS {
             self.hand_over_oldest().await?;
         }
@@ -273,7 +331,7 @@ impl<'a, S: MailSource> Fetcher<'a, S> {
             self.source.request(&wanted).await?;
         }
         self.under_way.push_back(Asked { batch, wanted, answer: None, share });
-        Ok(())
+        if alone { self.drain().await } else { Ok(()) }
     }
 
     async fn drain(&mut self) -> Result<(), Halt> {
@@ -286,15 +344,13 @@ impl<'a, S: MailSource> Fetcher<'a, S> {
     /// Receives the oldest batch under way and hands it over, complete.
     async fn hand_over_oldest(&mut self) -> Result<(), Halt> {
         let Some(mut oldest) = self.under_way.pop_front() else { return Ok(()) };
-        let answer = match oldest.answer.take() {
-            Some(answer) => answer,
-            None if oldest.wanted.is_empty() => Vec::new(),
-            None => self.source.receive().await?,
+        let (Answered { mut given, mut settled }, ended) = match self.answer(&mut oldest).await {
+            Ok(answered) => (answered, Ok(())),
+            Err(Halt::Blamed(failure, suspect)) if suspect.attempts >= MAXIMUM_ATTEMPTS => {
+                (Answered::refused(&oldest, &failure), Err(Halt::Failed(failure)))
+            }
+            Err(halt) => return Err(halt),
         };
-        let mut given: BTreeMap<Uid, Vec<u8>> = answer.into_iter().map(|message| (message.uid, message.raw)).collect();
-        oldest.wanted.retain(|message| !given.contains_key(&message.uid));
-        let mut settled =
-            if oldest.wanted.is_empty() { BTreeMap::new() } else { self.find_out(oldest.wanted, &mut given).await? };
         let Batch { items, through, attempts } = oldest.batch;
         let pieces = items.into_iter().filter_map(|item| {
             let (uid, raw) = (item.listed.uid, given.remove(&item.listed.uid));
@@ -306,20 +362,42 @@ impl<'a, S: MailSource> Fetcher<'a, S> {
             }
         });
         let fetched = Fetched { pieces: pieces.collect(), through, attempts, share: oldest.share };
-        self.out.send(fetched).await.map_err(|_| Halt::Unheard)
+        self.out.send(fetched).await.map_err(|_| Halt::Unheard)?;
+        ended
+    }
+
+    /// What the server says to a request, and what became of the messages that it did not give.
+    async fn answer(&mut self, asked: &mut Asked) -> Result<Answered, Halt> {
+        let answer = match asked.answer.take() {
+            Some(answer) => answer,
+            None if asked.wanted.is_empty() => Vec::new(),
+            None => self.source.receive().await.map_err(|failure| {
+                // Servers may answer the next request before the end of this one.
+                let under_way = self.under_way.iter().flat_map(|later| &later.wanted);
+                broken(failure, asked.wanted.iter().chain(under_way), asked.batch.attempts)
+            })?,
+        };
+        let given: BTreeMap<Uid, Vec<u8>> = answer.into_iter().map(|message| (message.uid, message.raw)).collect();
+        let missing = asked.wanted.extract_if(.., |message| !given.contains_key(&message.uid)).collect();
+        self.find_out(missing, given, asked.batch.attempts).await
     }
 
     /// What became of messages that were listed but not given: gone, given when asked alone, or
-    /// neither. No message is passed over. Adds to `given`; the rows are for the others.
+    /// neither. No message is passed over.
     async fn find_out(
         &mut self,
         mut missing: Vec<ListedMessage>,
-        given: &mut BTreeMap<Uid, Vec<u8>>,
-    ) -> Result<BTreeMap<Uid, Box<LedgerEntry>>, Halt> {
-        for later in self.under_way.iter_mut().filter(|later| later.is_unanswered()) {
-            later.answer = Some(self.source.receive().await?);
-        }
+        mut given: BTreeMap<Uid, Vec<u8>>,
+        attempts: u32,
+    ) -> Result<Answered, Halt> {
         let mut settled = BTreeMap::new();
+        if missing.is_empty() {
+            return Ok(Answered { given, settled });
+        }
+        for later in self.under_way.iter_mut().filter(|later| later.is_unanswered()) {
+            let answer = self.source.receive().await;
+            later.answer = Some(answer.map_err(|failure| broken(failure, &later.wanted, later.batch.attempts))?);
+        }
         for _ in 0..REPETITIONS {
             let mut present = BTreeSet::new();
             for uids in uid_sets(&missing) {
@@ -331,11 +409,12 @@ impl<'a, S: MailSource> Fetcher<'a, S> {
             // One at a time: a server that breaks off at one message gives the others.
             for message in &missing {
                 self.source.request(&[*message]).await?;
-                given.extend(self.source.receive().await?.into_iter().map(|message| (message.uid, message.raw)));
+                let answer = self.source.receive().await.map_err(|failure| broken(failure, [message], attempts))?;
+                given.extend(answer.into_iter().map(|message| (message.uid, message.raw)));
             }
             missing.retain(|message| !given.contains_key(&message.uid));
             if missing.is_empty() {
-                return Ok(settled);
+                return Ok(Answered { given, settled });
             }
         }
         for message in missing {
@@ -343,6 +422,6 @@ impl<'a, S: MailSource> Fetcher<'a, S> {
             let failure = message_failure(FailureCode::MessageUnanswered, &text);
             settled.insert(message.uid, Box::new(row(message, Verdict::SetAside(failure))));
         }
-        Ok(settled)
+        Ok(Answered { given, settled })
     }
 }

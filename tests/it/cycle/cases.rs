@@ -19,14 +19,14 @@ use super::{
 use crate::support::sim_server::{Fault, SimMessage, Step, UidNext, failure};
 
 /// Runs the scenario in a world of its own on each database.
-async fn everywhere(scenario: impl AsyncFn(&mut World)) {
+pub async fn everywhere(scenario: impl AsyncFn(&mut World)) {
     for database in on_both().await {
         scenario(&mut World::new(&database).await).await;
         assert_eq!(database.store.check().await.unwrap(), Vec::<String>::new(), "the database contradicts itself");
     }
 }
 
-fn counts(report: &CycleReport) -> (u64, u64, u64, u64) {
+pub fn counts(report: &CycleReport) -> (u64, u64, u64, u64) {
     (report.recorded, report.linked, report.ignored, report.set_aside)
 }
 

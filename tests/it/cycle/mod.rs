@@ -3,4 +3,5 @@
 mod cases;
 mod database;
 mod stop;
+mod unreadable;
 mod world;

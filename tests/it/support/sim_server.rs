@@ -66,6 +66,8 @@ pub struct SimMessage {
     pub hidden: bool,
     /// Listed, but never given.
     pub mute: bool,
+    /// What happens to a conversation in which it is asked for.
+    pub breaks: Option<Failure>,
     /// How often its content was given.
     pub fetched: u32,
 }
@@ -110,6 +112,7 @@ impl SimInbox {
             claimed_size: None,
             hidden: false,
             mute: false,
+            breaks: None,
             fetched: 0,
         };
         self.messages.insert(uid, message);
@@ -338,11 +341,17 @@ impl MailSource for SimSource {
 
     async fn message_ids(&mut self, uids: &UidSet) -> Result<Vec<(Uid, Option<String>)>, Failure> {
         self.must_be_idle(Step::MessageIds);
-        self.step(Step::MessageIds, |inbox| {
-            let all = inbox.visible().map(|message| (Uid::new(message.uid).unwrap(), message_id(&message.raw)));
-            all.filter(|(uid, _)| uids.contains(*uid)).collect()
-        })
-        .await
+        let answer = self.step(Step::MessageIds, |inbox| {
+            let asked = inbox.visible().filter(|message| uids.contains(Uid::new(message.uid).unwrap()));
+            let answer = asked.map(|message| match &message.breaks {
+                Some(failure) => Err(failure.clone()),
+                None => Ok((Uid::new(message.uid).unwrap(), message_id(&message.raw))),
+            });
+            answer.collect::<Result<Vec<_>, _>>()
+        });
+        let answer = answer.await?;
+        self.dead = answer.is_err();
+        answer
     }
 
     async fn request(&mut self, batch: &[ListedMessage]) -> Result<(), Failure> {
@@ -355,17 +364,22 @@ impl MailSource for SimSource {
 
     async fn receive(&mut self) -> Result<Vec<FetchedMessage>, Failure> {
         let uids = self.asked.pop_front().expect("receive without a request");
-        self.step(Step::Receive, |inbox| {
+        let answer = self.step(Step::Receive, |inbox| {
             let mut answer = Vec::new();
             for uid in uids {
                 if let Some(message) = inbox.messages.get_mut(&uid.get()).filter(|message| !message.mute) {
                     message.fetched += 1;
+                    if let Some(failure) = &message.breaks {
+                        return Err(failure.clone());
+                    }
                     answer.push(FetchedMessage { uid, raw: message.raw.clone() });
                 }
             }
-            answer
-        })
-        .await
+            Ok(answer)
+        });
+        let answer = answer.await?;
+        self.dead = answer.is_err();
+        answer
     }
 }
 
