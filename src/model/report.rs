@@ -28,8 +28,11 @@ pub struct CycleReport {
 impl CycleReport {
     /// Whether anything happened that deserves a log line.
     pub fn did_something(&self) -> bool {
+        self.got_on() || self.failure.is_some() || self.started_over.is_some()
+    }
+
+    /// Whether any message was dealt with.
+    pub fn got_on(&self) -> bool {
         self.recorded + self.linked + self.ignored + self.set_aside > 0
-            || self.failure.is_some()
-            || self.started_over.is_some()
     }
 }

@@ -74,6 +74,11 @@ pub fn settle(
         return succeeded(state, report, interval, mailbox, now);
     };
     match failure.scope {
+        Scope::Message | Scope::Mailbox if report.got_on() => {
+            // As long as each visit gets further, a mailbox is neither given up nor kept waiting.
+            let state = WorkloadState { transient_failures: 0, failing_since: None, ..state.clone() };
+            failed(&state, failure, rules, mailbox, now)
+        }
         Scope::Message | Scope::Mailbox => failed(state, failure, rules, mailbox, now),
         Scope::Profile => Settled { state: state.clone(), outcome: Outcome::ProfileFailed(failure.clone()) },
         Scope::Daemon => Settled { state: state.clone(), outcome: Outcome::Interrupted },

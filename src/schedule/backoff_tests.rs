@@ -196,3 +196,20 @@ fn holds_double_from_half_a_minute_to_a_quarter_of_an_hour() {
     };
     assert_eq!(hold_after(hold.as_ref(), &asked, at).until.since(at), Duration::from_secs(77));
 }
+
+#[test]
+fn a_mailbox_that_gets_on_is_not_given_up() {
+    let lost = mailbox_failure(FailureCode::ConnectionLost, Persistence::Transient);
+    let (_, tired) = waits(&lost, 10);
+    assert_eq!(tired.transient_failures, 10);
+    let later = now().plus(1_000 * HOUR);
+    for report in
+        [CycleReport { recorded: 1, ..CycleReport::default() }, CycleReport { set_aside: 1, ..CycleReport::default() }]
+    {
+        let report = CycleReport { failure: Some(lost.clone()), ..report };
+        let rules = FailureRules::default();
+        let settled = settle(&tired, &report, &rules, 5 * MINUTE, MailboxId(uuid::Uuid::nil()), later);
+        assert_eq!((settled.state.enabled, settled.state.transient_failures), (true, 1));
+        assert_eq!(settled.state.failing_since, Some(later));
+    }
+}
