@@ -244,7 +244,7 @@ statements! {
          $3 AND uid BETWEEN $4 AND $5"];
     LEDGER_UIDS = [
         "SELECT uid FROM inbox_ledger WHERE mailbox = $1 AND uid_validity = $2 AND generation = $3 AND \
-         uid BETWEEN $4 AND $5 ORDER BY uid"];
+         uid BETWEEN $4 AND $5 AND NOT (verdict = 'ignored' AND reason = 'vanished') ORDER BY uid"];
     SKIPPED_SINCE = [
         "SELECT uid FROM inbox_ledger WHERE mailbox = $1 AND uid_validity = $2 AND generation = $3 AND \
          internal_date >= $4 AND verdict = 'ignored' AND reason = 'before_starting_point' ORDER BY uid"];

@@ -49,7 +49,7 @@ const LEDGER: Insert = Insert {
            size = excluded.size, message_key = excluded.message_key, message_id = excluded.message_id, \
            failure_code = excluded.failure_code, failure_detail = excluded.failure_detail, \
            source = excluded.source, judged_at = excluded.judged_at \
-           WHERE inbox_ledger.verdict = 'ignored' AND inbox_ledger.reason = 'before_starting_point'",
+           WHERE inbox_ledger.verdict = 'ignored' AND inbox_ledger.reason IN ('before_starting_point', 'vanished')",
 };
 
 /// See [`crate::store::Store::commit_batch`].
@@ -71,8 +71,8 @@ pub async fn commit_batch(conn: &mut Conn, fence: Fence, batch: Batch, now: Time
     Ok(committed)
 }
 
-/// Rows of the ledger that are there already: the UID, and whether it was only skipped.
-async fn judged(conn: &mut Conn, mailbox: MailboxId, batch: &Batch) -> Result<BTreeMap<i64, bool>> {
+/// Rows of the ledger that are there already: the UID, and why it was ignored.
+async fn judged(conn: &mut Conn, mailbox: MailboxId, batch: &Batch) -> Result<BTreeMap<i64, Option<IgnoreReason>>> {
     let uids = || batch.entries.iter().map(|entry| i64::from(entry.uid.get()));
     let (Some(first), Some(last)) = (uids().min(), uids().max()) else { return Ok(BTreeMap::new()) };
     let rows: Vec<(i64, Option<String>)> = sqlx::query_as::<Db, (i64, Option<String>)>(text(sql::JUDGED))
@@ -83,16 +83,16 @@ async fn judged(conn: &mut Conn, mailbox: MailboxId, batch: &Batch) -> Result<BT
         .bind(last)
         .fetch_all(conn)
         .await?;
-    let skipped = |reason: Option<String>| reason.as_deref() == Some(IgnoreReason::BeforeStartingPoint.name());
-    Ok(rows.into_iter().map(|(uid, reason)| (uid, skipped(reason))).collect())
+    let ignored = |reason: Option<String>| reason.and_then(|reason| IgnoreReason::of(&reason).ok());
+    Ok(rows.into_iter().map(|(uid, reason)| (uid, ignored(reason))).collect())
 }
 
-/// Whether the ledger has the entry: by the same commit run before, or skipped and skipped again.
-fn is_known(entry: &LedgerEntry, known: &BTreeMap<i64, bool>) -> bool {
+/// Whether the ledger has the entry: by the same commit run before, or ignored and ignored again.
+fn is_known(entry: &LedgerEntry, known: &BTreeMap<i64, Option<IgnoreReason>>) -> bool {
     match known.get(&i64::from(entry.uid.get())) {
         None => false,
-        Some(false) => true,
-        Some(true) => entry.verdict == Verdict::Ignore(IgnoreReason::BeforeStartingPoint),
+        Some(None) => true,
+        Some(Some(reason)) => entry.verdict == Verdict::Ignore(*reason),
     }
 }
 

@@ -310,6 +310,46 @@ async fn a_message_deleted_before_it_could_be_read_is_noted() {
 }
 
 #[tokio::test]
+async fn a_message_that_vanished_and_is_there_again_is_recorded() {
+    everywhere(async |world| {
+        world.deliver(&["one", "flickering", "three"]);
+        world.server.direct(|_, step, inbox| {
+            inbox.message(2).hidden |= step == Step::Request;
+            inbox.message(2).mute = inbox.message(2).hidden;
+            None
+        });
+        world.good_cycle().await;
+        assert_eq!(world.present().await[1], "2 ignored vanished");
+        world.server.obey();
+        world.inbox(|inbox| (inbox.message(2).hidden, inbox.message(2).mute) = (false, false));
+        world.context.clock.set(NOW.plus(Duration::from_secs(3_600)));
+        assert_eq!(counts(&world.good_cycle().await), (1, 0, 0, 0));
+        assert_eq!(world.present().await[1], "2 recorded flickering");
+        assert!(!world.good_cycle().await.did_something());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_message_of_unknown_size_is_fetched_within_the_limits() {
+    everywhere(async |world| {
+        let small = world.mail("small");
+        world.inbox(|inbox| {
+            for raw in [small, "x".repeat(10_001), "x".repeat(30_000)] {
+                let uid = inbox.deliver(raw, NOW);
+                inbox.message(uid).claimed_size = Some(0);
+            }
+        });
+        world.deliver(&["four"]);
+        assert_eq!(counts(&world.good_cycle().await), (2, 0, 0, 2));
+        let expected =
+            ["1 recorded small", "2 set_aside message-too-large", "3 set_aside message-too-large", "4 recorded four"];
+        assert_eq!(world.present().await, expected);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_message_never_given_is_set_aside_and_one_given_at_last_is_recorded() {
     everywhere(async |world| {
         world.deliver(&["one", "mute", "shy", "four", "five"]);

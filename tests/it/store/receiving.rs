@@ -31,7 +31,7 @@ async fn a_commit_is_recorded_once_however_often_it_is_run() {
         let (mailbox, fence) = one_mailbox(store).await;
         let mut aside = entry(3, Verdict::SetAside(failure(FailureCode::MessageUnparsable)));
         aside.source = Some(source(3, 30));
-        let ignored = entry(4, Verdict::Ignore(IgnoreReason::Vanished));
+        let ignored = entry(4, Verdict::Ignore(IgnoreReason::BeforeStartingPoint));
         let batch = commit(vec![record(1, 1), record(2, 2), aside, ignored], 4);
         let done = store.commit_batch(fence, &batch, at(1)).await.unwrap();
         assert_eq!(done, Committed { recorded: 2, linked: 0, ignored: 1, set_aside: 1 });
@@ -183,11 +183,19 @@ async fn what_was_skipped_may_be_recorded_later() {
         let since = |time| store.skipped_since(mailbox.id, &batch.cursor, time);
         assert_eq!(since(at(2)).await.unwrap(), [uid(2), uid(3)]);
         let late = commit(vec![record(2, 2), record(4, 4)], 4);
-        // Only what was skipped gets a new verdict.
-        assert_eq!(store.commit_batch(fence, &late, at(2)).await.unwrap().recorded, 1);
+        // What vanished may be there again; it is the only row that does not count as one.
+        let known = store.ledger_uids(mailbox.id, &batch.cursor, 1, 4).await.unwrap();
+        assert_eq!(known.into_iter().collect::<Vec<_>>(), [uid(1), uid(2), uid(3)]);
+        assert_eq!(store.commit_batch(fence, &late, at(2)).await.unwrap().recorded, 2);
         assert_eq!(store.commit_batch(fence, &late, at(2)).await.unwrap(), Committed::default());
         assert_eq!(since(at(2)).await.unwrap(), [uid(3)]);
-        assert!(store.facts(&[key(4)]).await.unwrap().is_empty());
+        assert_eq!(store.ledger_uids(mailbox.id, &batch.cursor, 1, 4).await.unwrap().len(), 4);
+        // A real verdict is final.
+        assert_eq!(
+            store.commit_batch(fence, &commit(vec![skip(2), record(4, 5)], 4), at(3)).await.unwrap(),
+            Committed::default()
+        );
+        assert!(store.facts(&[key(5)]).await.unwrap().is_empty());
     }
 }
 
