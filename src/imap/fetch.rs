@@ -47,20 +47,20 @@ struct Piece {
 impl<S: Io> Session<S> {
     /// Lists those of `uids` that exist: ascending, each once, nothing else.
     ///
-    /// Of several answers about one message the first with both size and date counts; unsolicited
-    /// ones, about flags, do not. A message whose date is missing or unreadable has none; one
-    /// without a size is not listed.
+    /// Of several answers about one message the one that says most of size and date counts. A
+    /// message whose date is missing or unreadable has none; one without a size has size 0.
     ///
     /// # Errors
     /// The server refuses, or the connection is lost.
     pub async fn list(&mut self, uids: &UidSet) -> Result<Vec<ListedMessage>, ImapError> {
-        let mut found: BTreeMap<Uid, (ListedMessage, bool)> = BTreeMap::new();
+        // With a rank: whatever names a UID, even an answer about flags, shows that the message is there.
+        let mut found: BTreeMap<Uid, (ListedMessage, (bool, bool))> = BTreeMap::new();
         self.fetch_all(uids, "(UID RFC822.SIZE INTERNALDATE)", |uid, fetched| {
-            let Some(size) = fetched.size else { return };
-            let complete = fetched.internal_date.is_some();
-            if found.get(&uid).is_none_or(|(_, known)| complete && !known) {
+            let rank = (fetched.size.is_some(), fetched.internal_date.is_some());
+            if found.get(&uid).is_none_or(|(_, known)| rank > *known) {
+                let size = u64::from(fetched.size.unwrap_or_default());
                 let internal_date = fetched.internal_date.flatten();
-                found.insert(uid, (ListedMessage { uid, size: u64::from(size), internal_date }, complete));
+                found.insert(uid, (ListedMessage { uid, size, internal_date }, rank));
             }
         })
         .await?;

@@ -58,7 +58,8 @@ pub struct InFlight {
 pub struct ListedMessage {
     /// Its number.
     pub uid: Uid,
-    /// RFC822.SIZE in bytes; the literal's length is the truth, this only plans.
+    /// RFC822.SIZE in bytes, 0 where the server gave none; the literal's length is the truth, this
+    /// only plans.
     pub size: u64,
     /// INTERNALDATE; `None` where the server gave none that can be read.
     pub internal_date: Option<Timestamp>,

@@ -33,6 +33,8 @@ pub enum Todo {
 pub struct Item {
     /// The message.
     pub listed: ListedMessage,
+    /// Bytes that it may have: as listed, or the limit where the server told no size.
+    pub room: u64,
     /// What is done.
     pub todo: Todo,
 }
@@ -49,9 +51,10 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// The messages to be fetched, ascending.
+    /// The messages to be fetched, ascending, each with the size that it may have.
     pub fn asked(&self) -> Vec<ListedMessage> {
-        self.items.iter().filter(|item| !matches!(item.todo, Todo::Enter(_))).map(|item| item.listed).collect()
+        let asked = self.items.iter().filter(|item| !matches!(item.todo, Todo::Enter(_)));
+        asked.map(|item| ListedMessage { size: item.room, ..item.listed }).collect()
     }
 }
 
@@ -101,7 +104,8 @@ pub fn decide(listed: ListedMessage, policy: &ReceivePolicy, in_flight: Option<I
     } else {
         Todo::Read
     };
-    Item { listed, todo }
+    let room = if listed.size == 0 { limit } else { listed.size };
+    Item { listed, room, todo }
 }
 
 /// Whether the marker names the message.
@@ -149,7 +153,7 @@ struct Open {
 
 impl Open {
     fn has_room_for(&self, item: &Item, steps: &Steps) -> bool {
-        let fits = self.bytes.saturating_add(item.listed.size) <= steps.batch_bytes || self.fetched == 0;
+        let fits = self.bytes.saturating_add(item.room) <= steps.batch_bytes || self.fetched == 0;
         match item.todo {
             Todo::Enter(_) => self.items.len() < steps.batch_messages.saturating_mul(ROWS_PER_MESSAGE).max(1),
             Todo::Read | Todo::Keep(_) => self.fetched < steps.batch_messages.max(1) && fits,
@@ -159,7 +163,7 @@ impl Open {
     fn take(&mut self, item: Item) {
         if !matches!(item.todo, Todo::Enter(_)) {
             self.fetched += 1;
-            self.bytes = self.bytes.saturating_add(item.listed.size);
+            self.bytes = self.bytes.saturating_add(item.room);
         }
         self.items.push(item);
     }

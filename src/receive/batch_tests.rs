@@ -69,6 +69,13 @@ fn batches_are_bounded_by_count_and_bytes() {
 }
 
 #[test]
+fn a_message_of_unknown_size_may_be_as_large_as_the_limit() {
+    assert_eq!(cut(&[(1, 0), (2, 0), (3, 10)], None), [(vec![1], 1, 1), (vec![2], 2, 1), (vec![3], 99, 1)]);
+    let batch = batches(vec![decide(listed(1, 0), &policy(), None)], &policy().steps, None, 1).remove(0);
+    assert_eq!((batch.items[0].listed, batch.asked()), (listed(1, 0), vec![listed(1, 1_000)]));
+}
+
+#[test]
 fn suspects_go_one_by_one() {
     let all = [(1, 10), (2, 10), (3, 10), (4, 10), (5, 10)];
     let marker = Some(InFlight { first: uid(2), last: uid(3), attempts: 1 });

@@ -39,8 +39,8 @@ const REPETITIONS: u32 = 3;
 struct Answered {
     /// Those that were given.
     given: BTreeMap<Uid, Vec<u8>>,
-    /// The rows of the others.
-    settled: BTreeMap<Uid, Box<LedgerEntry>>,
+    /// What is entered for the others.
+    settled: BTreeMap<Uid, Verdict>,
 }
 
 impl Answered {
@@ -48,8 +48,8 @@ impl Answered {
     fn refused(asked: &Asked, failure: &Failure) -> Self {
         let text = format!("asked {} times: {}", asked.batch.attempts, failure.text);
         let verdict = Verdict::SetAside(message_failure(FailureCode::MessageUnanswered, &text));
-        let entry = |message: &ListedMessage| (message.uid, Box::new(row(*message, verdict.clone())));
-        Self { given: BTreeMap::new(), settled: asked.batch.asked().iter().map(entry).collect() }
+        let settled = asked.batch.asked().into_iter().map(|message| (message.uid, verdict.clone()));
+        Self { given: BTreeMap::new(), settled: settled.collect() }
     }
 }
 
@@ -358,7 +358,9 @@ impl<'a, S: MailSource> Fetcher<'a, S> {
                 (Todo::Enter(entry), _) => Some(Piece::Enter(entry)),
                 (Todo::Read, Some(raw)) => Some(Piece::Read(item.listed, raw)),
                 (Todo::Keep(failure), Some(raw)) => Some(Piece::Keep(item.listed, raw, failure)),
-                (Todo::Read | Todo::Keep(_), None) => settled.remove(&uid).map(Piece::Enter),
+                (Todo::Read | Todo::Keep(_), None) => {
+                    settled.remove(&uid).map(|verdict| Piece::Enter(Box::new(row(item.listed, verdict))))
+                }
             }
         });
         let fetched = Fetched { pieces: pieces.collect(), through, attempts, share: oldest.share };
@@ -404,7 +406,7 @@ impl<'a, S: MailSource> Fetcher<'a, S> {
                 present.extend(self.source.list(&uids).await?.into_iter().map(|message| message.uid));
             }
             for gone in missing.extract_if(.., |message| !present.contains(&message.uid)) {
-                settled.insert(gone.uid, Box::new(row(gone, Verdict::Ignore(IgnoreReason::Vanished))));
+                settled.insert(gone.uid, Verdict::Ignore(IgnoreReason::Vanished));
             }
             // One at a time: a server that breaks off at one message gives the others.
             for message in &missing {
@@ -420,7 +422,7 @@ impl<'a, S: MailSource> Fetcher<'a, S> {
         for message in missing {
             let text = format!("the server lists the message but did not give it, asked {} times", REPETITIONS + 1);
             let failure = message_failure(FailureCode::MessageUnanswered, &text);
-            settled.insert(message.uid, Box::new(row(message, Verdict::SetAside(failure))));
+            settled.insert(message.uid, Verdict::SetAside(failure));
         }
         Ok(Answered { given, settled })
     }
