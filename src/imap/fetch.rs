@@ -10,6 +10,7 @@ use super::{
     wire::{accepted, bounded, stray_tag},
 };
 use crate::{
+    mime,
     model::{
         cursor::{FetchedMessage, ListedMessage},
         uid::{Uid, UidSet},
@@ -75,7 +76,9 @@ impl<S: Io> Session<S> {
         let mut found = BTreeMap::new();
         self.fetch_all(uids, "(UID BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])", |uid, fetched| {
             if let Some(header) = fetched.header {
-                found.entry(uid).or_insert_with(|| header.as_deref().and_then(message_id));
+                found
+                    .entry(uid)
+                    .or_insert_with(|| header.and_then(|header| mime::message_id(&header, &mime::Limits::default())));
             }
         })
         .await?;
@@ -278,21 +281,6 @@ fn join(pieces: Vec<Piece>) -> Result<Option<Vec<u8>>, ImapError> {
     Err(ImapError::Limit("a message longer than listed"))
 }
 
-/// The value of a Message-ID field, without brackets.
-fn message_id(header: &[u8]) -> Option<String> {
-    let text = String::from_utf8_lossy(header);
-    let (name, value) = text.split_once(':')?;
-    if !name.trim().eq_ignore_ascii_case("message-id") {
-        return None;
-    }
-    let inside = value.split_once('<').and_then(|(_, rest)| rest.split_once('>')).map(|(inside, _)| inside);
-    let id: String = match inside {
-        Some(inside) => inside.split_ascii_whitespace().collect(),
-        None => value.split_ascii_whitespace().next()?.to_owned(),
-    };
-    (!id.is_empty()).then_some(id)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -337,19 +325,5 @@ mod tests {
         assert_eq!(join(two(Some(""))).unwrap().as_deref(), Some("ab"));
         assert_eq!(join(two(None)).unwrap(), None);
         assert!(matches!(join(two(Some("cdef"))), Err(ImapError::Limit(_))));
-    }
-
-    #[test]
-    fn message_ids_are_read_without_brackets() {
-        for (header, id) in [
-            ("Message-ID: <a@b>\r\n\r\n", Some("a@b")),
-            ("message-id:\r\n <a@\r\n b>\r\n\r\n", Some("a@b")),
-            ("Message-Id: naked@b junk\r\n\r\n", Some("naked@b")),
-            ("Message-ID: <>\r\n\r\n", None),
-            ("\r\n", None),
-            ("Subject: <a@b>\r\n\r\n", None),
-        ] {
-            assert_eq!(message_id(header.as_bytes()).as_deref(), id, "{header:?}");
-        }
     }
 }

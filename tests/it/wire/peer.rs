@@ -173,7 +173,8 @@ async fn call(session: &mut Session<DuplexStream>, stage: Stage) -> Result<(), I
     }
 }
 
-async fn play(stream: DuplexStream, stage: Stage, steps: Vec<Step>) {
+/// The server's side of [`converse`].
+pub async fn play(stream: DuplexStream, stage: Stage, steps: Vec<Step>) {
     let mut stream = BufReader::new(stream);
     let last_heard = steps.iter().rposition(|step| matches!(step, Step::Hear));
     for (index, step) in steps.into_iter().enumerate() {
