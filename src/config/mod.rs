@@ -188,10 +188,17 @@ fn read_files(main: &Path, findings: &Findings) -> Vec<SourceFile> {
     }
     let mut sources = Vec::new();
     for (order, path) in paths.iter().enumerate() {
-        match fs::read_to_string(path) {
-            Ok(text) => sources.push(SourceFile::new(order, path, text)),
+        match fs::read(path).map(String::from_utf8) {
+            Ok(Ok(text)) => sources.push(SourceFile::new(order, path, text)),
+            Ok(Err(error)) => {
+                let valid = error.utf8_error().valid_up_to();
+                let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
+                let place = SourceFile::new(order, path, text).place(valid);
+                findings.problems.add(Some(&place), "not UTF-8", None);
+            }
             Err(error) => {
-                let hint = (order == 0).then_some("give --config FILE, or begin with config/mailsyncd.toml");
+                let absent = order == 0 && error.kind() == io::ErrorKind::NotFound;
+                let hint = absent.then_some("give --config FILE, or begin with config/mailsyncd.toml");
                 problem(path, &error, hint);
             }
         }

@@ -54,13 +54,22 @@ pub struct ConfigError {
     pub problems: Vec<Problem>,
 }
 
+impl ConfigError {
+    /// As many are printed: nobody reads more, and a file that is no TOML at all has one for each line.
+    const SHOWN: usize = 50;
+}
+
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.problems.len() {
             1 => f.write_str("the configuration has a problem")?,
             count => write!(f, "the configuration has {count} problems")?,
         }
-        self.problems.iter().try_for_each(|problem| write!(f, "\n  {problem}"))
+        self.problems.iter().take(Self::SHOWN).try_for_each(|problem| write!(f, "\n  {problem}"))?;
+        match self.problems.len().saturating_sub(Self::SHOWN) {
+            0 => Ok(()),
+            more => write!(f, "\n  and {more} more"),
+        }
     }
 }
 
@@ -109,6 +118,15 @@ pub(super) fn suggestion<'a>(word: &str, candidates: impl IntoIterator<Item = &'
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_first_problems_are_printed_and_the_others_counted() {
+        let problem = |number| Problem { place: None, text: format!("wrong {number}"), hint: None };
+        let shown = |count: usize| ConfigError { problems: (1..=count).map(problem).collect() }.to_string();
+        assert!(shown(50).ends_with("wrong 50"));
+        assert!(shown(1_000).starts_with("the configuration has 1000 problems"));
+        assert!(shown(1_000).ends_with("wrong 50\n  and 950 more"));
+    }
 
     #[test]
     fn suggests_what_was_meant_and_nothing_else() {

@@ -3,6 +3,7 @@
 use std::{
     cell::RefCell,
     collections::{BTreeMap, BTreeSet},
+    ops::Range,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -16,6 +17,9 @@ use super::{
     problem::{Place, Problems, suggestion},
     value::{Read, Wrong, list, text},
 };
+
+/// What may be declared several times.
+const LISTS: [&str; 4] = ["profile", "user", "queue", "mailbox"];
 
 /// One file's text.
 pub(super) struct SourceFile {
@@ -35,7 +39,15 @@ impl SourceFile {
         Self { order, name, directory, text, line_ends }
     }
 
-    fn place(&self, offset: usize) -> Place {
+    /// What to do about a list that begins as `name = [...]` and goes on as `[[name]]`.
+    fn duplicate(&self, message: &str, span: Range<usize>) -> Option<String> {
+        let name = self.text.get(span).filter(|_| message == "duplicate key")?;
+        let list = LISTS.contains(&name.trim());
+        list.then(|| format!("write each {name} as [[{name}]], or all in one {name} = [{{ … }}, {{ … }}]"))
+    }
+
+    /// Where the byte at `offset` stands.
+    pub(super) fn place(&self, offset: usize) -> Place {
         let line = self.line_ends.partition_point(|end| *end < offset) + 1;
         Place { order: self.order, file: Arc::clone(&self.name), line }
     }
@@ -69,8 +81,10 @@ impl<'f> Root<'f> {
         for file in files {
             let (table, errors) = DeTable::parse_recoverable(&file.text);
             for error in &errors {
-                let place = file.place(error.span().map_or(0, |span| span.start));
-                findings.problems.add(Some(&place), format!("not TOML: {}", error.message().replace('\n', ", ")), None);
+                let span = error.span().unwrap_or_default();
+                let place = file.place(span.start);
+                let text = format!("not TOML: {}", error.message().replace('\n', ", "));
+                findings.problems.add(Some(&place), text, file.duplicate(error.message(), span));
             }
             if !errors.is_empty() {
                 continue;

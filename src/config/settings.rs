@@ -119,6 +119,9 @@ pub(super) fn database(root: &mut Root<'_>) -> String {
 
 fn database_url(value: &toml::de::DeValue<'_>) -> Read<String> {
     let url = text(value)?;
+    if url.strip_prefix("sqlite:").is_some_and(|path| path == ":memory:") {
+        return Err(Wrong::hint("would be forgotten at the end", "write sqlite:/path/to/file"));
+    }
     if url.strip_prefix("sqlite:").is_some_and(|path| !path.is_empty()) {
         return Ok(url);
     }

@@ -50,6 +50,16 @@ fn a_missing_file_is_explained() {
 }
 
 #[test]
+fn a_file_that_is_not_text_is_explained() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("mailsyncd.toml");
+    fs::write(&file, b"[log]\nlevel = \"\xff\"\n").unwrap();
+    assert_eq!(problems(&file), "the configuration has a problem\n  mailsyncd.toml:2: not UTF-8\n");
+    fs::write(&file, "database.url = \"sqlite::memory:\"").unwrap();
+    assert!(problems(&file).contains("write sqlite:/path/to/file"), "{}", problems(&file));
+}
+
+#[test]
 fn the_first_configuration_of_the_readme_is_right() {
     let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
     let text = readme.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
