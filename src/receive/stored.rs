@@ -40,6 +40,7 @@ pub fn failure(error: &StoreError) -> Failure {
         | E::Outdated { .. }
         | E::Missing { .. }
         | E::BadUrl { .. }
+        | E::NoDirectory { .. }
         | E::Io { .. } => (FailureCode::DatabaseUnavailable, Scope::Daemon),
     };
     Failure::new(code, scope, Persistence::Transient, &Chain(error).to_string())

@@ -42,6 +42,12 @@ pub enum StoreError {
         /// Where it was looked for.
         path: PathBuf,
     },
+    /// There is no such directory.
+    #[error("there is no directory {} for the database: make it, for the user that mailsyncd runs as", path.display())]
+    NoDirectory {
+        /// Where it was looked for.
+        path: PathBuf,
+    },
     /// The address of the database cannot be understood.
     #[error("not a database address: {url} (sqlite:/path/file.db or postgres://user@host/name)")]
     BadUrl {

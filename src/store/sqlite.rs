@@ -76,6 +76,11 @@ impl SqliteStore {
             Header::Nothing if !migrate => return Err(StoreError::Missing { path: path.to_owned() }),
             Header::Nothing | Header::Ours => {}
         }
+        if let Some(directory) =
+            path.parent().filter(|directory| !directory.as_os_str().is_empty() && !directory.exists())
+        {
+            return Err(StoreError::NoDirectory { path: directory.to_owned() });
+        }
         let lock = if exclusive { Some(lock(path)?) } else { None };
         if let Header::Nothing = header {
             create(path).await?;

@@ -109,7 +109,7 @@ async fn bad_addresses_have_clear_errors() {
     assert!(!path.exists());
     let nowhere = format!("sqlite:{}", path.join("deeper.db").display());
     let refused = Store::open_and_migrate(&nowhere, Role::Daemon).await.unwrap_err();
-    assert!(matches!(refused, StoreError::Io { .. }), "{refused}");
+    assert!(matches!(&refused, StoreError::NoDirectory { path: named } if *named == path), "{refused}");
     let bad = Store::open("mysql://me:hunter2@host/db", Role::Tool).await.unwrap_err();
     assert!(matches!(bad, StoreError::BadUrl { .. }) && !bad.to_string().contains("hunter2"), "{bad}");
     // Port 1 of the loopback: nobody listens.
