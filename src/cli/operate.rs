@@ -206,9 +206,14 @@ pub(super) async fn secret(context: &Context, command: SecretCommand) -> Result<
 fn read_password(name: &str) -> Result<Secret, Fault> {
     const LONGEST: u64 = 4_096;
     if !io::stdin().is_terminal() {
-        let mut text = Zeroizing::new(String::with_capacity(usize::try_from(LONGEST).unwrap_or(0)));
-        io::stdin().take(LONGEST).read_to_string(&mut text)?;
-        return Ok(Secret::first_line(&text));
+        // Room for all of it: a buffer that grows leaves copies behind.
+        let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(LONGEST + 1).unwrap_or(0)));
+        io::stdin().take(LONGEST + 1).read_to_end(&mut bytes)?;
+        let text = std::str::from_utf8(&bytes).map_err(|_| Fault::failed("the password is not UTF-8 text"))?;
+        if bytes.len() as u64 > LONGEST {
+            return Err(Fault::failed("the password is longer than 4096 bytes"));
+        }
+        return Ok(Secret::first_line(&Zeroizing::new(text.to_owned())));
     }
     let first = Zeroizing::new(rpassword::prompt_password(format!("password of {}: ", clean(name, 400)))?);
     let again = Zeroizing::new(rpassword::prompt_password("once more: ")?);

@@ -209,6 +209,7 @@ fn a_first_installation_goes_step_by_step() {
     step(&["secret", "set", "b@contoso.example"], "hunter2\n");
     step(&["secret", "set", "contoso"], "hunter2\n");
     step(&["secret", "set", "a@contoso.example"], "");
+    step(&["secret", "set", "a@contoso.example"], &"x".repeat(4_097));
     step(&["secret", "set", "A@contoso.example"], "hunter2\n");
     step(&["mailbox", "show", "a@contoso.example"], "");
     step(&["check", "--plan"], "");
