@@ -109,7 +109,20 @@ pub async fn run(file: &Path, mode: Mode) -> Result<Summary, DaemonError> {
     );
     let ended = Daemon::start(Arc::new(config), tls, store.clone(), clock, mode).await?.attend(&mut signals).await;
     store.close().await;
-    tracing::info!("ended");
+    match &ended {
+        Ok(done) if mode == Mode::Once => tracing::info!(
+            cycles = done.cycles,
+            count = done.recorded,
+            linked = done.linked,
+            ignored = done.ignored,
+            set_aside = done.set_aside,
+            failures = done.failures,
+            left_out = done.left_out,
+            unfinished = done.unfinished,
+            "ended"
+        ),
+        _ => tracing::info!("ended"),
+    }
     ended
 }
 

@@ -19,7 +19,7 @@ fn run(config: &Path, once: bool) -> Result<ExitCode, Fault> {
     let runtime = tokio::runtime::Builder::new_multi_thread().thread_name("mailsyncd").enable_all().build()?;
     let mode = if once { Mode::Once } else { Mode::Daemon };
     match runtime.block_on(daemon::run(config, mode)) {
-        Ok(summary) if once && summary.failures > 0 => Ok(ExitCode::FAILURE),
+        Ok(summary) if once && (summary.failures > 0 || summary.unfinished > 0) => Ok(ExitCode::FAILURE),
         Ok(_) => Ok(ExitCode::SUCCESS),
         Err(error) if error.is_configuration() => Err(Fault::usage(error)),
         Err(error) => Err(Fault::failed(error)),

@@ -384,7 +384,9 @@ impl Agenda {
             Outcome::ProfileFailed(_) => now,
             Outcome::Interrupted => now.plus(CUT_RETRY),
         };
-        let done = self.mode == Mode::Once && !matches!(outcome, Outcome::More(_));
+        // What a stop cut stays: somebody wants to know what was left.
+        let cut = matches!(outcome, Outcome::Interrupted) && self.gate == Gate::Stopping;
+        let done = self.mode == Mode::Once && !cut && !matches!(outcome, Outcome::More(_));
         if done { self.forget(mailbox) } else { self.schedule(mailbox, due) }
     }
 

@@ -107,6 +107,8 @@ pub struct Summary {
     pub failures: u64,
     /// Mailboxes left out: postponed, held with their profile, or leased by another daemon. Only [`Mode::Once`].
     pub left_out: usize,
+    /// Mailboxes that a stop kept from being brought up to date. Only [`Mode::Once`].
+    pub unfinished: usize,
 }
 
 impl<S: Sources> Driver<S> {
@@ -355,6 +357,9 @@ impl<S: Sources> Running<S> {
             journal::unreleased(&stored::failure(&error));
         }
         self.summary.left_out += self.agenda.skipped();
+        if self.mode == Mode::Once {
+            self.summary.unfinished = self.agenda.len();
+        }
         match (self.mode, self.trouble) {
             (Mode::Once, Some(trouble)) => Err(trouble.failure),
             (Mode::Once, None) | (Mode::Daemon, _) => Ok(self.summary),

@@ -299,7 +299,12 @@ async fn a_stop_cuts_what_does_not_end_and_gives_its_lease_back() {
         })
         .await;
     world.stop.cancel();
-    driver.await.unwrap().unwrap();
+    let summary = driver.await.unwrap().unwrap();
+    assert_eq!(
+        (summary.failures, summary.unfinished),
+        (0, 1),
+        "a stop is no failure, but nobody shall think all is read"
+    );
     assert_eq!(world.state("m1@example.org").await.failure_code, None);
     assert_eq!(world.server.inbox("m1@example.org", |inbox| inbox.connections), 0);
     world.assert_released().await;
