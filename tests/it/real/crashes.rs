@@ -69,7 +69,7 @@ fn kill_while_mail_comes_in(mut daemon: Daemon, server: &Dovecot, kills: u64, mi
     let messages = kills * MESSAGES_PER_KILL;
     let deliver = |number: u64| {
         let id = format!("{number}@sample.example");
-        let message = if number % 10 == 0 { mail::big(&id, 150_000) } else { mail::small(&id) };
+        let message = if number.is_multiple_of(10) { mail::big(&id, 150_000) } else { mail::small(&id) };
         server.deliver(users[usize::try_from(number % 2).unwrap()], &message);
     };
     (0..messages / 2).for_each(deliver);

@@ -38,7 +38,8 @@ fn no_secret_reaches_a_log_the_database_or_the_terminal() {
     assert!(made.status.success(), "{}", text_of(&made));
     let key = fs::read_to_string(&key_file).unwrap().trim().to_owned();
     daemon.configuration.sections.insert("secrets", format!("key_file = {key_file:?}\n"));
-    daemon.configuration.sections.insert("log", "level = \"trace\"\n".into());
+    // Libraries speak too.
+    daemon.configuration.sections.insert("log", "level = \"trace,mailsyncd=trace\"\n".into());
 
     let mut said = text_of(&made);
     // Migrates, and declares Bert, whose password comes next.
