@@ -161,3 +161,50 @@ async fn damage_is_found() {
         assert!(found[0].contains("beyond its cursor") && found[1].contains("no row in the ledger"), "{found:?}");
     }
 }
+
+/// SQLite cannot widen a CHECK or drop a NOT NULL without copying the table, however large: what the
+/// product will keep in these tables must fit from the first release on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn outgoing_mail_and_other_servers_fit_into_the_tables() {
+    for database in databases().await {
+        let mailbox = with_mailboxes(&database.store, &["a@example.org"]).await.remove(0);
+        let draft = |id: &str| {
+            format!(
+                "INSERT INTO email_activities (id, direction, status, mailbox, subject, sender, message_references, \
+                 notifications, created_at) VALUES ('{id}', 'outgoing', 'draft', '{}', '', '', '', '', \
+                 '2026-01-01T00:00:00.000000Z')",
+                mailbox.id
+            )
+        };
+        let id = |number: u8| format!("01a1fb4f-0000-7000-8000-0000000000{number:02}");
+        let mut fits = vec![draft(&id(1)), draft(&id(2))];
+        for status in ["pending_send", "sending", "sent", "failed", "canceled"] {
+            fits.push(format!("UPDATE email_activities SET status = '{status}'"));
+        }
+        for (column, words) in [
+            ("server_type", &["pop3_smtp", "exchange_online"][..]),
+            ("authenticate_using", &["oauth"]),
+            ("incoming_auth", &["xoauth2", "oauthbearer"]),
+        ] {
+            fits.extend(words.iter().map(|word| format!("UPDATE server_profiles SET {column} = '{word}'")));
+        }
+        fits.push("UPDATE mailboxes SET incoming_method = 'forward_mailbox'".into());
+        for statement in fits {
+            if let Err(error) = raw(&database.url, &statement).await {
+                panic!("{statement}: {error}");
+            }
+        }
+        let received = "UPDATE email_activities SET direction = 'incoming', status = 'received'";
+        assert!(raw(&database.url, received).await.is_err(), "incoming mail has a key and a time");
+    }
+}
+
+async fn raw(url: &str, statement: &str) -> Result<(), sqlx::Error> {
+    let statement = sqlx::AssertSqlSafe(statement.to_owned());
+    if url.starts_with("sqlite") {
+        SqliteConnection::connect(url).await?.execute(statement).await?;
+    } else {
+        PgConnection::connect(url).await?.execute(statement).await?;
+    }
+    Ok(())
+}

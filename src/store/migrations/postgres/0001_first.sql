@@ -1,16 +1,18 @@
+-- Closed lists name also what no release writes yet, as on SQLite, which cannot widen them later.
+
 CREATE TABLE server_profiles (
     id UUID NOT NULL PRIMARY KEY,
     name TEXT NOT NULL UNIQUE,
     description TEXT NOT NULL,
-    server_type TEXT NOT NULL CHECK (server_type IN ('imap_smtp')),
-    authenticate_using TEXT NOT NULL CHECK (authenticate_using IN ('mailbox', 'profile')),
+    server_type TEXT NOT NULL CHECK (server_type IN ('imap_smtp', 'pop3_smtp', 'exchange_online')),
+    authenticate_using TEXT NOT NULL CHECK (authenticate_using IN ('mailbox', 'profile', 'oauth')),
     username TEXT,
     credential_source TEXT NOT NULL CHECK (credential_source IN ('stored', 'file', 'systemd_credential')),
     credential_name TEXT,
     incoming_host TEXT NOT NULL,
     incoming_port BIGINT NOT NULL CHECK (incoming_port BETWEEN 1 AND 65535),
     incoming_security TEXT NOT NULL CHECK (incoming_security IN ('tls', 'starttls', 'none')),
-    incoming_auth TEXT NOT NULL CHECK (incoming_auth IN ('auto', 'plain', 'login')),
+    incoming_auth TEXT NOT NULL CHECK (incoming_auth IN ('auto', 'plain', 'login', 'xoauth2', 'oauthbearer')),
     process_email_from TIMESTAMPTZ,
     minimum_polling_interval DOUBLE PRECISION NOT NULL CHECK (minimum_polling_interval BETWEEN 0 AND 86400), -- seconds
     maximum_concurrent_connections BIGINT NOT NULL CHECK (maximum_concurrent_connections BETWEEN 1 AND 300),
@@ -36,7 +38,8 @@ CREATE TABLE users (
     name TEXT NOT NULL UNIQUE,
     email_address TEXT NOT NULL,
     external_id TEXT,
-    filter_method TEXT NOT NULL CHECK (filter_method IN ('all')),
+    filter_method TEXT NOT NULL
+        CHECK (filter_method IN ('all', 'in_response', 'from_directory', 'from_enabled', 'none')),
     state TEXT NOT NULL CHECK (state IN ('active', 'inactive')),
     managed_by TEXT,
     created_at TIMESTAMPTZ NOT NULL,
@@ -48,7 +51,8 @@ CREATE TABLE queues (
     name TEXT NOT NULL UNIQUE,
     email_address TEXT NOT NULL,
     external_id TEXT,
-    filter_method TEXT NOT NULL CHECK (filter_method IN ('all')),
+    filter_method TEXT NOT NULL
+        CHECK (filter_method IN ('all', 'in_response', 'from_directory', 'from_enabled', 'none')),
     state TEXT NOT NULL CHECK (state IN ('active', 'inactive')),
     managed_by TEXT,
     created_at TIMESTAMPTZ NOT NULL,
@@ -65,7 +69,7 @@ CREATE TABLE mailboxes (
     username TEXT NOT NULL,
     credential_source TEXT NOT NULL CHECK (credential_source IN ('stored', 'file', 'systemd_credential')),
     credential_name TEXT,
-    incoming_method TEXT NOT NULL CHECK (incoming_method IN ('none', 'server_side_sync')),
+    incoming_method TEXT NOT NULL CHECK (incoming_method IN ('none', 'server_side_sync', 'forward_mailbox')),
     process_email_received_after TIMESTAMPTZ,
     approval TEXT NOT NULL CHECK (approval IN ('empty', 'approved', 'pending', 'rejected')),
     state TEXT NOT NULL CHECK (state IN ('active', 'inactive')),
@@ -121,8 +125,9 @@ ALTER TABLE email_sources ALTER COLUMN bytes SET STORAGE EXTERNAL;
 CREATE TABLE email_activities (
     id UUID NOT NULL PRIMARY KEY,
     direction TEXT NOT NULL CHECK (direction IN ('incoming', 'outgoing')),
-    status TEXT NOT NULL CHECK (status IN ('received')),
-    message_key BYTEA NOT NULL CHECK (length(message_key) = 32),
+    status TEXT NOT NULL
+        CHECK (status IN ('received', 'draft', 'pending_send', 'sending', 'sent', 'failed', 'canceled')),
+    message_key BYTEA CHECK (message_key IS NULL OR length(message_key) = 32),
     source BYTEA REFERENCES email_sources (sha256),
     mailbox UUID NOT NULL REFERENCES mailboxes (id),
     subject TEXT NOT NULL,
@@ -130,13 +135,15 @@ CREATE TABLE email_activities (
     message_id TEXT,
     in_reply_to TEXT,
     message_references TEXT NOT NULL, -- oldest first, one a line
-    received_at TIMESTAMPTZ NOT NULL,
+    received_at TIMESTAMPTZ,
     sent_at TIMESTAMPTZ,
     body_text TEXT,
     body_html TEXT,
     notifications TEXT NOT NULL,
     created_at TIMESTAMPTZ NOT NULL,
-    UNIQUE (direction, message_key)
+    UNIQUE (direction, message_key),
+    CHECK ((direction = 'incoming') = (status = 'received')),
+    CHECK (direction <> 'incoming' OR (message_key IS NOT NULL AND received_at IS NOT NULL))
 );
 
 CREATE INDEX email_activities_received ON email_activities (received_at);
