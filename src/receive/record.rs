@@ -93,10 +93,11 @@ impl<'a> Recorder<'a> {
     /// Prepares a batch while nothing else goes on. A suspect that survives its parse is suspect no
     /// more: only deaths of the parser count, not those of a machine that is killed again and again.
     async fn prepare_alone(&mut self, next: Fetched) -> Result<Ready, Failure> {
-        let suspect = next.attempts > 1;
-        self.mark(&next).await?;
+        let attempts = next.attempts;
+        let parsed = self.mark(&next).await?.is_some();
         let ready = prepare(next, self.policy.rules.clone()).await?;
-        if suspect {
+        // One that is only kept was not put to the test: it stays suspect until it has its row.
+        if parsed && attempts > 1 {
             let store = &self.context.store;
             stored::patiently(|| store.mark_in_flight(self.fence, None))
                 .await
