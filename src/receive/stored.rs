@@ -41,6 +41,7 @@ pub fn failure(error: &StoreError) -> Failure {
         | E::Missing { .. }
         | E::BadUrl { .. }
         | E::NoDirectory { .. }
+        | E::Exists { .. }
         | E::Io { .. } => (FailureCode::DatabaseUnavailable, Scope::Daemon),
     };
     Failure::new(code, scope, Persistence::Transient, &Chain(error).to_string())

@@ -63,6 +63,12 @@ pub enum StoreError {
         #[source]
         source: Arc<std::io::Error>,
     },
+    /// A copy would overwrite a file.
+    #[error("{} exists already and is not overwritten: give another name", path.display())]
+    Exists {
+        /// Which file.
+        path: PathBuf,
+    },
     /// No space is left where the database lives. Nothing was written.
     #[error("no space left for the database: free disk space, nothing is lost")]
     DiskFull(#[source] Arc<sqlx::Error>),

@@ -155,7 +155,10 @@ impl SqliteStore {
     pub async fn backup(&self, to: &Path) -> Result<(), StoreError> {
         let io = |error| StoreError::Io { path: to.to_owned(), source: Arc::new(error) };
         // Never over an existing file, and from the first byte for our eyes only.
-        new_file(to).map_err(io)?;
+        new_file(to).map_err(|error| match error.kind() {
+            ErrorKind::AlreadyExists => StoreError::Exists { path: to.to_owned() },
+            _ => io(error),
+        })?;
         let mut conn = options(&self.path).connect().await?;
         let copied = sqlx::query("VACUUM INTO $1").bind(to.to_string_lossy().into_owned()).execute(&mut conn).await;
         conn.close().await?;

@@ -131,7 +131,7 @@ async fn files_are_ours_alone_and_a_backup_is_complete() {
     database.store.backup(&copy).await.unwrap();
     assert_eq!(mode(&copy), 0o600);
     let again = database.store.backup(&copy).await.unwrap_err();
-    assert!(matches!(again, StoreError::Io { .. }), "never over an existing file: {again}");
+    assert!(matches!(again, StoreError::Exists { .. }), "never over an existing file: {again}");
     let restored = Store::open(&format!("sqlite:{}", copy.display()), Role::Daemon).await.unwrap();
     assert_eq!(restored.check().await.unwrap(), Vec::<String>::new());
     let id = restored.facts(&[key(1)]).await.unwrap()[&key(1)];
