@@ -21,7 +21,10 @@ use crate::{
     },
     base::secret::{Kek, Secret},
     config::{Config, Problem},
-    model::{failure::clean, record::Records},
+    model::{
+        failure::{FailureCode, clean},
+        record::Records,
+    },
     store::{Role, StatusView, Store, StoreError},
 };
 
@@ -122,10 +125,11 @@ fn status_text(status: &Status<'_>) -> String {
     facts.add(
         "mailboxes",
         format!(
-            "{} active, {} enabled, {} being read, {} failing, {} postponed, {} disabled by a failure, {} never read",
+            "{} active, {} enabled, {} being read, {} late, {} failing, {} postponed, {} disabled by a failure, {} never read",
             mailboxes.active,
             mailboxes.enabled,
             mailboxes.running,
+            mailboxes.late,
             mailboxes.failing,
             mailboxes.postponed,
             mailboxes.disabled_by_failure,
@@ -154,6 +158,19 @@ fn status_text(status: &Status<'_>) -> String {
                 &when(mailbox.postponed_until),
                 mailbox.failure_code.name(),
                 mailbox.last_error.as_deref().unwrap_or("-"),
+            ]);
+        }
+        text.push_str(&format!("\n{}", table.text("")));
+    }
+    if !view.late.is_empty() {
+        let mut table = Table::new(&["LATE MAILBOX", "NOT READ SINCE", "FAILURE", "WORDS"]);
+        for mailbox in &view.late {
+            let code = mailbox.failure_code.map_or("-", FailureCode::name);
+            table.row(&[
+                &mailbox.mailbox,
+                &seconds(mailbox.since),
+                code,
+                mailbox.words.as_deref().unwrap_or("no failure: does mailsyncd run?"),
             ]);
         }
         text.push_str(&format!("\n{}", table.text("")));

@@ -55,7 +55,7 @@ pub fn credential_columns(source: &CredentialSource) -> (&'static str, Option<&s
 }
 
 /// Seconds out of a column, to the microsecond.
-fn span(column: &str, seconds: f64) -> Result<Duration, StoreError> {
+pub fn span(column: &str, seconds: f64) -> Result<Duration, StoreError> {
     let span = Duration::try_from_secs_f64(seconds).map_err(|_| StoreError::unreadable(column, seconds))?;
     let nanos = span.as_nanos() + 500;
     Ok(Duration::from_micros(u64::try_from(nanos / 1_000).unwrap_or(u64::MAX)))

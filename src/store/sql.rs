@@ -322,6 +322,15 @@ statements! {
          incoming_failing_since, incoming_transient_failures, incoming_postponed_until FROM mailboxes \
          WHERE state = 'active' AND incoming_failure_code IS NOT NULL ORDER BY incoming_enabled, \
          incoming_failing_since, email_address LIMIT $1"];
+    STATUS_LATE = [
+        "SELECT m.email_address, coalesce(m.incoming_last_success_at, m.created_at) AS since, \
+         p.minimum_polling_interval, coalesce(m.incoming_failure_code, p.hold_code) AS failure_code, CASE \
+         WHEN m.incoming_failure_code IS NULL THEN p.hold_text ELSE m.incoming_last_error END AS words \
+         FROM mailboxes m JOIN server_profiles p ON p.id = m.server_profile WHERE m.state = 'active' AND \
+         p.state = 'active' AND m.incoming_method = 'server_side_sync' AND m.incoming_enabled AND \
+         m.approval IN ('empty', 'approved') AND coalesce(m.incoming_last_success_at, m.created_at) < $2 \
+         AND (m.incoming_failure_code IS NOT NULL OR m.incoming_next_due_at IS NULL OR \
+         m.incoming_next_due_at <= $1) ORDER BY since, m.email_address"];
     CHECK_OWNERS = [
         "SELECT email_address FROM mailboxes m WHERE m.owner IS NOT NULL AND NOT EXISTS (SELECT 1 FROM \
          users u WHERE u.id = m.owner AND m.kind = 'user') AND NOT EXISTS (SELECT 1 FROM queues q WHERE \

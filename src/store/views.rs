@@ -1,5 +1,7 @@
 //! What people and the receive cycle are shown of the database.
 
+use std::time::Duration;
+
 use serde::Serialize;
 
 use crate::model::{
@@ -69,11 +71,20 @@ pub struct StatusView {
     /// Mailboxes with a failure, disabled ones first, then the oldest failure; at most
     /// [`StatusView::MOST_TROUBLED`].
     pub troubled: Vec<TroubledMailbox>,
+    /// Mailboxes that should have been read completely long ago, the latest first; at most
+    /// [`StatusView::MOST_LATE`].
+    pub late: Vec<LateMailbox>,
 }
 
 impl StatusView {
     /// The most mailboxes with a failure that are listed.
     pub const MOST_TROUBLED: u32 = 100;
+    /// The most late mailboxes that are listed.
+    pub const MOST_LATE: usize = 100;
+    /// No mailbox is late before this time, however often it should be polled.
+    pub const LATE_AFTER: Duration = Duration::from_secs(3_600);
+    /// So many polling intervals without a success make a mailbox late.
+    pub const LATE_INTERVALS: u32 = 3;
 }
 
 /// Mailboxes by state. Inactive ones count only in `total`.
@@ -95,6 +106,9 @@ pub struct MailboxCounts {
     pub never_succeeded: u64,
     /// Being read now.
     pub running: u64,
+    /// Enabled and due, and not read completely for [`StatusView::LATE_AFTER`] nor for
+    /// [`StatusView::LATE_INTERVALS`] intervals of its profile.
+    pub late: u64,
     /// The oldest last success among the enabled: how stale the stalest is.
     pub oldest_success: Option<Timestamp>,
 }
@@ -126,6 +140,19 @@ pub struct TroubledMailbox {
     pub transient_failures: u32,
     /// Not tried again before.
     pub postponed_until: Option<Timestamp>,
+}
+
+/// A mailbox that should have been read long ago.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LateMailbox {
+    /// Its address.
+    pub mailbox: String,
+    /// When it was last read completely, or made where it never was.
+    pub since: Timestamp,
+    /// What keeps it, or its profile, from being read; `None` where nothing is known to.
+    pub failure_code: Option<FailureCode>,
+    /// The words for it.
+    pub words: Option<String>,
 }
 
 /// Which activities to list, newest first.

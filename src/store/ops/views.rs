@@ -12,11 +12,11 @@ use crate::{
         codec::{Hash, Id, Time},
         error::StoreError,
         names::Named,
-        rows::{HoldRow, failure_code, narrow, uid},
+        rows::{HoldRow, failure_code, narrow, span, uid},
         sql,
         views::{
-            ActivityDetail, ActivityFilter, ActivityRow, AttachmentRow, HeldProfile, MailboxCounts, SeenIn,
-            SetAsideRow, StatusView, TroubledMailbox,
+            ActivityDetail, ActivityFilter, ActivityRow, AttachmentRow, HeldProfile, LateMailbox, MailboxCounts,
+            SeenIn, SetAsideRow, StatusView, TroubledMailbox,
         },
     },
 };
@@ -35,7 +35,9 @@ pub async fn status(conn: &mut Conn, backend: &'static str, schema: i64, now: Ti
         set_aside: i64,
         last_recorded_at: Option<Time>,
     }
-    let mailboxes = mailbox_counts(conn, now).await?;
+    let mut late = late(conn, now).await?;
+    let mailboxes = MailboxCounts { late: late.len() as u64, ..mailbox_counts(conn, now).await? };
+    late.truncate(StatusView::MOST_LATE);
     let counts = sqlx::query_as::<Db, Counts>(text(sql::STATUS_COUNTS)).fetch_one(&mut *conn).await?;
     Ok(StatusView {
         time: now,
@@ -48,6 +50,7 @@ pub async fn status(conn: &mut Conn, backend: &'static str, schema: i64, now: Ti
         last_recorded_at: counts.last_recorded_at.map(|time| time.0),
         set_aside: count(counts.set_aside),
         troubled: troubled(conn).await?,
+        late,
     })
 }
 
@@ -74,6 +77,7 @@ async fn mailbox_counts(conn: &mut Conn, now: Timestamp) -> Result<MailboxCounts
         postponed: count(row.postponed),
         never_succeeded: count(row.never_succeeded),
         running: count(row.running),
+        late: 0,
         oldest_success: row.oldest_success.map(|time| time.0),
     })
 }
@@ -116,6 +120,32 @@ async fn troubled(conn: &mut Conn) -> Result<Vec<TroubledMailbox>> {
         })
     };
     rows.into_iter().map(mailbox).collect()
+}
+
+async fn late(conn: &mut Conn, now: Timestamp) -> Result<Vec<LateMailbox>> {
+    #[derive(sqlx::FromRow)]
+    struct Row {
+        email_address: String,
+        since: Time,
+        minimum_polling_interval: f64,
+        failure_code: Option<String>,
+        words: Option<String>,
+    }
+    let before = now.minus(StatusView::LATE_AFTER);
+    let statement = sqlx::query_as::<Db, Row>(text(sql::STATUS_LATE)).bind(Time(now)).bind(Time(before));
+    let mut late = Vec::new();
+    for row in statement.fetch_all(conn).await? {
+        let interval = span("minimum_polling_interval", row.minimum_polling_interval)?;
+        if now.since(row.since.0) > interval.saturating_mul(StatusView::LATE_INTERVALS) {
+            late.push(LateMailbox {
+                mailbox: row.email_address,
+                since: row.since.0,
+                failure_code: row.failure_code.as_deref().map(failure_code).transpose()?,
+                words: row.words,
+            });
+        }
+    }
+    Ok(late)
 }
 
 #[derive(sqlx::FromRow)]

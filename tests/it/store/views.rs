@@ -1,14 +1,18 @@
 //! What people are shown.
 
+use std::time::Duration;
+
 use mailsyncd::{
     model::{
         activity::{IgnoreReason, Verdict},
         failure::FailureCode,
         ids::ActivityId,
-        lease::Settlement,
+        lease::{ProfileHold, Settlement},
+        mailbox::WorkloadState,
         message::PartyRole,
+        record::{CredentialSource, RecordChange},
     },
-    store::ActivityFilter,
+    store::{ActivityFilter, LateMailbox},
 };
 
 use super::fixtures::*;
@@ -85,5 +89,66 @@ async fn the_status_counts() {
         assert_eq!((aside[0].mailbox.as_str(), aside[0].failure_code), ("running@x", FailureCode::MessagePoison));
         assert_eq!(store.set_aside(Some(boxes[0].id)).await.unwrap(), []);
         assert_eq!(serde_json::to_value(&status).unwrap()["mailboxes"]["running"], 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_status_names_late_mailboxes() {
+    for database in databases().await {
+        let store = &database.store;
+        let boxes = with_mailboxes(store, &["ok@x", "old@x", "never@x", "failing@x", "quiet@x", "disabled@x"]).await;
+        let mut slow = profile("slow");
+        slow.minimum_polling_interval = Duration::from_secs(7_200);
+        let on_slow = mailbox("slow@x", &slow);
+        let slow_id = slow.id;
+        store.apply(&[RecordChange::PutProfile(slow, CredentialSource::Stored), put(&on_slow)], at(0)).await.unwrap();
+        let read =
+            |seconds, due| WorkloadState { last_success_at: Some(at(seconds)), next_due_at: Some(at(due)), ..state() };
+        let timeout = WorkloadState {
+            failure_code: Some(FailureCode::Timeout),
+            last_error: Some("no answer".into()),
+            failing_since: Some(at(200)),
+            ..read(100, 9_000)
+        };
+        let states = [
+            (boxes[0].id, read(1_000, 1_300)),
+            (boxes[1].id, read(300, 600)),
+            (boxes[3].id, timeout),
+            // A quiet mailbox may be polled less often than its profile says.
+            (boxes[4].id, read(100, 9_000)),
+            (boxes[5].id, WorkloadState { enabled: false, ..read(100, 400) }),
+            (on_slow.id, read(1, 7_201)),
+        ];
+        for (mailbox, state) in states {
+            let fence = claim(store, mailbox, at(0)).await;
+            store.settle(&[Settlement { fence, state }], at(1)).await.unwrap();
+        }
+        let row = |late: &LateMailbox| {
+            let words = late.words.clone().unwrap_or_default();
+            (late.mailbox.clone(), late.since, late.failure_code.map(FailureCode::name), words)
+        };
+        let late = |mailbox: &str, since, code, words: &str| (mailbox.to_owned(), at(since), code, words.to_owned());
+        let status = store.status(at(4_000)).await.unwrap();
+        let expected = [
+            late("never@x", 0, None, ""),
+            late("failing@x", 100, Some("timeout"), "no answer"),
+            late("old@x", 300, None, ""),
+        ];
+        assert_eq!(status.late.iter().map(row).collect::<Vec<_>>(), expected);
+        assert_eq!(status.mailboxes.late, 3);
+
+        let hold = ProfileHold {
+            since: at(2),
+            until: at(90_000),
+            failures: 9,
+            code: FailureCode::HostUnreachable,
+            text: "refused".into(),
+        };
+        store.put_hold(slow_id, &hold).await.unwrap();
+        let status = store.status(at(3 * 7_200 + 1)).await.unwrap();
+        assert!(!status.late.iter().any(|late| late.mailbox == "slow@x"), "{:?}", status.late);
+        let status = store.status(at(3 * 7_200 + 2)).await.unwrap();
+        let slow = status.late.iter().find(|late| late.mailbox == "slow@x").map(row);
+        assert_eq!(slow, Some(late("slow@x", 1, Some("host-unreachable"), "refused")));
     }
 }
