@@ -32,6 +32,7 @@ use crate::{
 #[derive(Serialize)]
 struct Checked<'a> {
     problems: Vec<CheckedProblem<'a>>,
+    warnings: Vec<CheckedProblem<'a>>,
     /// `null` without `--plan`.
     changes: Option<Vec<String>>,
 }
@@ -50,7 +51,7 @@ pub(super) async fn check(context: &Context, plan: bool, form: Form) -> Result<E
         Err(error) => {
             let problems = error.problems.iter().map(checked).collect();
             if form.json {
-                show(form, &Checked { problems, changes: None }, String::new)?;
+                show(form, &Checked { problems, warnings: Vec::new(), changes: None }, String::new)?;
             } else {
                 complain(&error, None);
             }
@@ -58,10 +59,12 @@ pub(super) async fn check(context: &Context, plan: bool, form: Form) -> Result<E
         }
     };
     let changes = if plan { Some(planned(context, &config).await?) } else { None };
+    let warnings = config.warnings();
     let text = || {
         let declared = &config.declared;
         let (profiles, mailboxes) = (declared.profiles.len(), declared.mailboxes.len());
         let mut text = format!("the configuration is right: profiles {profiles}, mailboxes {mailboxes}\n");
+        warnings.iter().for_each(|warning| text.push_str(&format!("warning: {warning}\n")));
         if let Some(changes) = &changes {
             let count = changes.len();
             text.push_str(&if count == 0 { "nothing would change\n".to_owned() } else { format!("changes {count}\n") });
@@ -69,7 +72,9 @@ pub(super) async fn check(context: &Context, plan: bool, form: Form) -> Result<E
         }
         text
     };
-    show(form, &Checked { problems: Vec::new(), changes: changes.clone() }, text)?;
+    let checked =
+        Checked { problems: Vec::new(), warnings: warnings.iter().map(checked).collect(), changes: changes.clone() };
+    show(form, &checked, text)?;
     Ok(ExitCode::SUCCESS)
 }
 

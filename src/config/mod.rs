@@ -11,6 +11,7 @@ mod value;
 
 use std::{
     fs, io,
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
 };
 
@@ -20,8 +21,11 @@ pub use settings::{DEFAULT_DATABASE, EmailSettings, KeySource, Log, Network};
 pub use value::show_duration;
 
 use crate::{
-    base::secret::{Kek, SecretError},
-    model::rules::{FailureRules, Limits, Polling, ReceiveRules},
+    base::secret::{Kek, SecretError, exposed},
+    model::{
+        record::CredentialSource,
+        rules::{FailureRules, Limits, Polling, ReceiveRules},
+    },
 };
 use read::{Findings, Root, SourceFile};
 
@@ -147,6 +151,14 @@ impl Config {
         config
     }
 
+    /// What is allowed and yet should be looked at: password files that others than the owner may read.
+    pub fn warnings(&self) -> Vec<Problem> {
+        let Declared { profiles, mailboxes, .. } = &self.declared;
+        let of_profiles = profiles.iter().map(|profile| (&profile.place, Some(&profile.credentials)));
+        let of_mailboxes = mailboxes.iter().map(|mailbox| (&mailbox.place, mailbox.credentials.as_ref()));
+        of_profiles.chain(of_mailboxes).filter_map(|(place, source)| exposed_password(place, source?)).collect()
+    }
+
     /// The key-encryption key.
     ///
     /// # Errors
@@ -166,6 +178,17 @@ impl Config {
     pub fn credential(&self, name: &str) -> Option<PathBuf> {
         self.credentials_directory.as_ref().map(|directory| directory.join(name))
     }
+}
+
+fn exposed_password(place: &Place, source: &CredentialSource) -> Option<Problem> {
+    let CredentialSource::File(path) = source else { return None };
+    // One that is not there, or not for us to see, is found out when it is needed.
+    let mode = fs::metadata(path).ok()?.permissions().mode();
+    exposed(mode).then(|| Problem {
+        place: Some(place.clone()),
+        text: format!("the password file {path} may be read by others (mode {:04o})", mode & 0o7777),
+        hint: Some("chmod 0400 the password file".to_owned()),
+    })
 }
 
 /// The main file, then `conf.d/*.toml` by name.

@@ -2,7 +2,7 @@
 
 mod world;
 
-use std::{fs, io::pipe, path::Path, process::Stdio};
+use std::{fs, io::pipe, os::unix::fs::PermissionsExt as _, path::Path, process::Stdio};
 
 use crate::support::{
     cli::{Ran, program, run},
@@ -97,6 +97,28 @@ fn a_wrong_configuration_is_explained_with_status_2() {
         &["--config", "c.toml", "status"],
     ];
     golden::compare("cli/wrong-config.txt", &session(directory.path(), commands));
+}
+
+#[test]
+fn a_password_file_that_others_may_read_is_warned_of() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name);
+    for (name, mode) in [("open", 0o644), ("group", 0o640), ("closed", 0o400)] {
+        fs::write(at(name), "hunter2\n").unwrap();
+        fs::set_permissions(at(name), fs::Permissions::from_mode(mode)).unwrap();
+    }
+    let config = "[[profile]]\nname = \"contoso\"\nincoming = { host = \"imap.contoso.example\" }\n\
+                  authenticate_using = \"profile\"\nusername = \"sync\"\npassword_file = \"open\"\n\
+                  [[profile]]\nname = \"fabrikam\"\nincoming = { host = \"imap.fabrikam.example\" }\n";
+    let mailbox = |name: &str| {
+        format!(
+            "[[mailbox]]\nemail_address = \"{name}@fabrikam.example\"\nkind = \"forward\"\nprofile = \"fabrikam\"\n\
+             password_file = \"{name}\"\n"
+        )
+    };
+    fs::write(at("c.toml"), [config, &mailbox("group"), &mailbox("closed"), &mailbox("missing")].concat()).unwrap();
+    let commands: &[&[&str]] = &[&["--config", "c.toml", "check"], &["--config", "c.toml", "check", "--json"]];
+    golden::compare("cli/warnings.txt", &masked(&session(directory.path(), commands), directory.path()));
 }
 
 #[test]
