@@ -55,7 +55,8 @@ pub async fn receive<S: MailSource>(
     policy: &ReceivePolicy,
     source: &mut S,
 ) -> CycleReport {
-    let mut cycle = Cycle { context, fence: claimed.fence, policy, source, report: CycleReport::default() };
+    let (fence, address) = (claimed.fence, claimed.mailbox.email_address.as_str());
+    let mut cycle = Cycle { context, fence, address, policy, source, report: CycleReport::default() };
     if let Err(failure) = cycle.run(claimed.cursor.clone()).await {
         cycle.report.failure = Some(failure);
     }
@@ -65,6 +66,7 @@ pub async fn receive<S: MailSource>(
 struct Cycle<'a, S> {
     context: &'a Context,
     fence: Fence,
+    address: &'a str,
     policy: &'a ReceivePolicy,
     source: &'a mut S,
     report: CycleReport,
@@ -126,7 +128,7 @@ impl<S: MailSource> Cycle<'_, S> {
     /// Runs both halves until the reading is done; fetching goes on while batches are recorded.
     async fn read(&mut self, reading: Reading, cursor: Cursor, view: &FolderView) -> Result<(), Failure> {
         let (out, fetched) = mpsc::channel(1);
-        let mut recorder = Recorder::new(self.context, self.fence, self.policy, cursor.clone());
+        let mut recorder = Recorder::new(self.context, self.fence, self.address, self.policy, cursor.clone());
         let fetcher = Fetcher::new(self.context, self.fence.mailbox, &cursor, self.policy, &mut *self.source, out);
         let ended = {
             let fetching = pin!(fetcher.run(reading));

@@ -28,6 +28,8 @@ use super::{
 pub struct Recorder<'a> {
     context: &'a Context,
     fence: Fence,
+    /// The mailbox's, for the log.
+    address: &'a str,
     policy: &'a ReceivePolicy,
     /// The cursor as committed.
     pub cursor: Cursor,
@@ -41,8 +43,14 @@ pub struct Recorder<'a> {
 
 impl<'a> Recorder<'a> {
     /// Ready to record from `cursor` on.
-    pub fn new(context: &'a Context, fence: Fence, policy: &'a ReceivePolicy, cursor: Cursor) -> Self {
-        Self { context, fence, policy, cursor, committed: Committed::default(), bytes: 0, marked: false }
+    pub fn new(
+        context: &'a Context,
+        fence: Fence,
+        address: &'a str,
+        policy: &'a ReceivePolicy,
+        cursor: Cursor,
+    ) -> Self {
+        Self { context, fence, address, policy, cursor, committed: Committed::default(), bytes: 0, marked: false }
     }
 
     /// Records what comes until the other half is done.
@@ -199,10 +207,11 @@ impl<'a> Recorder<'a> {
         for entry in entries {
             if let Verdict::SetAside(failure) = &entry.verdict {
                 tracing::warn!(
+                    mailbox = self.address,
                     mailbox.id = %self.fence.mailbox,
                     uid = entry.uid.get(),
                     code = failure.code.name(),
-                    text = failure.text,
+                    words = failure.text,
                     hint = failure.code.hint(),
                     "message set aside"
                 );
