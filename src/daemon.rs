@@ -235,9 +235,10 @@ impl Daemon {
 
     async fn take_over(&mut self) -> Result<(), DaemonError> {
         let config = Arc::new(Config::load(&self.config.file)?);
-        // Builds and checks before anything changes.
-        self.tls.rebuild(&config.network.extra_ca_files)?;
+        // What may fail comes before what changes something.
+        let tls = TlsClient::new(&config.network.extra_ca_files)?;
         reconcile(&self.store, &config, &self.clock).await.map_err(DaemonError::Declared)?;
+        self.tls.replace(&tls);
         for (key, changed) in [
             ("database.url", config.database_url != self.config.database_url),
             ("log", config.log != self.config.log),

@@ -78,15 +78,11 @@ impl TlsClient {
         Ok(Self { config: Arc::new(RwLock::new(load(extra_ca_files)?)) })
     }
 
-    /// Reads everything again, for connections made from now on; forgets the sessions kept for
-    /// resumption, so that a withdrawn trust ends with it. On an error the old configuration stays.
-    ///
-    /// # Errors
-    /// As [`TlsClient::new`].
-    pub fn rebuild(&self, extra_ca_files: &[PathBuf]) -> Result<(), TlsConfigError> {
-        let fresh = load(extra_ca_files)?;
+    /// Does as `fresh` from now on; forgets the sessions kept for resumption, so that a withdrawn
+    /// trust ends with it.
+    pub fn replace(&self, fresh: &Self) {
+        let fresh = Arc::clone(&fresh.config.read().unwrap_or_else(PoisonError::into_inner));
         *self.config.write().unwrap_or_else(PoisonError::into_inner) = fresh;
-        Ok(())
     }
 
     /// Shakes hands over `stream` with `host`, a DNS name or an address, within `limit`.
