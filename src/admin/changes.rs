@@ -246,17 +246,7 @@ const fn approval(declared: Option<bool>, required: bool, before: Option<Approva
 }
 
 fn new_state(declared: &DeclaredMailbox) -> WorkloadState {
-    WorkloadState {
-        enabled: declared.enabled == Some(true),
-        postponed_until: None,
-        transient_failures: 0,
-        confirmations: 0,
-        failing_since: None,
-        failure_code: None,
-        last_error: None,
-        last_success_at: None,
-        next_due_at: None,
-    }
+    WorkloadState { enabled: declared.enabled == Some(true), ..WorkloadState::default() }
 }
 
 fn new_mailbox(mailbox: &Mailbox) -> String {

@@ -61,8 +61,9 @@ impl Workload {
     }
 }
 
-/// The state of one workload of one mailbox: data of the database, never of a file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+/// The state of one workload of one mailbox: data of the database, never of a file. The default is
+/// that of one that is not enabled and never ran.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct WorkloadState {
     /// Whether it runs; a permanent failure clears it.
     pub enabled: bool,

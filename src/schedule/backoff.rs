@@ -101,14 +101,9 @@ fn succeeded(
     };
     let state = WorkloadState {
         enabled: state.enabled,
-        postponed_until: None,
-        transient_failures: 0,
-        confirmations: 0,
-        failing_since: None,
-        failure_code: None,
-        last_error: None,
         last_success_at: Some(now),
         next_due_at: Some(due),
+        ..WorkloadState::default()
     };
     Settled { state, outcome }
 }

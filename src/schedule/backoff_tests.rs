@@ -8,17 +8,7 @@ fn now() -> Timestamp {
 }
 
 fn fresh() -> WorkloadState {
-    WorkloadState {
-        enabled: true,
-        postponed_until: None,
-        transient_failures: 0,
-        confirmations: 0,
-        failing_since: None,
-        failure_code: None,
-        last_error: None,
-        last_success_at: None,
-        next_due_at: None,
-    }
+    WorkloadState { enabled: true, ..WorkloadState::default() }
 }
 
 fn failure(code: FailureCode, scope: Scope, persistence: Persistence) -> Failure {

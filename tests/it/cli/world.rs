@@ -135,14 +135,9 @@ async fn fill(directory: &Path) -> ActivityId {
     let activity = record(&store, fence, start).await;
     let healthy = WorkloadState {
         enabled: true,
-        postponed_until: None,
-        transient_failures: 0,
-        confirmations: 0,
-        failing_since: None,
-        failure_code: None,
-        last_error: None,
         last_success_at: Some(at("2026-03-01T10:00:00.25Z")),
         next_due_at: Some(at("2026-03-01T10:05:00Z")),
+        ..WorkloadState::default()
     };
     settle(&store, fence, healthy.clone()).await;
     let disabled = WorkloadState {

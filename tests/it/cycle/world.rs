@@ -12,10 +12,9 @@ use std::{
 use mailsyncd::{
     base::clock::Clock,
     model::{
-        ids::{MailboxId, NodeId, ProfileId},
+        ids::{MailboxId, NodeId},
         lease::Claimed,
-        mailbox::{Approval, Mailbox, MailboxKind, SyncMethod, WorkloadState},
-        profile::{AuthMethod, AuthenticateUsing, Endpoint, Security, ServerProfile, ServerType},
+        profile::ServerProfile,
         record::{CredentialSource, RecordChange},
         report::CycleReport,
         rules::ReceiveRules,
@@ -30,7 +29,10 @@ use mailsyncd::{
 use tokio_util::sync::CancellationToken;
 
 use super::database::Database;
-use crate::support::sim_server::{SimInbox, SimServer, SimSource};
+use crate::support::{
+    records::{mailbox, profile},
+    sim_server::{SimInbox, SimServer, SimSource},
+};
 
 /// When everything happens, unless the clock is moved.
 pub const NOW: Timestamp = Timestamp::from_seconds(1_790_000_000);
@@ -58,9 +60,9 @@ impl World {
         let clock = Clock::manual(NOW);
         let store = database.store.clone();
         let context = Context { store, clock, budget: Budget::new(1 << 20), stop: CancellationToken::new() };
-        let profile = profile(&name);
+        let profile = ServerProfile { process_email_from: Some(START), ..profile(&name, "imap.example.org", NOW) };
         let address = format!("{name}@example.org");
-        let mailbox = mailbox(&address, profile.id);
+        let mailbox = mailbox(&address, profile.id, NOW);
         let steps =
             Steps { batch_messages: 2, batch_bytes: 20_000, window: 100, maximum_batches: 100, ..Steps::default() };
         let rules = ReceiveRules { maximum_message_size: 10_000, ..ReceiveRules::default() };
@@ -212,55 +214,3 @@ const CURSOR: &str = "SELECT CAST(uid_validity AS TEXT) || ' ' || CAST(generatio
 
 const MARKER: &str = "SELECT CAST(in_flight_first AS TEXT) || ' ' || CAST(in_flight_last AS TEXT) || ' ' || \
     CAST(in_flight_attempts AS TEXT) FROM inbox_cursors WHERE CAST(mailbox AS TEXT) = $1 AND in_flight_first IS NOT NULL";
-
-fn profile(name: &str) -> ServerProfile {
-    ServerProfile {
-        id: ProfileId::generate(NOW),
-        name: name.to_owned(),
-        description: String::new(),
-        server_type: ServerType::ImapSmtp,
-        authenticate_using: AuthenticateUsing::Mailbox,
-        username: None,
-        incoming: Endpoint {
-            host: "imap.example.org".to_owned(),
-            port: 993,
-            security: Security::Tls,
-            auth: AuthMethod::Auto,
-        },
-        process_email_from: Some(START),
-        minimum_polling_interval: Duration::from_secs(300),
-        maximum_concurrent_connections: 10,
-        connection_timeout: Duration::from_secs(30),
-        is_default: false,
-        managed_by: None,
-        active: true,
-    }
-}
-
-fn mailbox(address: &str, profile: ProfileId) -> Mailbox {
-    Mailbox {
-        id: MailboxId::generate(NOW),
-        name: address.to_owned(),
-        email_address: address.to_owned(),
-        kind: MailboxKind::Forward,
-        owner: None,
-        profile: Some(profile),
-        username: address.to_owned(),
-        incoming_method: SyncMethod::ServerSideSync,
-        process_email_received_after: None,
-        approval: Approval::Approved,
-        active: true,
-        managed_by: None,
-        incoming: WorkloadState {
-            enabled: true,
-            postponed_until: None,
-            transient_failures: 0,
-            confirmations: 0,
-            failing_since: None,
-            failure_code: None,
-            last_error: None,
-            last_success_at: None,
-            next_due_at: None,
-        },
-    }
-}

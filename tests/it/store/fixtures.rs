@@ -76,17 +76,7 @@ pub fn owner(name: &str, kind: MailboxKind) -> Owner {
 }
 
 pub fn state() -> WorkloadState {
-    WorkloadState {
-        enabled: true,
-        postponed_until: None,
-        transient_failures: 0,
-        confirmations: 0,
-        failing_since: None,
-        failure_code: None,
-        last_error: None,
-        last_success_at: None,
-        next_due_at: None,
-    }
+    WorkloadState { enabled: true, ..WorkloadState::default() }
 }
 
 pub fn mailbox(address: &str, profile: &ServerProfile) -> Mailbox {

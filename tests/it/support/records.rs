@@ -44,16 +44,6 @@ pub fn mailbox(address: &str, profile: ProfileId, now: Timestamp) -> Mailbox {
         approval: Approval::Approved,
         active: true,
         managed_by: None,
-        incoming: WorkloadState {
-            enabled: true,
-            postponed_until: None,
-            transient_failures: 0,
-            confirmations: 0,
-            failing_since: None,
-            failure_code: None,
-            last_error: None,
-            last_success_at: None,
-            next_due_at: None,
-        },
+        incoming: WorkloadState { enabled: true, ..WorkloadState::default() },
     }
 }
