@@ -25,7 +25,7 @@ pub(super) fn check(
     profiles(declared, settings, default_profile, problems);
     owners(declared, problems);
     credentials(declared, problems);
-    give_mailboxes(declared, settings);
+    give_mailboxes(declared, settings, problems);
 }
 
 fn doubles(declared: &Declared, problems: &Problems) {
@@ -123,14 +123,21 @@ fn owner_text(kind: MailboxKind, name: &str) -> String {
 }
 
 /// A user or queue without a mailbox of its own gets one at its address, on the default profile.
-fn give_mailboxes(declared: &mut Declared, settings: &EmailSettings) {
+fn give_mailboxes(declared: &mut Declared, settings: &EmailSettings, problems: &Problems) {
     let owned = declared.mailboxes.iter().filter_map(|mailbox| mailbox.owner.as_ref());
     let owned: BTreeSet<String> = owned.map(|owner| owner_text(owner.kind, &owner.name)).collect();
-    let mut addresses: BTreeSet<String> =
-        declared.mailboxes.iter().map(|mailbox| mailbox.email_address.to_lowercase()).collect();
+    let mailboxes = declared.mailboxes.iter();
+    let mut taken: BTreeMap<String, Place> =
+        mailboxes.map(|mailbox| (mailbox.email_address.to_lowercase(), mailbox.place.clone())).collect();
     for owner in &declared.owners {
-        let has_one = owned.contains(&owner_text(owner.kind, &owner.name));
-        if has_one || !addresses.insert(owner.email_address.to_lowercase()) {
+        let owner_name = owner_text(owner.kind, &owner.name);
+        if owned.contains(&owner_name) {
+            continue;
+        }
+        if let Some(other) = taken.insert(owner.email_address.to_lowercase(), owner.place.clone()) {
+            let text = format!("{owner_name}: the mailbox {} belongs to another", owner.email_address);
+            let hint = format!("the other is at {other}; give one of them its own email_address or [[mailbox]]");
+            problems.add(Some(&owner.place), text, Some(hint));
             continue;
         }
         declared.mailboxes.push(DeclaredMailbox {
