@@ -12,6 +12,12 @@ use crate::{
 };
 
 /// Calls the store until it is no longer busy, within reason.
+///
+/// # Errors
+/// As the call's last one.
+///
+/// # Cancel safety
+/// As safe as the call is.
 pub async fn patiently<T, F>(call: impl FnMut() -> F) -> Result<T, StoreError>
 where
     F: Future<Output = Result<T, StoreError>>,
