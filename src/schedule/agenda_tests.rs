@@ -2,7 +2,10 @@ use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::*;
-use crate::model::failure::{FailureCode, Persistence, Scope};
+use crate::{
+    model::failure::{Failure, FailureCode, Persistence, Scope},
+    schedule::backoff::hold_after,
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);

@@ -1,0 +1,167 @@
+//! What becomes of a mailbox whose cycle ended, or could not start.
+
+use std::time::Duration;
+
+use super::{
+    super::{
+        backoff::{Outcome, Traffic, hold_after},
+        jitter::share,
+    },
+    Agenda, Command, Entry, Gate, Mode, Phase, SPREAD,
+};
+use crate::model::{
+    failure::Failure,
+    ids::{MailboxId, ProfileId},
+    timestamp::Timestamp,
+};
+
+/// A few mailboxes need no wide spread: one a second on average is no herd.
+const SPREAD_EACH: Duration = Duration::from_secs(1);
+/// When a mailbox whose lease another node holds is tried again.
+const LEASED_RETRY: Duration = Duration::from_secs(15);
+/// How often that is tried where the agenda runs only once: longer than a dead node's lease lives.
+const LEASED_TRIES: u8 = 5;
+/// When a mailbox whose cycle was cut, through no fault of its own, is tried again.
+const CUT_RETRY: Duration = Duration::from_secs(5);
+
+impl Agenda {
+    /// Takes a running mailbox's slot back; `None`: it was not running.
+    fn end(&mut self, mailbox: MailboxId, now: Timestamp) -> Option<(ProfileId, bool)> {
+        let entry = self.entries.get_mut(&mailbox).filter(|entry| entry.phase == Phase::Running)?;
+        entry.phase = Phase::Waiting;
+        let profile = entry.profile;
+        Some((profile, self.turns.ended(profile, mailbox, now)))
+    }
+
+    pub(super) fn finished(
+        &mut self,
+        mailbox: MailboxId,
+        outcome: Outcome,
+        now: Timestamp,
+        commands: &mut Vec<Command>,
+    ) {
+        let Some((profile, was_probe)) = self.end(mailbox, now) else { return };
+        self.reschedule(mailbox, &outcome, now);
+        match outcome {
+            Outcome::ProfileFailed(failure) => self.profile_failed(profile, &failure, was_probe, now, commands),
+            // Whatever it says of the mailbox: the host answered.
+            Outcome::Polled { .. } | Outcome::More(_) | Outcome::Postponed(_) | Outcome::Disabled if was_probe => {
+                self.release(profile, now);
+                commands.push(Command::Release(profile));
+            }
+            Outcome::Polled { .. }
+            | Outcome::More(_)
+            | Outcome::Postponed(_)
+            | Outcome::Disabled
+            | Outcome::Interrupted => {}
+        }
+    }
+
+    fn reschedule(&mut self, mailbox: MailboxId, outcome: &Outcome, now: Timestamp) {
+        let Some(entry) = self.entries.get_mut(&mailbox) else { return };
+        entry.unclaimed = 0;
+        entry.hint_floor = now.plus(self.polling.push_minimum);
+        let hinted = std::mem::take(&mut entry.hinted);
+        let due = match outcome {
+            Outcome::Polled { due, traffic } => {
+                entry.stored = Some(*due);
+                entry.quiet = match traffic {
+                    Traffic::Quiet => entry.quiet.saturating_add(1),
+                    Traffic::Busy => 0,
+                };
+                if hinted { entry.hint_floor.min(*due) } else { *due }
+            }
+            Outcome::More(due) => {
+                entry.stored = Some(*due);
+                *due
+            }
+            Outcome::Postponed(until) => {
+                entry.stored = Some(*until);
+                entry.hint_floor = *until;
+                *until
+            }
+            Outcome::Disabled => return self.forget(mailbox),
+            Outcome::ProfileFailed(_) => now,
+            Outcome::Interrupted => now.plus(CUT_RETRY),
+        };
+        // What a stop cut stays: somebody wants to know what was left.
+        let cut = matches!(outcome, Outcome::Interrupted) && self.gate == Gate::Stopping;
+        let done = self.mode == Mode::Once && !cut && !matches!(outcome, Outcome::More(_));
+        if done { self.forget(mailbox) } else { self.schedule(mailbox, due) }
+    }
+
+    fn profile_failed(
+        &mut self,
+        profile: ProfileId,
+        failure: &Failure,
+        was_probe: bool,
+        now: Timestamp,
+        commands: &mut Vec<Command>,
+    ) {
+        let present = self.turns.hold(profile);
+        if present.is_some() && !was_probe {
+            return; // Started before the hold: it says nothing new.
+        }
+        let hold = hold_after(present, failure, now);
+        self.turns.put_hold(profile, hold.clone());
+        commands.push(Command::Hold(profile, hold));
+        if self.mode == Mode::Once {
+            let idle = |entry: &&Entry| entry.profile == profile && entry.phase != Phase::Running;
+            let left: Vec<_> =
+                self.entries.iter().filter(|(_, entry)| idle(entry)).map(|(mailbox, _)| *mailbox).collect();
+            self.skipped += left.len();
+            left.into_iter().for_each(|mailbox| self.forget(mailbox));
+        }
+    }
+
+    /// Ends a hold; those that waited are spread.
+    pub(super) fn release(&mut self, profile: ProfileId, now: Timestamp) {
+        let waited = self.turns.release(profile);
+        let window = self.window(profile, waited.len());
+        for (due, mailbox) in waited {
+            if let Some(entry) = self.entries.get_mut(&mailbox) {
+                entry.phase = Phase::Waiting;
+                entry.due = due.max(now.plus(share(mailbox, Timestamp::EPOCH, window)));
+                self.timeline.insert((entry.due, mailbox));
+            }
+        }
+    }
+
+    /// Over what `count` mailboxes of a profile are spread that are all due.
+    pub(super) fn window(&self, profile: ProfileId, count: usize) -> Duration {
+        match self.mode {
+            Mode::Once => Duration::ZERO,
+            Mode::Daemon => {
+                let interval = self.turns.interval(profile).unwrap_or(SPREAD);
+                let narrow = SPREAD_EACH.saturating_mul(u32::try_from(count).unwrap_or(u32::MAX));
+                interval.min(SPREAD).min(narrow)
+            }
+        }
+    }
+
+    pub(super) fn claim_lost(&mut self, mailbox: MailboxId, now: Timestamp) {
+        if self.end(mailbox, now).is_none() {
+            return;
+        }
+        let Some(entry) = self.entries.get_mut(&mailbox) else { return };
+        entry.unclaimed = entry.unclaimed.saturating_add(1);
+        if self.mode == Mode::Once && entry.unclaimed >= LEASED_TRIES {
+            self.skipped += 1;
+            return self.forget(mailbox);
+        }
+        self.schedule(mailbox, now.plus(LEASED_RETRY).plus(share(mailbox, now, LEASED_RETRY / 10)));
+    }
+
+    pub(super) fn moved(&mut self, mailbox: MailboxId, stored: Option<Timestamp>, now: Timestamp) {
+        if self.end(mailbox, now).is_none() {
+            return;
+        }
+        if self.mode == Mode::Once {
+            return self.forget(mailbox);
+        }
+        if let Some(entry) = self.entries.get_mut(&mailbox) {
+            entry.stored = stored;
+        }
+        self.schedule(mailbox, stored.unwrap_or(now));
+    }
+}
