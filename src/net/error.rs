@@ -83,14 +83,19 @@ impl fmt::Display for TlsFault {
     }
 }
 
+/// Whether this machine, or this process, has run out of memory or file descriptors.
+pub fn is_exhausted(error: &io::Error) -> bool {
+    const ENOMEM: i32 = 12;
+    const ENFILE: i32 = 23;
+    const EMFILE: i32 = 24;
+    const ENOBUFS: i32 = 105;
+    matches!(error.raw_os_error(), Some(ENOMEM | ENFILE | EMFILE | ENOBUFS))
+}
+
 impl NetError {
     /// Classifies an error of connecting a socket, or of using it.
     pub fn from_io(error: io::Error) -> Self {
-        const ENOMEM: i32 = 12;
-        const ENFILE: i32 = 23;
-        const EMFILE: i32 = 24;
-        const ENOBUFS: i32 = 105;
-        if matches!(error.raw_os_error(), Some(ENOMEM | ENFILE | EMFILE | ENOBUFS)) {
+        if is_exhausted(&error) {
             return Self::ResourcesExhausted(error);
         }
         match error.kind() {

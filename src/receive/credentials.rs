@@ -10,11 +10,20 @@ use tokio::io::AsyncReadExt as _;
 use zeroize::Zeroizing;
 
 use crate::{
-    base::secret::{Kek, Secret, SecretError},
+    base::{
+        chain::Chain,
+        secret::{Kek, Secret, SecretError},
+    },
     config::{Config, KeyError},
-    model::record::{CredentialSource, SecretOwner},
+    model::{
+        failure::{Failure, FailureCode, Persistence, Scope},
+        record::{CredentialSource, SecretOwner},
+    },
+    net::error::is_exhausted,
     store::{Store, StoreError},
 };
+
+use super::stored;
 
 /// No password is longer; nothing more of a password file is read. In bytes.
 const LONGEST: u64 = 4_096;
@@ -57,6 +66,23 @@ pub enum CredentialsError {
     /// The database did not answer.
     #[error("could not look the password up")]
     Store(#[source] StoreError),
+}
+
+impl CredentialsError {
+    /// What it means for whom the password is for, who is of `scope`. Only what is wrong with the
+    /// password itself is theirs: nobody is disabled because the database or the machine is ill.
+    pub fn failure(&self, scope: Scope) -> Failure {
+        let text = Chain(self).to_string();
+        match self {
+            Self::Store(error) => stored::failure(error),
+            Self::File { source, .. } | Self::Key(KeyError::Secret(SecretError::Unreadable { source, .. }))
+                if is_exhausted(source) =>
+            {
+                Failure::new(FailureCode::ResourcesExhausted, Scope::Daemon, Persistence::Transient, &text)
+            }
+            _ => Failure::new(FailureCode::CredentialsMissing, scope, Persistence::UntilConfirmed, &text),
+        }
+    }
 }
 
 /// Finds passwords. Cheap to clone.

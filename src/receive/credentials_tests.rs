@@ -113,3 +113,31 @@ async fn a_stored_password_needs_its_key() {
     fs::remove_file(place.path("key")).unwrap();
     assert!(error(&late, owner).await.contains("could not read the key"));
 }
+
+#[tokio::test]
+async fn what_is_not_the_password_s_fault_is_not_blamed_on_it() {
+    let place = Place::new().await;
+    let owner = place.source(CredentialSource::Stored).await;
+    let credentials = place.credentials(None);
+    place.store.close().await;
+    let error = credentials.password(owner).await.err().unwrap();
+    assert!(matches!(error, CredentialsError::Store(_)), "{error}");
+    let database = error.failure(Scope::Mailbox);
+    assert_eq!((database.code, database.scope), (FailureCode::DatabaseUnavailable, Scope::Daemon));
+
+    let file = |number| CredentialsError::File { path: "p".into(), source: io::Error::from_raw_os_error(number) };
+    let key = |number| {
+        let source = io::Error::from_raw_os_error(number);
+        CredentialsError::Key(KeyError::Secret(SecretError::Unreadable { path: "k".into(), source }))
+    };
+    for error in [file(24), file(23), key(24)] {
+        let failure = error.failure(Scope::Mailbox);
+        assert_eq!((failure.code, failure.scope), (FailureCode::ResourcesExhausted, Scope::Daemon), "{error}");
+        assert_eq!(failure.persistence, Persistence::Transient);
+    }
+    for error in [file(2), key(13), CredentialsError::NotStored] {
+        let failure = error.failure(Scope::Profile);
+        assert_eq!((failure.code, failure.scope), (FailureCode::CredentialsMissing, Scope::Profile), "{error}");
+        assert_eq!(failure.persistence, Persistence::UntilConfirmed);
+    }
+}

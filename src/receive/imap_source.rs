@@ -21,7 +21,7 @@ use crate::{
     },
     model::{
         cursor::{FetchedMessage, FolderView, ListedMessage},
-        failure::{Failure, FailureCode, Persistence, Scope},
+        failure::{Failure, FailureCode, Scope},
         ids::MailboxId,
         record::SecretOwner,
         timestamp::Timestamp,
@@ -178,11 +178,8 @@ impl Shared {
             SecretOwner::Mailbox(account.mailbox)
         };
         let ConnectionSettings { credentials, ports, .. } = self.settings();
-        let password = credentials.password(owner).await.map_err(|error| {
-            let text = crate::base::chain::Chain(&error).to_string();
-            let scope = if account.profile_credentials { Scope::Profile } else { Scope::Mailbox };
-            Failure::new(FailureCode::CredentialsMissing, scope, Persistence::UntilConfirmed, &text)
-        })?;
+        let scope = if account.profile_credentials { Scope::Profile } else { Scope::Mailbox };
+        let password = credentials.password(owner).await.map_err(|error| error.failure(scope))?;
         let credentials = connect::Credentials { username: &account.username, password: password.expose() };
         let timeouts = Timeouts::new(account.timeout);
         let connect = || connect::open(&account.endpoint, credentials, &ports, &self.tls, timeouts);
@@ -213,7 +210,12 @@ impl Sources for ImapSources {
         let profile = account.profile_credentials.then_some((account.profile, account.maximum_connections));
         let key = SlotKey { host: account.endpoint.host.clone(), profile };
         let slot = self.shared.slots.take(key, |mailbox| self.shared.close_parked(mailbox)).await;
-        let session = self.shared.connect(account).await?;
+        let session = self.shared.connect(account).await.inspect_err(|failure| {
+            // Connections that rest take what those that work are short of.
+            if failure.code == FailureCode::ResourcesExhausted {
+                self.close_all();
+            }
+        })?;
         Ok(ImapSource {
             session,
             slot,

@@ -3,6 +3,7 @@
 mod corpus;
 mod crashes;
 mod documents;
+mod exhausted;
 mod input;
 mod polling;
 mod refusals;

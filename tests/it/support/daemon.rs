@@ -73,6 +73,8 @@ pub struct Configuration {
 pub struct Daemon {
     dir: TempDir,
     pub configuration: Configuration,
+    /// How many files its processes may have open; `None` for as many as the tests may.
+    pub open_files: Option<u32>,
     running: Option<Group>,
 }
 
@@ -101,7 +103,7 @@ impl Daemon {
             mailboxes: Vec::new(),
             more: String::new(),
         };
-        Self { dir, configuration, running: None }
+        Self { dir, configuration, open_files: None, running: None }
     }
 
     /// Adds a profile for `server` and trusts its authority.
@@ -163,7 +165,14 @@ impl Daemon {
 
     /// A command of the program with this configuration.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new("setpriv");
+        let mut command = match self.open_files {
+            None => Command::new("setpriv"),
+            Some(files) => {
+                let mut command = Command::new("prlimit");
+                command.args([format!("--nofile={files}:"), "setpriv".to_owned()]);
+                command
+            }
+        };
         command.args(["--pdeathsig", "KILL", "--", BINARY, "--config"]).arg(self.path("mailsyncd.toml"));
         command.args(arguments);
         command
