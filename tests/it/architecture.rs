@@ -37,14 +37,25 @@ const WORDS: &[(&str, &[&str])] = &[
 ];
 
 /// Files that decide and never act.
-const PURE_FILES: &[&str] = &["plan.rs", "judge.rs", "agenda.rs", "backoff.rs"];
+const PURE_FILES: &[&str] = &[
+    "receive/batch.rs",
+    "receive/judge.rs",
+    "receive/plan.rs",
+    "receive/reconcile.rs",
+    "receive/windows.rs",
+    "schedule/agenda.rs",
+    "schedule/agenda/refresh.rs",
+    "schedule/backoff.rs",
+    "schedule/jitter.rs",
+    "schedule/turns.rs",
+];
 /// Modules that decide and never act.
 const PURE_MODULES: &[&str] = &["classify", "mime", "model"];
 const IMPURE_WORDS: &[&str] = &["tokio", "async fn", "async move", ".await", "SystemTime", "Instant", "Clock"];
-/// What a pure file may name of modules that act: the errors that it classifies.
-const PURE_MAY_NAME: &[&str] = &["imap::error", "net::error"];
+/// What a pure file may name of modules that act: the errors that it classifies, and what it decides about.
+const PURE_MAY_NAME: &[&str] = &["imap::error", "net::error", "store::KnownCopy", "store::KnownVerdict"];
 
-const LONGEST_FILE: usize = 600;
+const LONGEST_FILE: usize = 450;
 const LONGEST_MAIN: usize = 40;
 
 /// Everything wrong with the file at `inner` (relative to `src/`).
@@ -106,7 +117,7 @@ fn is_test_file(inner: &Path) -> bool {
 }
 
 fn is_pure(inner: &Path, module: &str) -> bool {
-    PURE_MODULES.contains(&module) || PURE_FILES.contains(&inner.file_name().unwrap().to_str().unwrap())
+    PURE_MODULES.contains(&module) || PURE_FILES.contains(&inner.to_str().unwrap())
 }
 
 fn without_comments(text: &str) -> String {
@@ -215,6 +226,8 @@ fn modules_keep_to_their_layers() {
     let src = root().join("src");
     let mut files = Vec::new();
     sources(&src, &mut files);
+    let missing: Vec<_> = PURE_FILES.iter().filter(|file| !src.join(file).exists()).collect();
+    assert!(missing.is_empty(), "moved or gone: {missing:?}");
     let mut broken: Vec<String> = files
         .iter()
         .flat_map(|file| violations(file.strip_prefix(&src).unwrap(), &fs::read_to_string(file).unwrap()))
@@ -245,12 +258,14 @@ fn planted_violations_are_found() {
         ("receive/plan.rs", "use tokio::time;", "pure file may not name `tokio`"),
         ("receive/judge.rs", "use crate::store::Store;", "pure file may not name `crate::store::Store`"),
         ("schedule/agenda.rs", "fn f() { g().await }", "pure file may not name `.await`"),
+        ("schedule/turns.rs", "use std::time::Instant;", "pure file may not name `Instant`"),
+        ("receive/reconcile.rs", "use crate::store::StoreError;", "pure file may not name `crate::store::StoreError`"),
         (
             "classify/imap.rs",
             "use crate::imap::{error::E, session::S};",
             "pure file may not name `crate::imap::session::S`",
         ),
-        ("imap/quirks.rs", &long, "more than 600"),
+        ("imap/quirks.rs", &long, "more than 450"),
         ("main.rs", &long_main, "more than 40"),
     ];
     for (name, text, message) in planted {
