@@ -5,6 +5,7 @@ mod crashes;
 mod documents;
 mod exhausted;
 mod input;
+mod poison;
 mod polling;
 mod refusals;
 mod secrets;
