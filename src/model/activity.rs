@@ -1,6 +1,6 @@
 //! Verdicts on messages, and what one transaction records.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
@@ -117,8 +117,8 @@ pub struct NewSource {
     pub size: u64,
     /// `none` or `lz4` (LZ4 block format, the size known from `size`).
     pub encoding: SourceEncoding,
-    /// The bytes, encoded so.
-    pub bytes: Vec<u8>,
+    /// The bytes, encoded so; shared, as a mail may be large.
+    pub bytes: Arc<Vec<u8>>,
 }
 
 /// How the bytes of a source are kept.

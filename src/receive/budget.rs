@@ -1,16 +1,17 @@
-//! How many bytes of mail all cycles together may hold in memory.
+//! What all cycles together may take: bytes of mail in memory, and processors to work on them.
 
-use std::sync::Arc;
+use std::{num::NonZero, sync::Arc, thread::available_parallelism};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
 const UNIT: u64 = 1_024;
 
-/// A share of memory among all cycles; cheap to clone.
+/// Shares of memory and of the processors among all cycles; cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Budget {
     units: Arc<Semaphore>,
     capacity: u32,
+    turns: Arc<Semaphore>,
 }
 
 /// Bytes taken from the [`Budget`]; dropping gives them back.
@@ -23,7 +24,9 @@ impl Budget {
     /// A budget of so many bytes.
     pub fn new(bytes: u64) -> Self {
         let capacity = u32::try_from(bytes / UNIT).unwrap_or(u32::MAX).max(1);
-        Self { units: Arc::new(Semaphore::new(usize::try_from(capacity).unwrap_or(Semaphore::MAX_PERMITS))), capacity }
+        let units = Arc::new(Semaphore::new(usize::try_from(capacity).unwrap_or(Semaphore::MAX_PERMITS)));
+        let turns = Arc::new(Semaphore::new(available_parallelism().map_or(1, NonZero::get)));
+        Self { units, capacity, turns }
     }
 
     /// Waits for a share; what is larger than the whole budget gets all of it.
@@ -42,6 +45,15 @@ impl Budget {
         Some(Share { _permit: Some(permit) })
     }
 
+    /// Waits for a processor to work on mail: more threads than there are processors would only
+    /// hold more memory at a time.
+    ///
+    /// # Cancel safety
+    /// Dropping the future takes nothing; the place in the queue is lost.
+    pub async fn turn(&self) -> Option<SemaphorePermit<'_>> {
+        self.turns.acquire().await.ok()
+    }
+
     fn units(&self, bytes: u64) -> u32 {
         u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX).min(self.capacity)
     }
@@ -49,6 +61,8 @@ impl Budget {
 
 #[cfg(test)]
 mod tests {
+    use futures::FutureExt;
+
     use super::*;
 
     #[tokio::test]
@@ -62,5 +76,18 @@ mod tests {
         assert!(budget.try_take(UNIT).is_some());
         drop(most);
         assert!(budget.try_take(0).is_some());
+    }
+
+    #[tokio::test]
+    async fn as_many_work_at_a_time_as_there_are_processors() {
+        let budget = Budget::new(UNIT);
+        let processors = available_parallelism().map_or(1, NonZero::get);
+        let mut turns = Vec::new();
+        for _ in 0..processors {
+            turns.push(budget.turn().await);
+        }
+        assert!(budget.turn().now_or_never().is_none());
+        turns.pop();
+        assert!(budget.turn().now_or_never().is_some());
     }
 }

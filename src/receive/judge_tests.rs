@@ -48,7 +48,12 @@ fn candidate(uid: u32, parsed: Result<ReceivedMessage, Failure>) -> Candidate {
             size: 10,
             internal_date: Some(Timestamp::from_seconds(10)),
         },
-        source: NewSource { sha256: Sha256([9; 32]), size: 10, encoding: SourceEncoding::None, bytes: vec![0; 10] },
+        source: NewSource {
+            sha256: Sha256([9; 32]),
+            size: 10,
+            encoding: SourceEncoding::None,
+            bytes: vec![0; 10].into(),
+        },
         parsed,
     }
 }

@@ -24,7 +24,7 @@ impl Default for Steps {
         Self {
             window: 10_000,
             batch_messages: 100,
-            batch_bytes: 4 << 20,
+            batch_bytes: 2 << 20,
             maximum_batches: 1_000,
             time_limit: Duration::from_secs(600),
         }

@@ -18,7 +18,7 @@ use crate::{
 
 use super::{
     batch::message_failure,
-    budget::Share,
+    budget::{Budget, Share},
     judge::{Candidate, Prepared},
 };
 
@@ -85,9 +85,10 @@ pub struct Ready {
 ///
 /// # Cancel safety
 /// The thread finishes its work, which goes nowhere.
-pub async fn prepare(fetched: Fetched, rules: Arc<ReceiveRules>) -> Result<Ready, Failure> {
+pub async fn prepare(fetched: Fetched, rules: Arc<ReceiveRules>, budget: &Budget) -> Result<Ready, Failure> {
     let Fetched { pieces, through, share, .. } = fetched;
     let limits = mime::Limits::default();
+    let _turn = budget.turn().await;
     let work = move || pieces.into_iter().map(|piece| one(piece, &rules, &limits)).collect();
     let batch = tokio::task::spawn_blocking(work).await.map_err(|error| {
         Failure::new(FailureCode::InternalError, Scope::Mailbox, Persistence::Transient, &error.to_string())

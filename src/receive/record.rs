@@ -89,7 +89,7 @@ impl<'a> Recorder<'a> {
                 }
                 (Some(ready), Some(next)) => {
                     let marker = self.mark(&next).await?;
-                    let preparing = prepare(next, self.policy.rules.clone());
+                    let preparing = prepare(next, self.policy.rules.clone(), &self.context.budget);
                     let (committed, prepared) = join(self.commit(ready, marker), preparing).await;
                     committed?;
                     Some(prepared?)
@@ -103,7 +103,7 @@ impl<'a> Recorder<'a> {
     async fn prepare_alone(&mut self, next: Fetched) -> Result<Ready, Failure> {
         let attempts = next.attempts;
         let parsed = self.mark(&next).await?.is_some();
-        let ready = prepare(next, self.policy.rules.clone()).await?;
+        let ready = prepare(next, self.policy.rules.clone(), &self.context.budget).await?;
         // One that is only kept was not put to the test: it stays suspect until it has its row.
         if parsed && attempts > 1 {
             let store = &self.context.store;
@@ -136,8 +136,9 @@ impl<'a> Recorder<'a> {
         let keys: Vec<MessageKey> = keys.into_iter().collect();
         let known = stored::patiently(|| store.facts(&keys)).await.map_err(|error| stored::failure(&error))?;
         let entries = judge_all(batch, known, &self.policy.rules, self.context.clock.now());
-        match self.commit_entries(entries.clone(), through, in_flight).await {
-            Err(error) if stored::blames_content(&error) => self.commit_each(entries, through, in_flight).await,
+        let whole = self.batch(entries, through, in_flight);
+        match self.commit_batch(&whole).await {
+            Err(error) if stored::blames_content(&error) => self.commit_each(whole.entries, through, in_flight).await,
             result => result,
         }
         .map_err(|error| stored::failure(&error))?;
@@ -145,12 +146,7 @@ impl<'a> Recorder<'a> {
         Ok(())
     }
 
-    async fn commit_entries(
-        &mut self,
-        entries: Vec<LedgerEntry>,
-        through: u32,
-        in_flight: Option<InFlight>,
-    ) -> Result<(), StoreError> {
+    fn batch(&self, entries: Vec<LedgerEntry>, through: u32, in_flight: Option<InFlight>) -> BatchCommit {
         let cursor = Cursor {
             last_uid: self.cursor.last_uid.max(through),
             // Rows before the later of the two points may have been skipped until all are judged again.
@@ -158,11 +154,14 @@ impl<'a> Recorder<'a> {
             in_flight,
             ..self.cursor.clone()
         };
-        let commit = BatchCommit { entries, cursor };
+        BatchCommit { entries, cursor }
+    }
+
+    async fn commit_batch(&mut self, commit: &BatchCommit) -> Result<(), StoreError> {
         let (store, now) = (&self.context.store, self.context.clock.now());
-        let done = stored::patiently(|| store.commit_batch(self.fence, &commit, now)).await?;
-        self.marked = in_flight.is_some();
-        self.cursor = commit.cursor;
+        let done = stored::patiently(|| store.commit_batch(self.fence, commit, now)).await?;
+        self.marked = commit.cursor.in_flight.is_some();
+        self.cursor = commit.cursor.clone();
         self.committed.recorded += done.recorded;
         self.committed.linked += done.linked;
         self.committed.ignored += done.ignored;
@@ -186,7 +185,7 @@ impl<'a> Recorder<'a> {
         let (mut recorded, mut refused) = (false, Vec::new());
         for entry in entries {
             let records = matches!(entry.verdict, Verdict::Record(_));
-            match self.commit_entries(vec![entry.clone()], here, in_flight).await {
+            match self.commit_batch(&self.batch(vec![entry.clone()], here, in_flight)).await {
                 Ok(()) => recorded |= records,
                 Err(error) if stored::blames_content(&error) => refused.push((entry, error)),
                 Err(error) => return Err(error),
@@ -198,9 +197,9 @@ impl<'a> Recorder<'a> {
             }
             let verdict = Verdict::SetAside(message_failure(FailureCode::InternalError, &stored::failure(&error).text));
             let entry = LedgerEntry { key: None, message_id: None, verdict, ..entry };
-            self.commit_entries(vec![entry], here, in_flight).await?;
+            self.commit_batch(&self.batch(vec![entry], here, in_flight)).await?;
         }
-        self.commit_entries(Vec::new(), through, in_flight).await
+        self.commit_batch(&self.batch(Vec::new(), through, in_flight)).await
     }
 
     fn warn_of_set_aside(&self, entries: &[LedgerEntry]) {

@@ -1,4 +1,4 @@
-//! A commit made ready to travel to the writer: owned, and each source's bytes copied exactly once.
+//! A commit made ready to travel to the writer: owned, but for the bytes of the sources, which are shared.
 
 use std::sync::Arc;
 
@@ -49,7 +49,7 @@ impl Batch {
             sha256: source.sha256,
             size: source.size,
             encoding: source.encoding,
-            bytes: Bytes(Arc::new(source.bytes.clone())),
+            bytes: Bytes(Arc::clone(&source.bytes)),
         };
         Self {
             entries: commit.entries.iter().map(entry).collect(),

@@ -180,7 +180,7 @@ impl<'q> Encode<'q, Postgres> for Json {
     }
 }
 
-/// Bytes that are not copied until the database copies them.
+/// Bytes that are copied only when they are bound.
 #[derive(Clone, Debug)]
 pub struct Bytes(pub Arc<Vec<u8>>);
 

@@ -8,6 +8,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     env,
     path::Path,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -211,8 +212,12 @@ async fn entry(old: &mut SqliteConnection, row: &SqliteRow) -> Result<LedgerEntr
         "lz4" => SourceEncoding::Lz4,
         _ => SourceEncoding::None,
     };
-    let source =
-        NewSource { sha256, size: row.try_get::<i64, _>("size")?.try_into()?, encoding, bytes: row.try_get("bytes")? };
+    let source = NewSource {
+        sha256,
+        size: row.try_get::<i64, _>("size")?.try_into()?,
+        encoding,
+        bytes: Arc::new(row.try_get("bytes")?),
+    };
     let recorded = NewActivity {
         id: activity,
         message,

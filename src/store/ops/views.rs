@@ -1,5 +1,7 @@
 //! What people are shown.
 
+use std::sync::Arc;
+
 use super::{Conn, Db, Result, text};
 use crate::{
     model::{
@@ -290,7 +292,7 @@ pub async fn source(conn: &mut Conn, activity: ActivityId) -> Result<Option<NewS
         sqlx::query_as::<Db, Row>(text(sql::SOURCE)).bind(Id(activity.0)).fetch_optional(conn).await?;
     row.map(|(sha256, size, encoding, bytes)| {
         let encoding = SourceEncoding::of(&encoding)?;
-        Ok(NewSource { sha256: Sha256(sha256.0), size: count(size), encoding, bytes })
+        Ok(NewSource { sha256: Sha256(sha256.0), size: count(size), encoding, bytes: Arc::new(bytes) })
     })
     .transpose()
 }

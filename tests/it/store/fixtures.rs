@@ -133,8 +133,8 @@ pub fn cursor(last_uid: u32) -> Cursor {
 }
 
 pub fn source(number: u64, size: usize) -> NewSource {
-    let bytes = (0..size).map(|index| (index as u64 ^ number).to_le_bytes()[index % 3]).collect();
-    NewSource { sha256: hash(number), size: size as u64, encoding: SourceEncoding::None, bytes }
+    let bytes: Vec<u8> = (0..size).map(|index| (index as u64 ^ number).to_le_bytes()[index % 3]).collect();
+    NewSource { sha256: hash(number), size: size as u64, encoding: SourceEncoding::None, bytes: bytes.into() }
 }
 
 fn party(role: PartyRole, address: &str) -> Party {
