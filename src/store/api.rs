@@ -219,12 +219,13 @@ impl Store {
         read!(self, inbox::facts(keys.to_vec()))
     }
 
-    /// Writes the first cursor of a mailbox, or the one it starts over with. Durable.
+    /// Writes the first cursor of a mailbox, or the one it starts over with. Lazy: whatever is
+    /// recorded by it comes later and takes it to the disk; until then it is as well made again.
     ///
     /// # Errors
     /// [`StoreError::LeaseLost`].
     pub async fn start_cursor(&self, fence: Fence, cursor: &Cursor) -> Result<(), StoreError> {
-        write!(self, Durable, 0, inbox::start_cursor(fence = fence, cursor = cursor.clone()))
+        write!(self, Lazy, 0, inbox::start_cursor(fence = fence, cursor = cursor.clone()))
     }
 
     /// Writes a cursor that has not moved: everything but where it stands. Lazy.
