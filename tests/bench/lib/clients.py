@@ -132,8 +132,8 @@ enabled = true
 """ for user in users))
 
     def command(self, *words):
-        """The words of a command line."""
-        return [str(self.bench.binary), "--config", str(self.config), *words]
+        """The words of a command line, in the environment that the unit and the container give it."""
+        return ["env", "MALLOC_ARENA_MAX=2", str(self.bench.binary), "--config", str(self.config), *words]
 
     def forget(self):
         """Removes configuration and database."""

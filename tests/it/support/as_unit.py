@@ -202,6 +202,7 @@ def build_filter(unit):
 def impose(unit, user, directory):
     on = lambda key: unit.get(key, ["no"])[-1] not in ("no", "")
     known = {
+        "Environment",
         "LimitNOFILE", "LimitCORE", "UMask", "NoNewPrivileges", "CapabilityBoundingSet", "AmbientCapabilities",
         "PrivateTmp", "PrivateDevices", "ProtectSystem", "ProtectHome", "ProtectProc", "ProcSubset",
         "RestrictNamespaces", "RestrictSUIDSGID", "RestrictAddressFamilies", "LockPersonality",
@@ -251,8 +252,9 @@ def main():
     parser.add_argument("--directory", required=True)
     parser.add_argument("command", nargs="+")
     given = parser.parse_args()
-    impose(read_unit(given.unit), pwd.getpwnam(given.user), given.directory)
-    environment = {
+    unit = read_unit(given.unit)
+    impose(unit, pwd.getpwnam(given.user), given.directory)
+    environment = dict(pair.split("=", 1) for pair in unit.get("Environment", [])) | {
         "PATH": "/usr/bin:/bin",
         "STATE_DIRECTORY": f"{given.directory}/state",
         "RUNTIME_DIRECTORY": f"{given.directory}/run",
