@@ -82,9 +82,10 @@ impl SqliteStore {
             return Err(StoreError::NoDirectory { path: directory.to_owned() });
         }
         let lock = if exclusive { Some(lock(path)?) } else { None };
-        if let Header::Nothing = header {
-            create(path).await?;
-        }
+        let created = match header {
+            Header::Nothing => create(path).await?,
+            Header::Ours | Header::Foreign => 0,
+        };
         let options = options(path);
         let mut conn = options
             .clone()
@@ -94,7 +95,7 @@ impl SqliteStore {
             .await?;
         let applied = schema::check(&MIGRATIONS, &applied(&mut conn).await?, &path.display().to_string())?;
         let migrated = match applied {
-            Applied::All => 0,
+            Applied::All => created,
             Applied::Missing { count, .. } if migrate => {
                 schema::migrate(&MIGRATIONS, &mut conn).await?;
                 count
@@ -225,8 +226,48 @@ fn new_file(path: &Path) -> std::io::Result<File> {
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
 }
 
-/// Makes a file that says from its first page on whose it is, and that only we may read.
-async fn create(path: &Path) -> Result<(), StoreError> {
+/// Makes a file that says from its first page on whose it is, and that only we may read; returns how
+/// many migrations it has seen.
+///
+/// Where the file system can, it is made beside its place and put there complete: that takes one
+/// wait for the disk and not a dozen.
+async fn create(path: &Path) -> Result<u32, StoreError> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(format!(".{}.new", std::process::id()));
+    let beside = PathBuf::from(beside);
+    let mut applied = 0;
+    if new_file(&beside).is_ok() {
+        let made = make(&beside).await;
+        let linked = made.is_ok() && File::open(&beside).and_then(|file| file.sync_all()).is_ok();
+        // Unlike a renaming this replaces nothing: somebody else may have been faster.
+        if linked && std::fs::hard_link(&beside, path).is_ok() {
+            applied = made?;
+        }
+        let _ = std::fs::remove_file(&beside);
+    }
+    if applied == 0 {
+        create_in_place(path).await?;
+    }
+    Ok(applied)
+}
+
+/// Makes a complete database of a file that nobody knows of yet.
+async fn make(file: &Path) -> Result<u32, StoreError> {
+    let hurried = SqliteConnectOptions::new()
+        .filename(file)
+        .page_size(PAGE_SIZE)
+        .create_if_missing(false)
+        .journal_mode(SqliteJournalMode::Memory)
+        .synchronous(SqliteSynchronous::Off);
+    let mut conn = hurried.connect().await?;
+    mark_ours(&mut conn).await?;
+    schema::migrate(&MIGRATIONS, &mut conn).await?;
+    sqlx::query("PRAGMA journal_mode = WAL").execute(&mut conn).await?;
+    conn.close().await?;
+    Ok(u32::try_from(MIGRATIONS.iter().count()).unwrap_or(u32::MAX))
+}
+
+async fn create_in_place(path: &Path) -> Result<(), StoreError> {
     match new_file(path) {
         Ok(_) => {}
         // Empty, from a start that was cut short or made by an administrator.
@@ -236,9 +277,14 @@ async fn create(path: &Path) -> Result<(), StoreError> {
     let plain = SqliteConnectOptions::new().filename(path).page_size(PAGE_SIZE).create_if_missing(false);
     let mut conn = plain.connect().await?;
     // Not yet with a write-ahead log: this must stand in the file itself.
-    let statement = format!("PRAGMA application_id = {APPLICATION_ID}");
-    sqlx::query(sqlx::AssertSqlSafe(statement)).execute(&mut conn).await?;
+    mark_ours(&mut conn).await?;
     conn.close().await?;
+    Ok(())
+}
+
+async fn mark_ours(conn: &mut SqliteConnection) -> Result<(), StoreError> {
+    let statement = format!("PRAGMA application_id = {APPLICATION_ID}");
+    sqlx::query(sqlx::AssertSqlSafe(statement)).execute(conn).await?;
     Ok(())
 }
 
