@@ -12,7 +12,7 @@ use super::{
 use crate::{
     mime,
     model::{
-        cursor::{FetchedMessage, ListedMessage},
+        cursor::{FetchedMessage, FolderView, ListedMessage},
         uid::{Uid, UidSet},
     },
     net::{Io, guard::Allowance},
@@ -25,6 +25,8 @@ pub const CHUNK: u32 = 8 << 20;
 /// Largest literal: the last piece of a message may be twice as long, and the size listed for a
 /// whole one may be wrong as much.
 const LITERAL_LIMIT: u64 = 2 * CHUNK as u64;
+/// What a listing shows of each message.
+const LISTED: &str = "(UID RFC822.SIZE INTERNALDATE)";
 /// Commands under way at once for a long listing.
 const PIPELINE: usize = 2;
 
@@ -54,9 +56,47 @@ impl<S: Io> Session<S> {
     /// # Errors
     /// The server refuses, or the connection is lost.
     pub async fn list(&mut self, uids: &UidSet) -> Result<Vec<ListedMessage>, ImapError> {
+        self.listed(uids, commands(uids, LISTED), VecDeque::new()).await
+    }
+
+    /// Opens the Inbox as [`Session::examine`] does, and lists `uids` as [`Session::list`] does, in one
+    /// round trip (RFC 3501 §5.5 allows it). `None` where the server refused the listing.
+    ///
+    /// # Errors
+    /// The Inbox cannot be opened, or the connection is lost.
+    pub async fn examine_and_list(
+        &mut self,
+        uids: &UidSet,
+    ) -> Result<(FolderView, Option<Vec<ListedMessage>>), ImapError> {
+        self.wire.guard().allow(Allowance::SMALL);
+        let mut commands = commands(uids, LISTED);
+        let mut open = VecDeque::new();
+        let view = bounded(self.timeouts.command, "EXAMINE", async {
+            let tag = self.wire.send("EXAMINE", "EXAMINE INBOX").await?;
+            if let Some(command) = commands.pop_front() {
+                open.push_back(self.wire.send("FETCH", &command).await?);
+            }
+            self.examined(&tag).await
+        })
+        .await?;
+        match self.listed(uids, commands, open).await {
+            Ok(listed) => Ok((view, Some(listed))),
+            // Some refuse to look for messages in an empty folder. Asked alone, it is answered or fails.
+            Err(ImapError::Rejected { .. }) => Ok((view, None)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Lists by `commands` and those that are `open` already.
+    async fn listed(
+        &mut self,
+        uids: &UidSet,
+        commands: VecDeque<String>,
+        open: VecDeque<String>,
+    ) -> Result<Vec<ListedMessage>, ImapError> {
         // With a rank: whatever names a UID, even an answer about flags, shows that the message is there.
         let mut found: BTreeMap<Uid, (ListedMessage, (bool, bool))> = BTreeMap::new();
-        self.fetch_all(uids, "(UID RFC822.SIZE INTERNALDATE)", |uid, fetched| {
+        self.fetch_all(uids, commands, open, |uid, fetched| {
             let rank = (fetched.size.is_some(), fetched.internal_date.is_some());
             if found.get(&uid).is_none_or(|(_, known)| rank > *known) {
                 let size = u64::from(fetched.size.unwrap_or_default());
@@ -74,7 +114,8 @@ impl<S: Io> Session<S> {
     /// The server refuses, or the connection is lost.
     pub async fn message_ids(&mut self, uids: &UidSet) -> Result<Vec<(Uid, Option<String>)>, ImapError> {
         let mut found = BTreeMap::new();
-        self.fetch_all(uids, "(UID BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])", |uid, fetched| {
+        let commands = commands(uids, "(UID BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])");
+        self.fetch_all(uids, commands, VecDeque::new(), |uid, fetched| {
             if let Some(header) = fetched.header {
                 found
                     .entry(uid)
@@ -85,11 +126,12 @@ impl<S: Io> Session<S> {
         Ok(found.into_iter().collect())
     }
 
-    /// Fetches small things about `uids`, in as many commands as their set needs.
+    /// Fetches small things about `uids` by `commands` and those that are `open` already.
     async fn fetch_all(
         &mut self,
         uids: &UidSet,
-        items: &str,
+        mut commands: VecDeque<String>,
+        mut open: VecDeque<String>,
         mut found: impl FnMut(Uid, Fetched),
     ) -> Result<(), ImapError> {
         // Of a wide range only what exists can come; twice, as more may arrive meanwhile.
@@ -101,11 +143,9 @@ impl<S: Io> Session<S> {
             ..Allowance::SMALL
         });
         self.wire.guard().keep_pace(Some(self.timeouts.pace));
-        let mut commands = sets(uids).into_iter().map(|set| format!("UID FETCH {set} {items}"));
-        let mut open: VecDeque<String> = VecDeque::new();
         loop {
             while open.len() < PIPELINE
-                && let Some(command) = commands.next()
+                && let Some(command) = commands.pop_front()
             {
                 open.push_back(bounded(self.timeouts.command, "FETCH", self.wire.send("FETCH", &command)).await?);
             }
@@ -208,6 +248,11 @@ fn complete(condition: Condition) -> Result<(), ImapError> {
         }
         other => other.map(drop),
     }
+}
+
+/// The commands that fetch `items` of `uids`, as many as their set needs.
+fn commands(uids: &UidSet, items: &str) -> VecDeque<String> {
+    sets(uids).into_iter().map(|set| format!("UID FETCH {set} {items}")).collect()
 }
 
 /// `uids` as sequence-sets that fit into a command each.

@@ -80,6 +80,16 @@ impl<S: Io> Session<S> {
     /// # Errors
     /// It cannot be opened, it has no UIDVALIDITY, or the connection is lost.
     pub async fn examine(&mut self) -> Result<FolderView, ImapError> {
+        self.wire.guard().allow(Allowance::SMALL);
+        bounded(self.timeouts.command, "EXAMINE", async {
+            let tag = self.wire.send("EXAMINE", "EXAMINE INBOX").await?;
+            self.examined(&tag).await
+        })
+        .await
+    }
+
+    /// Reads up to the answer to the EXAMINE with this tag.
+    pub(super) async fn examined(&mut self, tag: &str) -> Result<FolderView, ImapError> {
         let mut numbers = FolderNumbers::default();
         let listen = |event| {
             match event {
@@ -89,7 +99,7 @@ impl<S: Io> Session<S> {
             }
             Ok(())
         };
-        let done = self.wire.command("EXAMINE", "EXAMINE INBOX", self.timeouts.command, listen).await?;
+        let done = self.wire.answer("EXAMINE", tag, listen).await?;
         note(&mut numbers, &done);
         let view = view(numbers)?;
         self.opened = Some(view.exists);

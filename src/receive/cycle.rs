@@ -20,12 +20,13 @@ use crate::{
 
 use super::{
     budget::Budget,
-    fetch::{Broken, Fetcher},
+    fetch::{Ahead, Broken, Fetcher, first_window},
     plan::{MAXIMUM_STARTS_OVER, Reading, ReceivePlan, plan},
     policy::ReceivePolicy,
     record::Recorder,
-    source::MailSource,
+    source::{MailSource, Opened},
     stored,
+    windows::Window,
 };
 
 /// What all cycles share; cheap to clone.
@@ -43,55 +44,86 @@ pub struct Context {
 
 /// Brings a mailbox up to date, or as far as limits and failures allow.
 ///
-/// `source` is logged in. Afterwards it is in good order (to be parked) only where the report has no
-/// failure; else it must be dropped.
+/// `source` is logged in. It is given to `release` as soon as it is not needed any more, while the
+/// last of what it gave is still being recorded, with the word whether there is more to be read;
+/// where it is not in good order it is dropped.
 ///
 /// # Cancel safety
 /// May be dropped at any await: what was committed stays, at most a batch is fetched again, and the
-/// next cycle ends where this one would have. The source must be dropped as well.
-pub async fn receive<S: MailSource>(
+/// next cycle ends where this one would have.
+pub async fn receive<S: MailSource, R: Future<Output = ()> + Send>(
     context: &Context,
     claimed: &Claimed,
     policy: &ReceivePolicy,
-    source: &mut S,
+    source: S,
+    release: impl FnOnce(S, bool) -> R + Send,
 ) -> CycleReport {
     let (fence, address) = (claimed.fence, claimed.mailbox.email_address.as_str());
-    let mut cycle = Cycle { context, fence, address, policy, source, report: CycleReport::default() };
-    if let Err(failure) = cycle.run(claimed.cursor.clone()).await {
+    let mut cycle = Cycle { context, fence, address, policy, report: CycleReport::default() };
+    if let Err(failure) = cycle.run(claimed.cursor.clone(), source, release).await {
         cycle.report.failure = Some(failure);
     }
     cycle.report
 }
 
-struct Cycle<'a, S> {
+/// Whether the cursor is in the database.
+#[derive(Clone, Copy, Debug)]
+enum Begun {
+    /// Already.
+    Before,
+    /// It is to be committed before anything else.
+    Now,
+}
+
+struct Cycle<'a> {
     context: &'a Context,
     fence: Fence,
     address: &'a str,
     policy: &'a ReceivePolicy,
-    source: &'a mut S,
     report: CycleReport,
 }
 
-impl<S: MailSource> Cycle<'_, S> {
-    async fn run(&mut self, mut cursor: Option<Cursor>) -> Result<(), Failure> {
+impl Cycle<'_> {
+    async fn run<S: MailSource, R: Future<Output = ()>>(
+        &mut self,
+        mut cursor: Option<Cursor>,
+        mut source: S,
+        release: impl FnOnce(S, bool) -> R,
+    ) -> Result<(), Failure> {
+        let mut window = Window { first: 1, last: self.policy.steps.window };
         if let Some(known) = &cursor {
-            let view = self.source.look().await?;
-            if self.plan(Some(known), &view) == ReceivePlan::UpToDate {
-                return self.up_to_date(known.clone()).await;
+            let view = source.look().await?;
+            match self.plan(Some(known), &view) {
+                ReceivePlan::UpToDate => {
+                    self.up_to_date(known.clone()).await?;
+                    release(source, false).await;
+                    return Ok(());
+                }
+                ReceivePlan::Read(reading) => window = first_window(&reading, &self.policy.steps),
+                ReceivePlan::First(_) | ReceivePlan::StartOver(..) | ReceivePlan::UidsNotKept => {}
             }
         }
         // The cheap look may be a cached one: only what the opened folder says counts.
-        let view = self.source.open().await?;
+        let Opened { view, listed } = source.open(&window.uids()).await?;
+        let mut begun = Begun::Before;
         loop {
             match (self.plan(cursor.as_ref(), &view), cursor) {
-                (ReceivePlan::First(new), _) => cursor = Some(self.start(new).await?),
+                (ReceivePlan::First(new), _) => (cursor, begun) = (Some(new), Begun::Now),
                 (ReceivePlan::StartOver(reason, new), _) => {
                     self.report.started_over = Some(reason.name());
-                    cursor = Some(self.start(new).await?);
+                    (cursor, begun) = (Some(new), Begun::Now);
                 }
-                (ReceivePlan::UpToDate, Some(known)) => return self.up_to_date(known).await,
+                (ReceivePlan::UpToDate, Some(known)) => {
+                    self.begin(&known, begun).await?;
+                    self.up_to_date(known).await?;
+                    release(source, false).await;
+                    return Ok(());
+                }
                 (ReceivePlan::UidsNotKept, Some(known)) => return self.give_up(known).await,
-                (ReceivePlan::Read(reading), Some(known)) => return self.read(reading, known, &view).await,
+                (ReceivePlan::Read(reading), Some(known)) => {
+                    let ahead = listed.map(|listed| Ahead { window, listed });
+                    return self.read((reading, ahead), (known, begun), &view, source, release).await;
+                }
                 (ReceivePlan::UpToDate | ReceivePlan::UidsNotKept | ReceivePlan::Read(_), None) => return Ok(()),
             }
         }
@@ -101,10 +133,15 @@ impl<S: MailSource> Cycle<'_, S> {
         plan(cursor, view, self.policy, self.context.clock.now())
     }
 
-    async fn start(&mut self, cursor: Cursor) -> Result<Cursor, Failure> {
+    /// Commits a cursor that is new.
+    async fn begin(&self, cursor: &Cursor, begun: Begun) -> Result<(), Failure> {
         let store = &self.context.store;
-        stored::patiently(|| store.start_cursor(self.fence, &cursor)).await.map_err(|error| stored::failure(&error))?;
-        Ok(cursor)
+        match begun {
+            Begun::Before => Ok(()),
+            Begun::Now => stored::patiently(|| store.start_cursor(self.fence, cursor))
+                .await
+                .map_err(|error| stored::failure(&error)),
+        }
     }
 
     async fn up_to_date(&mut self, cursor: Cursor) -> Result<(), Failure> {
@@ -126,13 +163,29 @@ impl<S: MailSource> Cycle<'_, S> {
     }
 
     /// Runs both halves until the reading is done; fetching goes on while batches are recorded.
-    async fn read(&mut self, reading: Reading, cursor: Cursor, view: &FolderView) -> Result<(), Failure> {
+    async fn read<S: MailSource, R: Future<Output = ()>>(
+        &mut self,
+        (reading, ahead): (Reading, Option<Ahead>),
+        (cursor, begun): (Cursor, Begun),
+        view: &FolderView,
+        mut source: S,
+        release: impl FnOnce(S, bool) -> R,
+    ) -> Result<(), Failure> {
         let (out, fetched) = mpsc::channel(1);
         let mut recorder = Recorder::new(self.context, self.fence, self.address, self.policy, cursor.clone());
-        let fetcher = Fetcher::new(self.context, self.fence.mailbox, &cursor, self.policy, &mut *self.source, out);
         let ended = {
-            let fetching = pin!(fetcher.run(reading));
-            let recording = pin!(recorder.run(fetched));
+            let fetching = pin!(async {
+                let mailbox = self.fence.mailbox;
+                let fetcher = Fetcher::new(self.context, mailbox, &cursor, self.policy, &mut source, out);
+                let progress = fetcher.run(reading, ahead).await?;
+                release(source, progress.more).await;
+                Ok(progress)
+            });
+            let recording = pin!(async {
+                // The server need not wait for our disk.
+                self.begin(&cursor, begun).await?;
+                recorder.run(fetched).await
+            });
             match select(fetching, recording).await {
                 Either::Left((fetched, recording)) => recording.await.map_err(Broken::from).and(fetched),
                 Either::Right((Ok(()), fetching)) => fetching.await,

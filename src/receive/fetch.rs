@@ -21,7 +21,7 @@ use super::{
     budget::Share,
     cycle::Context,
     plan::Reading,
-    policy::ReceivePolicy,
+    policy::{ReceivePolicy, Steps},
     prepare::{Fetched, Piece},
     reconcile::relink,
     source::MailSource,
@@ -51,6 +51,21 @@ impl Answered {
         let settled = asked.batch.asked().into_iter().map(|message| (message.uid, verdict.clone()));
         Self { given: BTreeMap::new(), settled: settled.collect() }
     }
+}
+
+/// A listing that came together with the opening of the folder.
+#[derive(Debug)]
+pub struct Ahead {
+    /// What was asked for.
+    pub window: Window,
+    /// What there is of it, ascending.
+    pub listed: Vec<ListedMessage>,
+}
+
+/// What is listed first for this reading: the trailing window and the first window of new messages.
+pub fn first_window(reading: &Reading, steps: &Steps) -> Window {
+    let last = Windows::new(reading.first, reading.last, steps.window).next_window().map(|window| window.last);
+    Window { first: reading.compare_from, last: last.unwrap_or(reading.last) }
 }
 
 /// How far the fetching half came.
@@ -158,8 +173,8 @@ impl<'a, S: MailSource> Fetcher<'a, S> {
     ///
     /// # Errors
     /// The server or the database failed; what was handed over before is complete.
-    pub async fn run(mut self, reading: Reading) -> Result<Progress, Broken> {
-        let mut result = self.read(&reading).await;
+    pub async fn run(mut self, reading: Reading, ahead: Option<Ahead>) -> Result<Progress, Broken> {
+        let mut result = self.read(&reading, ahead).await;
         if let Err(Halt::Enough) = result {
             self.progress.more = true;
             result = Ok(());
@@ -176,14 +191,20 @@ impl<'a, S: MailSource> Fetcher<'a, S> {
         }
     }
 
-    async fn read(&mut self, reading: &Reading) -> Result<(), Halt> {
+    async fn read(&mut self, reading: &Reading, ahead: Option<Ahead>) -> Result<(), Halt> {
         if let Some(since) = reading.judge_again_since {
             self.judge_again(since).await?;
         }
         let mut windows = Windows::new(reading.first, reading.last, self.policy.steps.window);
         let mut window = windows.next_window();
-        let until = window.map_or(reading.last, |window| window.last);
-        let mut listed = self.list(&UidSet::range(reading.compare_from, until)).await?;
+        let wanted = first_window(reading, &self.policy.steps);
+        let mut listed = match ahead {
+            Some(mut ahead) if ahead.window.first <= wanted.first && wanted.last <= ahead.window.last => {
+                ahead.listed.retain(|message| (wanted.first..=wanted.last).contains(&message.uid.get()));
+                ahead.listed
+            }
+            _ => self.list(&wanted.uids()).await?,
+        };
         let new = listed.split_off(listed.partition_point(|message| message.uid.get() < reading.first));
         let mut found = self.take_late(listed).await?;
         listed = new;

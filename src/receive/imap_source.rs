@@ -33,7 +33,7 @@ use crate::{
 use super::{
     credentials::Credentials,
     slots::{Slot, SlotKey, SlotLimits, Slots},
-    source::{Account, MailSource, Sources},
+    source::{Account, MailSource, Opened, Sources},
     watch::Watcher,
 };
 
@@ -319,10 +319,10 @@ impl MailSource for ImapSource {
         }
     }
 
-    async fn open(&mut self) -> Result<FolderView, Failure> {
-        let view = self.session.examine().await.map_err(failure)?;
+    async fn open(&mut self, ahead: &UidSet) -> Result<Opened, Failure> {
+        let (view, listed) = self.session.examine_and_list(ahead).await.map_err(failure)?;
         self.seen = Some(view.clone());
-        Ok(view)
+        Ok(Opened { view, listed })
     }
 
     async fn list(&mut self, uids: &UidSet) -> Result<Vec<ListedMessage>, Failure> {

@@ -53,6 +53,15 @@ impl Account {
     }
 }
 
+/// An Inbox that was opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Opened {
+    /// What the server says of it.
+    pub view: FolderView,
+    /// What was listed ahead, as by [`MailSource::list`]; `None` where the server refused that.
+    pub listed: Option<Vec<ListedMessage>>,
+}
+
 /// The Inbox of one mailbox on its server, logged in.
 ///
 /// After any `Err` the source is dead: it is dropped, not closed, not parked. Every method has its
@@ -64,8 +73,9 @@ pub trait MailSource: Send {
     /// The cheapest look at the Inbox (STATUS): enough to see that nothing is new.
     fn look(&mut self) -> impl Future<Output = Result<FolderView, Failure>> + Send;
 
-    /// Opens the Inbox for reading (EXAMINE). Must come before `list`, `message_ids` and `request`.
-    fn open(&mut self) -> impl Future<Output = Result<FolderView, Failure>> + Send;
+    /// Opens the Inbox for reading (EXAMINE), and asks in the same breath for the listing of `ahead`.
+    /// Must come before `list`, `message_ids` and `request`.
+    fn open(&mut self, ahead: &UidSet) -> impl Future<Output = Result<Opened, Failure>> + Send;
 
     /// Lists those of `uids` that exist, ascending, each once, and nothing else.
     fn list(&mut self, uids: &UidSet) -> impl Future<Output = Result<Vec<ListedMessage>, Failure>> + Send;

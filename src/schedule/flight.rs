@@ -76,15 +76,14 @@ impl<S: Sources> Shared<S> {
                 () = self.logins.permit(&account.endpoint.host) => {}
             }
         }
-        let mut source = match self.sources.take(&account).await {
+        let source = match self.sources.take(&account).await {
             Ok(source) => source,
             Err(failure) => return Ended::Report(CycleReport { failure: Some(failure), ..CycleReport::default() }),
         };
-        let report = receive(&self.context, &job.claimed, &job.policy, &mut source).await;
-        if report.failure.is_none() {
-            let next_poll_in = if report.more { Duration::ZERO } else { job.interval };
-            self.sources.park(&account, source, next_poll_in).await;
-        }
-        Ended::Report(report)
+        let park = |source, more| {
+            let next_poll_in = if more { Duration::ZERO } else { job.interval };
+            self.sources.park(&account, source, next_poll_in)
+        };
+        Ended::Report(receive(&self.context, &job.claimed, &job.policy, source, park).await)
     }
 }

@@ -14,7 +14,7 @@ use mailsyncd::{
 use super::{
     database::on_both,
     stop::stop_after,
-    world::{NOW, START, World},
+    world::{NOW, START, World, leave},
 };
 use crate::support::sim_server::{Fault, SimMessage, Step, UidNext, failure};
 
@@ -59,7 +59,7 @@ async fn an_empty_inbox_is_looked_at_and_no_more() {
     everywhere(async |world| {
         assert!(!world.good_cycle().await.did_something());
         assert!(!world.good_cycle().await.did_something());
-        assert_eq!(world.inbox(|inbox| (inbox.times(Step::Open), inbox.times(Step::List))), (1, 0));
+        assert_eq!(world.inbox(|inbox| (inbox.times(Step::Open), inbox.times(Step::Request))), (1, 0));
     })
     .await;
 }
@@ -465,8 +465,8 @@ async fn a_message_that_kills_the_process_is_set_aside_unparsed() {
         world.deliver(&["one", "poison", "three"]);
         // Each death comes while the poison is being parsed: the marker stands, nothing is committed.
         for marker in ["1 2 1", "2 2 2", "2 2 3"] {
-            let (claimed, mut source) = (world.claim().await, world.source());
-            let mut cycle = pin!(receive(&world.context, &claimed, &world.policy, &mut source));
+            let (claimed, source) = (world.claim().await, world.source());
+            let mut cycle = pin!(receive(&world.context, &claimed, &world.policy, source, leave));
             while world.marker().await.as_deref() != Some(marker) {
                 let ended = stop_after(cycle.as_mut(), 1).await;
                 assert!(ended.is_none(), "never saw {marker}");
@@ -487,7 +487,7 @@ async fn a_lost_lease_writes_nothing() {
         world.deliver(&["one", "two", "three"]);
         let stale = world.claim().await;
         world.claim().await;
-        let report = receive(&world.context, &stale, &world.policy, &mut world.source()).await;
+        let report = receive(&world.context, &stale, &world.policy, world.source(), leave).await;
         assert_eq!(report.failure.unwrap().scope, Scope::Mailbox);
         assert_eq!(world.ledger().await, Vec::<String>::new());
     })

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    future::{Ready, ready},
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
@@ -33,6 +34,11 @@ use crate::support::{
     records::{mailbox, profile},
     sim_server::{SimInbox, SimServer, SimSource},
 };
+
+/// What these cycles do with a source that is not needed any more: they leave it.
+pub fn leave(_: SimSource, _: bool) -> Ready<()> {
+    ready(())
+}
 
 /// When everything happens, unless the clock is moved.
 pub const NOW: Timestamp = Timestamp::from_seconds(1_790_000_000);
@@ -142,7 +148,7 @@ impl World {
     /// One whole cycle, with a connection and a lease of its own.
     pub async fn cycle(&self) -> CycleReport {
         let claimed = self.claim().await;
-        receive(&self.context, &claimed, &self.policy, &mut self.source()).await
+        receive(&self.context, &claimed, &self.policy, self.source(), leave).await
     }
 
     /// A cycle that must not fail.

@@ -281,17 +281,14 @@ impl World {
     async fn cycle(&self, claimed: &Claimed, profile: &ServerProfile) -> CycleReport {
         let failed = |failure| CycleReport { failure: Some(failure), ..CycleReport::default() };
         let account = Account::new(profile, &claimed.mailbox);
-        let mut source = match self.server.take(&account).await {
+        let source = match self.server.take(&account).await {
             Ok(source) => source,
             Err(failure) => return failed(failure),
         };
         let steps = Steps { batch_messages: 3, maximum_batches: 2, ..Steps::default() };
         let policy = ReceivePolicy::new(profile, &claimed.mailbox, Arc::new(ReceiveRules::default()), steps);
-        let report = receive(&self.context, claimed, &policy, &mut source).await;
-        if report.failure.is_none() {
-            self.server.park(&account, source, profile.minimum_polling_interval).await;
-        }
-        report
+        let park = |source, _| self.server.park(&account, source, profile.minimum_polling_interval);
+        receive(&self.context, claimed, &policy, source, park).await
     }
 
     /// The daemon ends and another one starts; a killed one gives no lease back.

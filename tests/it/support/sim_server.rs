@@ -16,7 +16,7 @@ use mailsyncd::{
         timestamp::Timestamp,
         uid::{Uid, UidSet, UidValidity},
     },
-    receive::source::{Account, MailSource, Sources},
+    receive::source::{Account, MailSource, Opened, Sources},
 };
 
 /// The steps of a conversation, as the menu of faults sees them.
@@ -321,9 +321,10 @@ impl MailSource for SimSource {
         self.step(Step::Look, |inbox| inbox.view()).await
     }
 
-    async fn open(&mut self) -> Result<FolderView, Failure> {
+    async fn open(&mut self, ahead: &UidSet) -> Result<Opened, Failure> {
         self.opened = true;
-        self.step(Step::Open, |inbox| inbox.view()).await
+        let view = self.step(Step::Open, |inbox| inbox.view()).await?;
+        Ok(Opened { view, listed: Some(self.list(ahead).await?) })
     }
 
     async fn list(&mut self, uids: &UidSet) -> Result<Vec<ListedMessage>, Failure> {
