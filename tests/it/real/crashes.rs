@@ -62,7 +62,8 @@ fn a_server_killed_and_a_line_cut_in_the_middle_of_a_fetch_lose_nothing() {
 const MESSAGES_PER_KILL: u64 = 30;
 
 /// Kills the daemon `kills` times while mail comes in, each time at any moment within `milliseconds`
-/// of its log-in, then lets it finish.
+/// of its log-in, or of longer where a busy machine lets it get nothing done in that time; then lets
+/// it finish.
 fn kill_while_mail_comes_in(mut daemon: Daemon, server: &Dovecot, kills: u64, milliseconds: u64) {
     let mut random = Random::new();
     let users = [ANNA, BERT];
@@ -84,7 +85,7 @@ fn kill_while_mail_comes_in(mut daemon: Daemon, server: &Dovecot, kills: u64, mi
                 thread::sleep(pause);
             }
         });
-        let mut before = 0;
+        let (mut before, mut within) = (0, milliseconds);
         for _ in 0..kills {
             // First polls are spread over seconds; whoever asks for one need not wait.
             daemon.cli(&["mailbox", "poll", ANNA, BERT]);
@@ -94,16 +95,20 @@ fn kill_while_mail_comes_in(mut daemon: Daemon, server: &Dovecot, kills: u64, mi
             while server.logins() == logins && start.elapsed() < LONG {
                 thread::sleep(Duration::from_millis(1));
             }
-            thread::sleep(Duration::from_micros(random.below(milliseconds * 1_000)));
+            thread::sleep(Duration::from_micros(random.below(within * 1_000)));
             daemon.kill();
             daemon.expire_leases();
             let now = daemon.activities_so_far();
             progress += u64::from(now > before);
+            within = if now > before { milliseconds.max(within / 2) } else { (within * 2).min(20 * milliseconds) };
             before = now;
         }
         deliveries.join().unwrap();
     });
+    let logins = server.logins();
     daemon.start();
+    // All may be recorded already: then too it must have begun before it is told to stop.
+    wait_until(LONG, "a last log-in", || server.logins() > logins);
     // A message in hand at three deaths in a row is taken for their cause and set aside with its source.
     let suspects = "SELECT count(*) FROM inbox_ledger WHERE failure_code = 'message-poison' AND source IS NOT NULL";
     let start = Instant::now();
