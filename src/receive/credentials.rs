@@ -80,7 +80,13 @@ impl CredentialsError {
             {
                 Failure::new(FailureCode::ResourcesExhausted, Scope::Daemon, Persistence::Transient, &text)
             }
-            _ => Failure::new(FailureCode::CredentialsMissing, scope, Persistence::UntilConfirmed, &text),
+            // A wrong or missing key is the operator's affair: waited for, however long it takes.
+            Self::Key(_) | Self::NoCredentials { .. } | Self::Sealed(SecretError::OtherKey { .. }) => {
+                Failure::new(FailureCode::CredentialsMissing, scope, Persistence::Throttled, &text)
+            }
+            Self::NotStored | Self::File { .. } | Self::Empty { .. } | Self::Sealed(_) => {
+                Failure::new(FailureCode::CredentialsMissing, scope, Persistence::UntilConfirmed, &text)
+            }
         }
     }
 }

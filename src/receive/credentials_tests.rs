@@ -135,9 +135,16 @@ async fn what_is_not_the_password_s_fault_is_not_blamed_on_it() {
         assert_eq!((failure.code, failure.scope), (FailureCode::ResourcesExhausted, Scope::Daemon), "{error}");
         assert_eq!(failure.persistence, Persistence::Transient);
     }
-    for error in [file(2), key(13), CredentialsError::NotStored] {
+    let other = SecretError::OtherKey { sealed: "a".into(), present: "b".into() };
+    for (error, persistence) in [
+        (file(2), Persistence::UntilConfirmed),
+        (CredentialsError::NotStored, Persistence::UntilConfirmed),
+        // The operator's affair: no mailbox may be disabled for it, however long it lasts.
+        (key(13), Persistence::Throttled),
+        (CredentialsError::Sealed(other), Persistence::Throttled),
+    ] {
         let failure = error.failure(Scope::Profile);
         assert_eq!((failure.code, failure.scope), (FailureCode::CredentialsMissing, Scope::Profile), "{error}");
-        assert_eq!(failure.persistence, Persistence::UntilConfirmed);
+        assert_eq!(failure.persistence, persistence, "{error}");
     }
 }

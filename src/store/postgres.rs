@@ -46,7 +46,8 @@ impl PgStore {
     pub async fn open(url: &str, migrate: bool) -> Result<(Self, u32), StoreError> {
         let options = PgConnectOptions::from_str(url)
             .map_err(|_| StoreError::BadUrl { url: super::without_password(url) })?
-            .application_name("mailsyncd");
+            .application_name("mailsyncd")
+            .disable_statement_logging();
         let mut conn = options.connect().await?;
         let what = format!("database {}", options.get_database().unwrap_or("of this user"));
         let applied = schema::check(&MIGRATIONS, &applied(&mut conn, &what).await?, &what)?;

@@ -181,6 +181,7 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .foreign_keys(true)
         .pragma("temp_store", "memory")
         .pragma("trusted_schema", "off")
+        .disable_statement_logging()
 }
 
 /// Reads the header without SQLite, which might touch the file.
