@@ -76,7 +76,16 @@ impl Dovecot {
     /// Starts a stopped server on the same ports and the same store.
     pub fn restart(&mut self) {
         self.process = None;
-        assert!(self.try_start(), "dovecot does not start again:\n{}", self.log());
+        // A process of the killed server may still answer at its socket for a moment; Dovecot then
+        // says "Socket already exists". Another directory has none.
+        let up = (0..5).any(|_| {
+            let run = self.dir.path().join("run");
+            fs::remove_dir_all(&run).unwrap();
+            fs::create_dir(&run).unwrap();
+            self.account.own(&run);
+            self.try_start()
+        });
+        assert!(up, "dovecot does not start again:\n{}", self.log());
     }
 
     /// Kills the server and all its sessions with SIGKILL.
