@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     admin,
     base::{chain::Chain, clock::Clock, hints::Hints, tasks::Tasks, telemetry},
-    config::{Config, ConfigError},
+    config::{Config, ConfigError, Declared},
     model::{failure::Failure, ids::NodeId},
     net::{
         dial::PortPolicy,
@@ -107,7 +107,7 @@ pub async fn run(file: &Path, mode: Mode) -> Result<Summary, DaemonError> {
         migrations,
         "starting"
     );
-    let ended = Daemon::start(Arc::new(config), tls, store.clone(), clock, mode).await?.attend(&mut signals).await;
+    let ended = Daemon::start(config, tls, store.clone(), clock, mode).await?.attend(&mut signals).await;
     store.close().await;
     match &ended {
         Ok(done) if mode == Mode::Once => tracing::info!(
@@ -145,13 +145,13 @@ struct Daemon {
 
 impl Daemon {
     async fn start(
-        config: Arc<Config>,
+        config: Config,
         tls: TlsClient,
         store: Store,
         clock: Clock,
         mode: Mode,
     ) -> Result<Self, DaemonError> {
-        reconcile(&store, &config, &clock).await.map_err(DaemonError::Declared)?;
+        let config = reconcile(&store, config, &clock).await.map_err(DaemonError::Declared)?;
         let (hints, progress, tasks) = (Hints::new(), Progress::default(), Tasks::new());
         let sources = Arc::new(ImapSources::new(
             tls.clone(),
@@ -234,10 +234,10 @@ impl Daemon {
     }
 
     async fn take_over(&mut self) -> Result<(), DaemonError> {
-        let config = Arc::new(Config::load(&self.config.file)?);
+        let config = Config::load(&self.config.file)?;
         // What may fail comes before what changes something.
         let tls = TlsClient::new(&config.network.extra_ca_files)?;
-        reconcile(&self.store, &config, &self.clock).await.map_err(DaemonError::Declared)?;
+        let config = reconcile(&self.store, config, &self.clock).await.map_err(DaemonError::Declared)?;
         self.tls.replace(&tls);
         for (key, changed) in [
             ("database.url", config.database_url != self.config.database_url),
@@ -293,11 +293,14 @@ async fn due(interval: &mut Option<tokio::time::Interval>) {
     }
 }
 
-async fn reconcile(store: &Store, config: &Config, clock: &Clock) -> Result<(), StoreError> {
-    for line in admin::declared::reconcile(store, config, clock).await?.lines {
+/// Brings the database in line with the files. What they declare is not needed after that, and with
+/// thousands of mailboxes it is most of what a configuration holds.
+async fn reconcile(store: &Store, mut config: Config, clock: &Clock) -> Result<Arc<Config>, StoreError> {
+    for line in admin::declared::reconcile(store, &config, clock).await?.lines {
         tracing::info!(change = %line, "declared record");
     }
-    Ok(())
+    config.declared = Declared::default();
+    Ok(Arc::new(config))
 }
 
 fn connection_settings(store: &Store, config: &Arc<Config>) -> ConnectionSettings {
