@@ -35,12 +35,14 @@ pub async fn facts(conn: &mut Conn, keys: Vec<MessageKey>) -> Result<BTreeMap<Me
 /// See [`crate::store::Store::start_cursor`].
 pub async fn start_cursor(conn: &mut Conn, fence: Fence, cursor: Cursor) -> Result<()> {
     leases::fence(conn, fence).await?;
-    put_cursor(conn, sql::START_CURSOR, fence.mailbox, &cursor).await
+    put_cursor(conn, sql::START_CURSOR, fence.mailbox, &cursor).await?;
+    Ok(())
 }
 
 /// The cursor as a commit leaves it; one that a later commit has moved further stays.
 pub async fn advance_cursor(conn: &mut Conn, mailbox: MailboxId, cursor: &Cursor) -> Result<()> {
-    put_cursor(conn, sql::ADVANCE_CURSOR, mailbox, cursor).await
+    put_cursor(conn, sql::ADVANCE_CURSOR, mailbox, cursor).await?;
+    Ok(())
 }
 
 fn marker(in_flight: Option<InFlight>) -> (Option<i64>, Option<i64>, Option<i64>) {
@@ -48,9 +50,10 @@ fn marker(in_flight: Option<InFlight>) -> (Option<i64>, Option<i64>, Option<i64>
     (number(|marker| marker.first.get()), number(|marker| marker.last.get()), number(|marker| marker.attempts))
 }
 
-async fn put_cursor(conn: &mut Conn, statement: Sql, mailbox: MailboxId, cursor: &Cursor) -> Result<()> {
+/// Returns how many rows the statement wrote.
+async fn put_cursor(conn: &mut Conn, statement: Sql, mailbox: MailboxId, cursor: &Cursor) -> Result<u64> {
     let (first, last, attempts) = marker(cursor.in_flight);
-    sqlx::query::<Db>(text(statement))
+    let done = sqlx::query::<Db>(text(statement))
         .bind(Id(mailbox.0))
         .bind(i64::from(cursor.uid_validity.get()))
         .bind(i64::from(cursor.generation))
@@ -64,28 +67,13 @@ async fn put_cursor(conn: &mut Conn, statement: Sql, mailbox: MailboxId, cursor:
         .bind(attempts)
         .execute(conn)
         .await?;
-    Ok(())
+    Ok(done.rows_affected())
 }
 
 /// See [`crate::store::Store::save_cursor`].
 pub async fn save_cursor(conn: &mut Conn, fence: Fence, cursor: Cursor) -> Result<()> {
     leases::fence(conn, fence).await?;
-    let (first, last, attempts) = marker(cursor.in_flight);
-    let done = sqlx::query::<Db>(text(sql::SAVE_CURSOR))
-        .bind(Id(fence.mailbox.0))
-        .bind(i64::from(cursor.uid_validity.get()))
-        .bind(i64::from(cursor.generation))
-        .bind(i64::from(cursor.last_uid))
-        .bind(i64::from(cursor.exists))
-        .bind(cursor.compared_at.map(Time))
-        .bind(Time(cursor.starting_point))
-        .bind(i64::from(cursor.starts_over))
-        .bind(first)
-        .bind(last)
-        .bind(attempts)
-        .execute(conn)
-        .await?;
-    if done.rows_affected() == 0 {
+    if put_cursor(conn, sql::SAVE_CURSOR, fence.mailbox, &cursor).await? == 0 {
         return Err(StoreError::Conflict { what: "only a commit moves a cursor".into() });
     }
     Ok(())
