@@ -36,3 +36,36 @@ impl CycleReport {
         self.recorded + self.linked + self.ignored + self.set_aside > 0
     }
 }
+
+/// The end of a cycle that sent mail.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct SendReport {
+    /// Mails that the server took, or that proved to have been taken.
+    pub sent: u64,
+    /// Mails that are tried again later.
+    pub deferred: u64,
+    /// Mails given up.
+    pub failed: u64,
+    /// Mails of which nobody knows yet whether the server took them.
+    pub in_doubt: u64,
+    /// Mails that wait for a person.
+    pub held: u64,
+    /// Bytes of mail sent.
+    pub bytes: u64,
+    /// It stopped at its limit: due again at once.
+    pub more: bool,
+    /// What ended it early, where that concerns more than one mail.
+    pub failure: Option<Failure>,
+}
+
+impl SendReport {
+    /// Whether anything happened that deserves a log line.
+    pub fn did_something(&self) -> bool {
+        self.got_on() || self.deferred + self.in_doubt > 0 || self.failure.is_some()
+    }
+
+    /// Whether any mail was dealt with.
+    pub fn got_on(&self) -> bool {
+        self.sent + self.failed + self.held > 0
+    }
+}
