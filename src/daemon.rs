@@ -13,17 +13,15 @@ use crate::{
     admin,
     base::{chain::Chain, clock::Clock, hints::Hints, tasks::Tasks, telemetry},
     config::{Config, ConfigError, Declared},
+    means::{budget::Budget, credentials::Credentials, slots::SlotLimits},
     model::{failure::Failure, ids::NodeId},
     net::{
         dial::PortPolicy,
         tls::{TlsClient, TlsConfigError},
     },
     receive::{
-        budget::Budget,
-        credentials::Credentials,
         imap_source::{ConnectionSettings, ImapSources},
         policy::Steps,
-        slots::SlotLimits,
     },
     schedule::{
         agenda::Mode,

@@ -20,7 +20,7 @@
 //!  6  cli                                surface: translates, nothing else
 //!  5  schedule        admin              when / on request
 //!  4  receive                            the cycle: where a decision meets a protocol and SQL
-//!  3  classify                           the product's rules about failures, pure
+//!  3  classify        means              the product's rules about failures, pure; what cycles work with
 //!  2  imap            store              adapters: one outside thing each
 //!  1  mime   net   config                formats, sockets, settings
 //!  0  model  base                        vocabulary; clock, tasks, secrets, logs
@@ -86,6 +86,7 @@ pub mod cli;
 pub mod config;
 pub mod daemon;
 pub mod imap;
+pub mod means;
 pub mod mime;
 pub mod model;
 pub mod net;

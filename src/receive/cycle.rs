@@ -4,10 +4,9 @@ use std::pin::pin;
 
 use futures::future::{Either, select};
 use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
 
 use crate::{
-    base::clock::Clock,
+    means::{Context, stored},
     model::{
         activity::{BatchCommit, Committed, Fence},
         cursor::{Cursor, FolderView, InFlight},
@@ -15,32 +14,16 @@ use crate::{
         lease::Claimed,
         report::CycleReport,
     },
-    store::Store,
 };
 
 use super::{
-    budget::Budget,
     fetch::{Ahead, Broken, Fetcher, first_window},
     plan::{MAXIMUM_STARTS_OVER, Reading, ReceivePlan, plan},
     policy::ReceivePolicy,
     record::Recorder,
     source::{MailSource, Opened},
-    stored,
     windows::Window,
 };
-
-/// What all cycles share; cheap to clone.
-#[derive(Clone, Debug)]
-pub struct Context {
-    /// Where it is recorded.
-    pub store: Store,
-    /// The time.
-    pub clock: Clock,
-    /// The memory.
-    pub budget: Budget,
-    /// Set when the program stops: no further batch is begun.
-    pub stop: CancellationToken,
-}
 
 /// Brings a mailbox up to date, or as far as limits and failures allow.
 ///

@@ -5,27 +5,27 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use tokio::sync::mpsc;
 
-use crate::model::{
-    activity::{IgnoreReason, LedgerEntry, Verdict},
-    cursor::{Cursor, FetchedMessage, InFlight, ListedMessage},
-    failure::{Failure, FailureCode},
-    ids::MailboxId,
-    timestamp::Timestamp,
-    uid::{Uid, UidSet},
+use crate::{
+    means::{Context, budget::Share, stored},
+    model::{
+        activity::{IgnoreReason, LedgerEntry, Verdict},
+        cursor::{Cursor, FetchedMessage, InFlight, ListedMessage},
+        failure::{Failure, FailureCode},
+        ids::MailboxId,
+        timestamp::Timestamp,
+        uid::{Uid, UidSet},
+    },
 };
 
 use super::{
     batch::{
         Batch, MAXIMUM_ATTEMPTS, Todo, batches, blames_message, decide, is_suspect, message_failure, row, uid_sets,
     },
-    budget::Share,
-    cycle::Context,
     plan::Reading,
     policy::{ReceivePolicy, Steps},
     prepare::{Fetched, Piece},
     reconcile::relink,
     source::MailSource,
-    stored,
     windows::{Window, Windows},
 };
 

@@ -19,6 +19,11 @@ use crate::{
         connect::{self, NetSession, Timeouts},
         error::ImapError,
     },
+    means::{
+        account::Account,
+        credentials::Credentials,
+        slots::{Slot, SlotKey, SlotLimits, Slots},
+    },
     model::{
         cursor::{FetchedMessage, FolderView, ListedMessage},
         failure::{Failure, FailureCode, Scope},
@@ -31,9 +36,7 @@ use crate::{
 };
 
 use super::{
-    credentials::Credentials,
-    slots::{Slot, SlotKey, SlotLimits, Slots},
-    source::{Account, MailSource, Opened, Sources},
+    source::{MailSource, Opened, Sources},
     watch::Watcher,
 };
 

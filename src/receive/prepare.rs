@@ -6,6 +6,7 @@ use std::{
 };
 
 use crate::{
+    means::budget::{Budget, Share},
     mime,
     model::{
         activity::LedgerEntry,
@@ -18,7 +19,6 @@ use crate::{
 
 use super::{
     batch::message_failure,
-    budget::{Budget, Share},
     judge::{Candidate, Prepared},
 };
 

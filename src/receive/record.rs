@@ -6,6 +6,7 @@ use futures::future::join;
 use tokio::sync::mpsc;
 
 use crate::{
+    means::{Context, stored},
     model::{
         activity::{BatchCommit, Committed, Fence, LedgerEntry, Verdict},
         cursor::{Cursor, InFlight},
@@ -17,11 +18,9 @@ use crate::{
 
 use super::{
     batch::message_failure,
-    cycle::Context,
     judge::{Prepared, judge_all},
     policy::ReceivePolicy,
     prepare::{Fetched, Ready, prepare},
-    stored,
 };
 
 /// The recording half.

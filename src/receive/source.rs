@@ -2,56 +2,15 @@
 
 use std::{future::Future, time::Duration};
 
-use crate::model::{
-    cursor::{FetchedMessage, FolderView, ListedMessage},
-    failure::Failure,
-    ids::{MailboxId, ProfileId},
-    mailbox::Mailbox,
-    profile::{AuthenticateUsing, Endpoint, ServerProfile},
-    uid::{Uid, UidSet},
+use crate::{
+    means::account::Account,
+    model::{
+        cursor::{FetchedMessage, FolderView, ListedMessage},
+        failure::Failure,
+        ids::MailboxId,
+        uid::{Uid, UidSet},
+    },
 };
-
-/// Everything needed to reach one mailbox, but the password.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Account {
-    /// Whose.
-    pub mailbox: MailboxId,
-    /// Its address, for logs.
-    pub address: String,
-    /// Which profile.
-    pub profile: ProfileId,
-    /// Where and how.
-    pub endpoint: Endpoint,
-    /// Login name.
-    pub username: String,
-    /// Whether the profile's stored password is used, or the mailbox's own.
-    pub profile_credentials: bool,
-    /// Open connections at most, where the profile's credentials are used for all its mailboxes.
-    pub maximum_connections: usize,
-    /// For each step of the conversation.
-    pub timeout: Duration,
-}
-
-impl Account {
-    /// How `mailbox` is reached through `profile`.
-    pub fn new(profile: &ServerProfile, mailbox: &Mailbox) -> Self {
-        let profile_credentials = profile.authenticate_using == AuthenticateUsing::Profile;
-        let username = match &profile.username {
-            Some(username) if profile_credentials => username,
-            _ => &mailbox.username,
-        };
-        Self {
-            mailbox: mailbox.id,
-            address: mailbox.email_address.clone(),
-            profile: profile.id,
-            endpoint: profile.incoming.clone(),
-            username: username.clone(),
-            profile_credentials,
-            maximum_connections: usize::from(profile.maximum_concurrent_connections),
-            timeout: profile.connection_timeout,
-        }
-    }
-}
 
 /// An Inbox that was opened.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -29,6 +29,7 @@ use super::{
 };
 use crate::{
     base::{clock::Clock, hints::Hints, tasks::Tasks},
+    means::{Context, budget::Budget, stored},
     model::{
         activity::Fence,
         failure::Failure,
@@ -40,7 +41,7 @@ use crate::{
         rules::{FailureRules, Limits, Polling, ReceiveRules},
         timestamp::Timestamp,
     },
-    receive::{budget::Budget, cycle::Context, policy::Steps, source::Sources, stored},
+    receive::{policy::Steps, source::Sources},
     store::{Store, StoreError},
 };
 

@@ -6,17 +6,14 @@ use tokio::time::timeout;
 
 use super::limits::LoginRate;
 use crate::{
+    means::{Context, account::Account},
     model::{
         failure::{Failure, FailureCode, Persistence, Scope},
         lease::Claimed,
         profile::ServerProfile,
         report::CycleReport,
     },
-    receive::{
-        cycle::{Context, receive},
-        policy::ReceivePolicy,
-        source::{Account, Sources},
-    },
+    receive::{cycle::receive, policy::ReceivePolicy, source::Sources},
 };
 
 /// A cycle begins no batch after its own time limit; one that has not ended so long after is stuck.

@@ -12,7 +12,7 @@ const LAYERS: &[&[&str]] = &[
     &["base"],
     &["mime", "net", "config"],
     &["imap", "store"],
-    &["classify"],
+    &["classify", "means"],
     &["receive"],
     &["schedule", "admin"],
     &["cli"],

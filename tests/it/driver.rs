@@ -8,6 +8,7 @@ use std::{
 
 use mailsyncd::{
     base::{clock::Clock, hints::Hints, tasks::Tasks},
+    means::budget::Budget,
     model::{
         failure::{Failure, FailureCode, Persistence, Scope},
         ids::{MailboxId, NodeId},
@@ -17,7 +18,7 @@ use mailsyncd::{
         rules::Limits,
         timestamp::Timestamp,
     },
-    receive::{budget::Budget, policy::Steps},
+    receive::policy::Steps,
     schedule::{
         agenda::Mode,
         driver::{Driver, Settings, Summary},

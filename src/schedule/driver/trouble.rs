@@ -12,11 +12,7 @@ use super::{
     },
     REFRESH, Running, Trouble,
 };
-use crate::{
-    model::failure::Failure,
-    receive::{source::Sources, stored},
-    store::StoreError,
-};
+use crate::{means::stored, model::failure::Failure, receive::source::Sources, store::StoreError};
 
 /// First and longest delay between looks whether the daemon's trouble is over.
 const TROUBLE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));

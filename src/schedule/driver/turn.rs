@@ -15,6 +15,7 @@ use super::{
     Aloft, Landed, Running,
 };
 use crate::{
+    means::stored,
     model::{
         failure::FailureCode,
         ids::MailboxId,
@@ -22,7 +23,7 @@ use crate::{
         profile::ServerProfile,
         timestamp::Timestamp,
     },
-    receive::{policy::ReceivePolicy, source::Sources, stored},
+    receive::{policy::ReceivePolicy, source::Sources},
     store::StoreError,
 };
 

@@ -527,7 +527,7 @@ async fn a_fault_of_the_database_is_not_blamed_on_the_messages() {
 #[tokio::test]
 async fn a_small_budget_only_slows_down() {
     everywhere(async |world| {
-        world.context.budget = mailsyncd::receive::budget::Budget::new(1);
+        world.context.budget = mailsyncd::means::budget::Budget::new(1);
         world.deliver(&["one", "two", "three", "four", "five"]);
         let mut other = World::new(&world.database).await;
         other.context.budget = world.context.budget.clone();

@@ -12,6 +12,7 @@ use std::{
 
 use mailsyncd::{
     base::clock::Clock,
+    means::{Context, budget::Budget},
     model::{
         ids::{MailboxId, NodeId},
         lease::Claimed,
@@ -22,8 +23,7 @@ use mailsyncd::{
         timestamp::Timestamp,
     },
     receive::{
-        budget::Budget,
-        cycle::{Context, receive},
+        cycle::receive,
         policy::{ReceivePolicy, Steps},
     },
 };

@@ -8,6 +8,7 @@ use std::{
 
 use mailsyncd::{
     base::clock::Clock,
+    means::{Context, account::Account, budget::Budget},
     model::{
         ids::{MailboxId, NodeId, ProfileId},
         lease::{Claimed, LEASE_TTL, Settlement},
@@ -18,10 +19,9 @@ use mailsyncd::{
         timestamp::Timestamp,
     },
     receive::{
-        budget::Budget,
-        cycle::{Context, receive},
+        cycle::receive,
         policy::{ReceivePolicy, Steps},
-        source::{Account, Sources},
+        source::Sources,
     },
     schedule::{
         agenda::{Agenda, Command, Event, Mode, ProfileTerms, Refreshed},

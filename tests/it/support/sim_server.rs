@@ -10,13 +10,14 @@ use std::{
 };
 
 use mailsyncd::{
+    means::account::Account,
     model::{
         cursor::{FetchedMessage, FolderView, ListedMessage},
         failure::{Failure, FailureCode, Persistence, Scope},
         timestamp::Timestamp,
         uid::{Uid, UidSet, UidValidity},
     },
-    receive::source::{Account, MailSource, Opened, Sources},
+    receive::source::{MailSource, Opened, Sources},
 };
 
 /// The steps of a conversation, as the menu of faults sees them.
