@@ -1,5 +1,6 @@
 //! Reaching a server: names, addresses, TLS, deadlines, and a guard against what comes back.
 
+pub mod credentials;
 pub mod deadline;
 pub mod dial;
 pub mod error;
