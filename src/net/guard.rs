@@ -21,17 +21,17 @@ use std::{
     mem::MaybeUninit,
     pin::{Pin, pin},
     task::{Context, Poll, ready},
-    time::Duration,
 };
 
 use framer::{Framer, Step};
-use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf},
-    time::{Instant, Sleep, sleep},
-};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use zeroize::Zeroize;
 
-use super::Io;
+pub use super::pace::Pace;
+use super::{
+    Io,
+    pace::{Slow, Watch},
+};
 
 /// Bytes asked of the socket at once, where no literal is being read.
 const READ_SIZE: usize = 8 << 10;
@@ -54,17 +54,6 @@ impl Allowance {
     pub const SMALL: Self = Self { literal: 64 << 10, bytes: 1 << 20, responses: 1_000 };
 }
 
-/// How slow a transfer may be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Pace {
-    /// Longest time without a byte.
-    pub silence: Duration,
-    /// Over which the rate is measured.
-    pub window: Duration,
-    /// Bytes that must arrive within a window.
-    pub minimum: u64,
-}
-
 /// Why the guard ended the stream; found inside the [`io::Error`] it returned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum GuardError {
@@ -77,6 +66,12 @@ pub enum GuardError {
     /// Slower than the [`Pace`].
     #[error("too slow")]
     Slow,
+}
+
+impl From<Slow> for GuardError {
+    fn from(Slow: Slow) -> Self {
+        Self::Slow
+    }
 }
 
 impl From<GuardError> for io::Error {
@@ -255,7 +250,7 @@ impl<S: Io> Guard<S> {
             polled.map_ok(|()| space.filled().len())
         };
         if let Some(watch) = &mut self.watch {
-            watch.check(cx, &received)?;
+            watch.check(cx, &received).map_err(GuardError::from)?;
         }
         let count = ready!(received)? as u64;
         let left = self.allowance.bytes.checked_sub(count);
@@ -326,37 +321,6 @@ impl<S: Io> AsyncWrite for Guard<S> {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.get_mut().inner).poll_shutdown(cx)
-    }
-}
-
-/// Watches that a [`Pace`] is kept.
-struct Watch {
-    pace: Pace,
-    alarm: Pin<Box<Sleep>>,
-    window_ends: Instant,
-    in_window: u64,
-}
-
-impl Watch {
-    fn new(pace: Pace) -> Self {
-        let window_ends = Instant::now() + pace.window;
-        Self { pace, alarm: Box::pin(sleep(pace.silence)), window_ends, in_window: 0 }
-    }
-
-    fn check(&mut self, cx: &mut Context<'_>, received: &Poll<io::Result<usize>>) -> Result<(), GuardError> {
-        if let Poll::Ready(result) = received {
-            let now = Instant::now();
-            self.in_window += result.as_ref().map_or(0, |count| *count as u64);
-            if now >= self.window_ends {
-                if self.in_window < self.pace.minimum {
-                    return Err(GuardError::Slow);
-                }
-                (self.window_ends, self.in_window) = (now + self.pace.window, 0);
-            }
-            self.alarm.as_mut().reset(now + self.pace.silence);
-            return Ok(());
-        }
-        if self.alarm.as_mut().poll(cx).is_ready() { Err(GuardError::Slow) } else { Ok(()) }
     }
 }
 

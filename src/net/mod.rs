@@ -5,6 +5,8 @@ pub mod deadline;
 pub mod dial;
 pub mod error;
 pub mod guard;
+pub mod lines;
+pub mod pace;
 pub mod tls;
 
 use tokio::io::{AsyncRead, AsyncWrite};
