@@ -132,6 +132,22 @@ failure_codes! {
     MessagePoison = "message-poison", "the source is kept; report the message";
     /// The server lists the message but never gives it.
     MessageUnanswered = "message-unanswered", "ask the provider to repair the message";
+    /// Recipients were refused.
+    RecipientsRefused = "recipients-refused", "check the addresses; the server's words are with each recipient";
+    /// The mailbox may not send as the mail's sender.
+    SenderRefused = "sender-refused", "grant the mailbox the right to send as this address at the provider";
+    /// The server does not want this mail.
+    MailRefused = "mail-refused", "the server's words say why; correct the mail and queue it again";
+    /// The mail is larger than the server takes.
+    MailTooLarge = "mail-too-large", "send it with fewer or smaller attachments";
+    /// The mail cannot be made from what was queued.
+    MailInvalid = "mail-invalid", "correct the mail and queue it again";
+    /// The mail could not be sent in time.
+    MailExpired = "mail-expired", "see what the server said last, then run: mailsyncd activity retry";
+    /// The last line of the mail was sent, but no answer came.
+    DeliveryInDoubt = "delivery-in-doubt", "look whether the recipients have it, then run: mailsyncd activity retry or activity cancel";
+    /// The copy of a sent mail could not be put into the Sent folder.
+    SentCopyFailed = "sent-copy-failed", "the mail was sent; only its copy in the Sent folder is missing";
     /// The database is locked, down or out of reach.
     DatabaseUnavailable = "database-unavailable", "check the database server";
     /// No space left where the database lives.

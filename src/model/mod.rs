@@ -10,6 +10,7 @@ pub mod ids;
 pub mod lease;
 pub mod mailbox;
 pub mod message;
+pub mod outbox;
 pub mod profile;
 pub mod record;
 pub mod report;

@@ -4,6 +4,8 @@ use std::{collections::BTreeSet, time::Duration};
 
 use serde::Serialize;
 
+use super::outbox::InDoubt;
+
 /// How failures of a mailbox are met (`[failures]`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FailureRules {
@@ -75,6 +77,29 @@ pub struct Polling {
 impl Default for Polling {
     fn default() -> Self {
         Self { idle_maximum: None, push: false, push_minimum: Duration::from_secs(5) }
+    }
+}
+
+/// How mail is sent (`[sending]`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SendRules {
+    /// When a mail that was refused for now is tried again, counted from the attempt before; the
+    /// last one again and again.
+    pub retry: Vec<Duration>,
+    /// A mail is given up this long after it was queued.
+    pub expire_after: Duration,
+    /// What is done with a mail in doubt, where its profile does not say.
+    pub in_doubt: InDoubt,
+}
+
+impl Default for SendRules {
+    fn default() -> Self {
+        let minutes = [2, 5, 10, 15, 30, 60, 120, 240];
+        Self {
+            retry: minutes.map(|minutes| Duration::from_secs(minutes * 60)).to_vec(),
+            expire_after: Duration::from_secs(2 * 86_400),
+            in_doubt: InDoubt::Verify,
+        }
     }
 }
 
