@@ -92,4 +92,5 @@ pub mod model;
 pub mod net;
 pub mod receive;
 pub mod schedule;
+pub mod smtp;
 pub mod store;

@@ -1,0 +1,147 @@
+//! From a connected stream to a logged-in session.
+
+use std::net::{IpAddr, SocketAddr};
+
+use tokio::net::TcpStream;
+
+pub use super::wire::Timeouts;
+use super::{
+    auth::log_in,
+    capability::Capabilities,
+    error::{SmtpError, Stage},
+    session::Session,
+    wire::{Wire, accepted, refused},
+};
+pub use crate::net::credentials::Credentials;
+use crate::{
+    model::profile::{Endpoint, Security},
+    net::{
+        Io,
+        dial::{PortPolicy, dial},
+        error::{NetError, TlsFault},
+        tls::{TlsClient, Transport},
+    },
+};
+
+/// A session over TCP.
+pub type NetSession = Session<TcpStream>;
+
+/// Connects to `endpoint` and logs in. To EHLO it says the address of its end of the connection.
+///
+/// # Errors
+/// As [`connect`], and everything [`dial`] can say.
+///
+/// # Cancel safety
+/// Dropping the future closes the connection.
+pub async fn open(
+    endpoint: &Endpoint,
+    credentials: Credentials<'_>,
+    ports: &PortPolicy,
+    tls: &TlsClient,
+    timeouts: Timeouts,
+) -> Result<NetSession, SmtpError> {
+    let stream = dial(&endpoint.host, endpoint.port, ports, timeouts.command).await?;
+    let own = stream.local_addr().map_err(NetError::from_io)?;
+    connect(stream, &literal(own), endpoint, credentials, tls, timeouts).await
+}
+
+/// An address as EHLO wants it (RFC 5321 §4.1.3).
+fn literal(own: SocketAddr) -> String {
+    match own.ip().to_canonical() {
+        IpAddr::V4(address) => format!("[{address}]"),
+        IpAddr::V6(address) => format!("[IPv6:{address}]"),
+    }
+}
+
+/// Logs in over a connected stream: TLS as `endpoint` demands, greeting, EHLO with `hello`, AUTH.
+///
+/// The secret is sent only where the connection is as protected as `endpoint` demands.
+///
+/// # Errors
+/// TLS failed; the server turned us away, refused the log-in, broke the protocol, or was silent.
+///
+/// # Cancel safety
+/// Dropping the future closes the connection.
+pub async fn connect<S: Io>(
+    mut stream: S,
+    hello: &str,
+    endpoint: &Endpoint,
+    credentials: Credentials<'_>,
+    tls: &TlsClient,
+    timeouts: Timeouts,
+) -> Result<Session<S>, SmtpError> {
+    if credentials.hold_nul() {
+        return Err(SmtpError::Credentials);
+    }
+    let transport = match endpoint.security {
+        Security::None => Transport::Plain(stream),
+        Security::Tls => Transport::Tls(Box::new(tls.connect(&endpoint.host, stream, timeouts.tls).await?)),
+        Security::Starttls => {
+            start_tls(&mut stream, hello, &timeouts).await?;
+            let upgraded = tls.connect(&endpoint.host, stream, timeouts.tls).await.map_err(|error| match error {
+                NetError::Tls { fault: TlsFault::NotSpoken, .. } => {
+                    SmtpError::Security("cleartext after the reply to STARTTLS")
+                }
+                other => other.into(),
+            })?;
+            Transport::Tls(Box::new(upgraded))
+        }
+    };
+    let secure = transport.is_secure();
+    let mut wire = Wire::over(transport);
+    // After STARTTLS there is no second greeting, and nothing that was offered before is believed.
+    if endpoint.security != Security::Starttls {
+        greeting(&mut wire, &timeouts).await?;
+    }
+    let offered = say_hello(&mut wire, hello, &timeouts).await?;
+    log_in(&mut wire, endpoint.auth, &offered, secure, credentials, &timeouts).await?;
+    Ok(Session::new(wire, timeouts, offered))
+}
+
+async fn greeting<T: Io>(wire: &mut Wire<T>, timeouts: &Timeouts) -> Result<(), SmtpError> {
+    let reply = wire.reply(Stage::Greeting, timeouts.greeting).await?.into();
+    accepted(Stage::Greeting, reply).map(drop)
+}
+
+/// EHLO. There is no falling back to HELO: whoever knows only that can neither log us in nor begin TLS.
+async fn say_hello<T: Io>(wire: &mut Wire<T>, hello: &str, timeouts: &Timeouts) -> Result<Capabilities, SmtpError> {
+    let command = format!("EHLO {hello}\r\n");
+    wire.send(Stage::Hello, command.as_bytes(), timeouts.command).await?;
+    let raw = wire.reply(Stage::Hello, timeouts.command).await?;
+    let offered = Capabilities::parse(&raw);
+    accepted(Stage::Hello, raw.into()).map(|_| offered)
+}
+
+/// Brings a cleartext connection to the point where TLS begins. Whatever an attacker could have
+/// put in before ends the connection: it can be neither a reply nor capabilities for later.
+async fn start_tls<S: Io>(stream: &mut S, hello: &str, timeouts: &Timeouts) -> Result<(), SmtpError> {
+    let mut wire = Wire::over(stream);
+    greeting(&mut wire, timeouts).await?;
+    if !say_hello(&mut wire, hello, timeouts).await?.starttls {
+        return Err(SmtpError::Security("STARTTLS is not offered"));
+    }
+    let reply = wire.command(Stage::StartTls, "STARTTLS\r\n", timeouts.command).await?;
+    match reply.code {
+        220 if wire.is_drained() => Ok(()),
+        220 => Err(SmtpError::Security("data between STARTTLS and TLS")),
+        // The server closes, as it may at any time.
+        421 => Err(refused(Stage::StartTls, reply)),
+        _ => Err(SmtpError::Security("STARTTLS is refused")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hello_says_an_address_literal() {
+        for (own, expected) in [
+            ("192.0.2.1:25", "[192.0.2.1]"),
+            ("[::ffff:192.0.2.1]:25", "[192.0.2.1]"),
+            ("[2001:db8::1]:25", "[IPv6:2001:db8::1]"),
+        ] {
+            assert_eq!(literal(own.parse().unwrap()), expected);
+        }
+    }
+}
