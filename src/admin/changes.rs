@@ -131,11 +131,15 @@ impl Planner {
                 profile: declared.profile.as_deref().and_then(|name| profiles.get(name).copied()),
                 username: declared.username.clone(),
                 incoming_method: declared.incoming,
+                outgoing_method: SyncMethod::None,
+                delete_after_processing: false,
+                may_send_as: Vec::new(),
                 process_email_received_after: declared.process_email_received_after,
                 approval: approval(declared.approved, required, before.map(|(mailbox, _)| mailbox.approval)),
                 active: true,
                 managed_by: Some(declared.place.managed_by()),
                 incoming: before.map_or_else(|| new_state(declared), |(mailbox, _)| mailbox.incoming.clone()),
+                outgoing: before.map_or_else(WorkloadState::default, |(mailbox, _)| mailbox.outgoing.clone()),
             };
             let credentials = declared.credentials.clone().unwrap_or(CredentialSource::Stored);
             self.mailbox(declared, before, (mailbox, credentials), profiles);
@@ -210,6 +214,9 @@ fn profile(declared: &DeclaredProfile, id: ProfileId, is_default: bool) -> Serve
         authenticate_using: declared.authenticate_using,
         username: declared.username.clone(),
         incoming: declared.incoming.clone(),
+        outgoing: None,
+        save_to_sent: false,
+        in_doubt: None,
         process_email_from: declared.process_email_from,
         minimum_polling_interval: declared.minimum_polling_interval,
         maximum_concurrent_connections: declared.maximum_concurrent_connections,

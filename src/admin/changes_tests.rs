@@ -62,6 +62,8 @@ fn apply(records: &mut Records, plan: &[PlannedChange]) {
             }
             RecordChange::EnableIncoming(id) => state(records, id).enabled = true,
             RecordChange::DisableIncoming(id) => state(records, id).enabled = false,
+            RecordChange::EnableOutgoing(id) => outgoing(records, id).enabled = true,
+            RecordChange::DisableOutgoing(id) => outgoing(records, id).enabled = false,
             RecordChange::RetireMailbox(id) => {
                 records.mailboxes.iter_mut().filter(|(m, _)| m.id == id).for_each(|(m, _)| m.active = false);
             }
@@ -71,6 +73,10 @@ fn apply(records: &mut Records, plan: &[PlannedChange]) {
 
 fn state(records: &mut Records, id: MailboxId) -> &mut WorkloadState {
     &mut records.mailboxes.iter_mut().find(|(mailbox, _)| mailbox.id == id).unwrap().0.incoming
+}
+
+fn outgoing(records: &mut Records, id: MailboxId) -> &mut WorkloadState {
+    &mut records.mailboxes.iter_mut().find(|(mailbox, _)| mailbox.id == id).unwrap().0.outgoing
 }
 
 fn reconcile(records: &mut Records, text: &str) -> Vec<String> {

@@ -11,7 +11,7 @@ use crate::{
         failure::FailureCode,
         ids::{ActivityId, MailboxId, OwnerId, ProfileId},
         lease::ProfileHold,
-        mailbox::{Approval, Mailbox, MailboxKind, SyncMethod},
+        mailbox::{Approval, Mailbox, MailboxKind, SyncMethod, Workload},
         profile::ServerProfile,
         record::{CredentialSource, Records, SecretOwner},
         timestamp::Timestamp,
@@ -132,7 +132,7 @@ pub struct ProfileView {
 /// The database did not answer.
 pub async fn mailboxes(store: &Store, now: Timestamp) -> Result<Vec<MailboxView>, AdminError> {
     let records = store.records().await?;
-    let holds: BTreeMap<ProfileId, ProfileHold> = store.holds().await?.into_iter().collect();
+    let holds: BTreeMap<ProfileId, ProfileHold> = store.holds(Workload::Incoming).await?.into_iter().collect();
     let profiles: BTreeMap<ProfileId, &ServerProfile> =
         records.profiles.iter().map(|(profile, _)| (profile.id, profile)).collect();
     let owners: BTreeMap<OwnerId, String> = records.owners.iter().map(|owner| (owner.id, owner_name(owner))).collect();
@@ -181,7 +181,7 @@ pub async fn mailbox(store: &Store, address: &str, now: Timestamp) -> Result<Mai
 /// The database did not answer.
 pub async fn profiles(store: &Store) -> Result<Vec<ProfileView>, AdminError> {
     let records = store.records().await?;
-    let holds: BTreeMap<ProfileId, ProfileHold> = store.holds().await?.into_iter().collect();
+    let holds: BTreeMap<ProfileId, ProfileHold> = store.holds(Workload::Incoming).await?.into_iter().collect();
     let mut mailboxes: BTreeMap<ProfileId, usize> = BTreeMap::new();
     for profile in records.mailboxes.iter().filter(|(mailbox, _)| mailbox.active).filter_map(|(m, _)| m.profile) {
         *mailboxes.entry(profile).or_default() += 1;

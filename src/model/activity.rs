@@ -8,6 +8,7 @@ use super::{
     cursor::Cursor,
     failure::Failure,
     ids::{ActivityId, MailboxId},
+    mailbox::Workload,
     message::{MessageKey, ReceivedMessage, Sha256},
     timestamp::Timestamp,
     uid::Uid,
@@ -136,6 +137,8 @@ pub enum SourceEncoding {
 pub struct Fence {
     /// Whose lease.
     pub mailbox: MailboxId,
+    /// For what.
+    pub workload: Workload,
     /// Which one.
     pub epoch: i64,
 }

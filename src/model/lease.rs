@@ -13,15 +13,17 @@ use super::{
     timestamp::Timestamp,
 };
 
-/// A mailbox whose reading may be scheduled: active, approved or approval not needed, method
-/// `server_side_sync`, profile there and active, enabled.
+/// A mailbox one workload of which may be scheduled: active, approved or approval not needed, method
+/// `server_side_sync`, profile there and active, enabled; of sending: with a server to hand mail to,
+/// and mail to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ScheduleEntry {
     /// Which mailbox.
     pub mailbox: MailboxId,
     /// Which profile.
     pub profile: ProfileId,
-    /// `next_due_at`, or `postponed_until` where that is later; `None`: never run.
+    /// Of reading: `next_due_at`, or `postponed_until` where that is later; `None`: never run. Of
+    /// sending: when the first of its mails is due, not before `postponed_until`; may be long past.
     pub due: Option<Timestamp>,
 }
 
@@ -32,7 +34,7 @@ pub struct Claimed {
     pub mailbox: Mailbox,
     /// The lease.
     pub fence: Fence,
-    /// How far it is recorded; `None` before the first cycle.
+    /// How far it is recorded; `None` before the first cycle, and for sending.
     pub cursor: Option<Cursor>,
 }
 

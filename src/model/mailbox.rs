@@ -50,6 +50,8 @@ pub enum Approval {
 pub enum Workload {
     /// Reading mail.
     Incoming,
+    /// Sending mail.
+    Outgoing,
 }
 
 impl Workload {
@@ -57,6 +59,7 @@ impl Workload {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Incoming => "incoming",
+            Self::Outgoing => "outgoing",
         }
     }
 }
@@ -104,6 +107,12 @@ pub struct Mailbox {
     pub username: String,
     /// Whether and how mail is read.
     pub incoming_method: SyncMethod,
+    /// Whether mail is sent.
+    pub outgoing_method: SyncMethod,
+    /// Whether mail is deleted on the server once it is recorded.
+    pub delete_after_processing: bool,
+    /// Addresses it may send as, besides its own; ascending.
+    pub may_send_as: Vec<String>,
     /// Mail received before is not recorded.
     pub process_email_received_after: Option<Timestamp>,
     /// Whether it may be processed.
@@ -114,4 +123,16 @@ pub struct Mailbox {
     pub managed_by: Option<String>,
     /// State of reading.
     pub incoming: WorkloadState,
+    /// State of sending.
+    pub outgoing: WorkloadState,
+}
+
+impl Mailbox {
+    /// The state of one workload.
+    pub const fn state(&self, workload: Workload) -> &WorkloadState {
+        match workload {
+            Workload::Incoming => &self.incoming,
+            Workload::Outgoing => &self.outgoing,
+        }
+    }
 }

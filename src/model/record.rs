@@ -78,6 +78,10 @@ pub enum RecordChange {
     EnableIncoming(MailboxId),
     /// Disables reading.
     DisableIncoming(MailboxId),
+    /// Enables sending and forgets its failures.
+    EnableOutgoing(MailboxId),
+    /// Disables sending.
+    DisableOutgoing(MailboxId),
     /// Makes a mailbox inactive; its activities stay.
     RetireMailbox(MailboxId),
 }

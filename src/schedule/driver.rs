@@ -35,7 +35,7 @@ use crate::{
         failure::Failure,
         ids::{MailboxId, NodeId, ProfileId},
         lease::{LEASE_TTL, ProfileHold, Settlement},
-        mailbox::WorkloadState,
+        mailbox::{Workload, WorkloadState},
         profile::ServerProfile,
         report::CycleReport,
         rules::{FailureRules, Limits, Polling, ReceiveRules},
@@ -310,8 +310,8 @@ impl<S: Sources> Running<S> {
 
     async fn read(&mut self) -> Result<Refreshed, StoreError> {
         let store = &self.store;
-        let entries = stored::patiently(|| store.schedule_entries()).await?;
-        let holds = stored::patiently(|| store.holds()).await?;
+        let entries = stored::patiently(|| store.schedule_entries(Workload::Incoming)).await?;
+        let holds = stored::patiently(|| store.holds(Workload::Incoming)).await?;
         let profiles = stored::patiently(|| store.profiles()).await?;
         let profiles = profiles.into_iter().filter(|profile| profile.active);
         self.profiles = profiles.map(|profile| (profile.id, Arc::new(profile))).collect();

@@ -120,12 +120,12 @@ impl Store {
         write!(self, Durable, 0, records::apply(changes = changes.to_vec(), now = now))
     }
 
-    /// Every mailbox whose reading may be scheduled.
+    /// Every mailbox whose reading may be scheduled, or which has mail to be sent and may send it.
     ///
     /// # Errors
     /// The database cannot be read.
-    pub async fn schedule_entries(&self) -> Result<Vec<ScheduleEntry>, StoreError> {
-        read!(self, leases::schedule_entries())
+    pub async fn schedule_entries(&self, workload: Workload) -> Result<Vec<ScheduleEntry>, StoreError> {
+        read!(self, leases::schedule_entries(workload))
     }
 
     /// Asks whoever runs the schedule to poll `mailboxes` soon: a postponement of theirs ends. Returns
@@ -145,23 +145,30 @@ impl Store {
         read!(self, leases::requested_polls())
     }
 
-    /// Takes the leases of those of `mailboxes` that nobody holds, until `now + ttl`, and answers
-    /// wishes for a poll. Each lease has a new epoch. Lazy.
+    /// Takes the leases for a workload of those of `mailboxes` where nobody holds it, until
+    /// `now + ttl`; one for reading answers wishes for a poll. Each lease has a new epoch. Lazy.
     ///
     /// # Errors
     /// The database does not take writes.
     pub async fn claim(
         &self,
+        workload: Workload,
         node: NodeId,
         mailboxes: &[MailboxId],
         now: Timestamp,
         ttl: Duration,
     ) -> Result<Vec<Claimed>, StoreError> {
         let expires = now.plus(ttl);
-        write!(self, Lazy, 0, leases::claim(node = node, mailboxes = mailboxes.to_vec(), now = now, expires = expires))
+        let ids = || mailboxes.to_vec();
+        write!(
+            self,
+            Lazy,
+            0,
+            leases::claim(workload = workload, node = node, mailboxes = ids(), now = now, expires = expires)
+        )
     }
 
-    /// Prolongs all leases of `node` to `now + ttl`. Lazy.
+    /// Prolongs all leases of `node`, whatever for, to `now + ttl`. Lazy.
     ///
     /// # Errors
     /// The database does not take writes.
@@ -179,7 +186,7 @@ impl Store {
         write!(self, Lazy, 0, leases::settle(settlements = settlements.to_vec(), now = now))
     }
 
-    /// Gives back all leases of `node`. Lazy.
+    /// Gives back all leases of `node`, whatever for. Lazy.
     ///
     /// # Errors
     /// The database does not take writes.
@@ -187,28 +194,28 @@ impl Store {
         write!(self, Lazy, 0, leases::release_node(node = node))
     }
 
-    /// The profiles that wait.
+    /// The profiles of which a workload waits.
     ///
     /// # Errors
     /// The database cannot be read.
-    pub async fn holds(&self) -> Result<Vec<(ProfileId, ProfileHold)>, StoreError> {
-        read!(self, leases::holds())
+    pub async fn holds(&self, workload: Workload) -> Result<Vec<(ProfileId, ProfileHold)>, StoreError> {
+        read!(self, leases::holds(workload))
     }
 
-    /// Lets a profile wait, or wait longer. Lazy.
+    /// Lets a workload of a profile wait, or wait longer. Lazy.
     ///
     /// # Errors
     /// The database does not take writes.
-    pub async fn put_hold(&self, profile: ProfileId, hold: &ProfileHold) -> Result<(), StoreError> {
-        write!(self, Lazy, 0, leases::put_hold(profile = profile, hold = hold.clone()))
+    pub async fn put_hold(&self, workload: Workload, profile: ProfileId, hold: &ProfileHold) -> Result<(), StoreError> {
+        write!(self, Lazy, 0, leases::put_hold(workload = workload, profile = profile, hold = hold.clone()))
     }
 
-    /// Frees a profile. Lazy.
+    /// Frees a workload of a profile. Lazy.
     ///
     /// # Errors
     /// The database does not take writes.
-    pub async fn clear_hold(&self, profile: ProfileId) -> Result<(), StoreError> {
-        write!(self, Lazy, 0, leases::clear_hold(profile = profile))
+    pub async fn clear_hold(&self, workload: Workload, profile: ProfileId) -> Result<(), StoreError> {
+        write!(self, Lazy, 0, leases::clear_hold(workload = workload, profile = profile))
     }
 
     /// Incoming activities that have one of these keys.

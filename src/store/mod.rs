@@ -47,6 +47,7 @@ use crate::model::{
     cursor::{Cursor, InFlight, ListedMessage},
     ids::{ActivityId, MailboxId, NodeId, ProfileId},
     lease::{Claimed, ProfileHold, ScheduleEntry, Settlement},
+    mailbox::Workload,
     message::MessageKey,
     profile::ServerProfile,
     record::{CredentialSource, RecordChange, Records, SealedSecret, SecretOwner},

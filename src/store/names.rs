@@ -5,7 +5,7 @@ use crate::model::{
     activity::{IgnoreReason, SourceEncoding},
     mailbox::{Approval, MailboxKind, SyncMethod},
     message::PartyRole,
-    profile::{AuthMethod, AuthenticateUsing, Security, ServerType},
+    profile::{AuthMethod, AuthenticateUsing, InDoubtPolicy, Security, ServerType},
     record::FilterMethod,
 };
 
@@ -43,12 +43,13 @@ macro_rules! named {
 }
 
 named! {
-    ServerType in "server_type" { ImapSmtp = "imap_smtp" }
+    ServerType in "server_type" { ImapSmtp = "imap_smtp", Pop3Smtp = "pop3_smtp" }
+    InDoubtPolicy in "in_doubt" { Verify = "verify", Retry = "retry", Hold = "hold" }
     AuthenticateUsing in "authenticate_using" { Mailbox = "mailbox", Profile = "profile" }
-    Security in "incoming_security" { Tls = "tls", Starttls = "starttls", None = "none" }
-    AuthMethod in "incoming_auth" { Auto = "auto", Plain = "plain", Login = "login" }
+    Security in "security" { Tls = "tls", Starttls = "starttls", None = "none" }
+    AuthMethod in "auth" { Auto = "auto", Plain = "plain", Login = "login" }
     MailboxKind in "kind" { User = "user", Queue = "queue", Forward = "forward" }
-    SyncMethod in "incoming_method" { None = "none", ServerSideSync = "server_side_sync" }
+    SyncMethod in "method" { None = "none", ServerSideSync = "server_side_sync" }
     Approval in "approval" { Empty = "empty", Approved = "approved", Pending = "pending", Rejected = "rejected" }
     FilterMethod in "filter_method" { All = "all" }
     PartyRole in "role" { From = "from", To = "to", Cc = "cc", Bcc = "bcc", ReplyTo = "reply_to" }

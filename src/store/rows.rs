@@ -15,7 +15,7 @@ use crate::model::{
     ids::{MailboxId, OwnerId, ProfileId},
     lease::ProfileHold,
     mailbox::{Approval, Mailbox, MailboxKind, SyncMethod, WorkloadState},
-    profile::{AuthMethod, AuthenticateUsing, Endpoint, Security, ServerProfile, ServerType},
+    profile::{AuthMethod, AuthenticateUsing, Endpoint, InDoubtPolicy, Security, ServerProfile, ServerType},
     record::{CredentialSource, FilterMethod, Owner},
     uid::{Uid, UidValidity},
 };
@@ -83,12 +83,27 @@ pub struct ProfileRow {
     is_default: bool,
     state: String,
     managed_by: Option<String>,
+    outgoing_host: Option<String>,
+    outgoing_port: Option<i64>,
+    outgoing_security: Option<String>,
+    outgoing_auth: Option<String>,
+    save_to_sent: bool,
+    in_doubt: Option<String>,
 }
 
 impl ProfileRow {
     /// The record.
     pub fn record(self) -> Result<(ServerProfile, CredentialSource), StoreError> {
         let source = credentials(&self.credential_source, self.credential_name)?;
+        let outgoing = match (self.outgoing_host, self.outgoing_port, self.outgoing_security, self.outgoing_auth) {
+            (Some(host), Some(port), Some(security), Some(auth)) => Some(Endpoint {
+                host,
+                port: narrow("outgoing_port", port)?,
+                security: Security::of(&security)?,
+                auth: AuthMethod::of(&auth)?,
+            }),
+            _ => None,
+        };
         let profile = ServerProfile {
             id: ProfileId(self.id.0),
             name: self.name,
@@ -102,6 +117,9 @@ impl ProfileRow {
                 security: Security::of(&self.incoming_security)?,
                 auth: AuthMethod::of(&self.incoming_auth)?,
             },
+            outgoing,
+            save_to_sent: self.save_to_sent,
+            in_doubt: self.in_doubt.as_deref().map(InDoubtPolicy::of).transpose()?,
             process_email_from: self.process_email_from.map(|time| time.0),
             minimum_polling_interval: span("minimum_polling_interval", self.minimum_polling_interval)?,
             maximum_concurrent_connections: narrow(
@@ -171,12 +189,27 @@ pub struct MailboxRow {
     incoming_last_error: Option<String>,
     incoming_last_success_at: Option<Time>,
     incoming_next_due_at: Option<Time>,
+    outgoing_method: String,
+    delete_after_processing: bool,
+    outgoing_enabled: bool,
+    outgoing_postponed_until: Option<Time>,
+    outgoing_transient_failures: i64,
+    outgoing_confirmations: i64,
+    outgoing_failing_since: Option<Time>,
+    outgoing_failure_code: Option<String>,
+    outgoing_last_error: Option<String>,
+    outgoing_last_success_at: Option<Time>,
+    outgoing_next_due_at: Option<Time>,
+    grants: Option<String>,
 }
 
 impl MailboxRow {
     /// The record.
     pub fn record(self) -> Result<(Mailbox, CredentialSource), StoreError> {
         let source = credentials(&self.credential_source, self.credential_name)?;
+        let grants = self.grants.unwrap_or_default();
+        let mut may_send_as: Vec<String> = grants.lines().map(str::to_owned).collect();
+        may_send_as.sort_unstable();
         let mailbox = Mailbox {
             id: MailboxId(self.id.0),
             name: self.name,
@@ -186,6 +219,9 @@ impl MailboxRow {
             profile: self.server_profile.map(|id| ProfileId(id.0)),
             username: self.username,
             incoming_method: SyncMethod::of(&self.incoming_method)?,
+            outgoing_method: SyncMethod::of(&self.outgoing_method)?,
+            delete_after_processing: self.delete_after_processing,
+            may_send_as,
             process_email_received_after: self.process_email_received_after.map(|time| time.0),
             approval: Approval::of(&self.approval)?,
             active: self.state == "active",
@@ -201,19 +237,35 @@ impl MailboxRow {
                 last_success_at: self.incoming_last_success_at.map(|time| time.0),
                 next_due_at: self.incoming_next_due_at.map(|time| time.0),
             },
+            outgoing: WorkloadState {
+                enabled: self.outgoing_enabled,
+                postponed_until: self.outgoing_postponed_until.map(|time| time.0),
+                transient_failures: narrow("outgoing_transient_failures", self.outgoing_transient_failures)?,
+                confirmations: narrow("outgoing_confirmations", self.outgoing_confirmations)?,
+                failing_since: self.outgoing_failing_since.map(|time| time.0),
+                failure_code: self.outgoing_failure_code.as_deref().map(failure_code).transpose()?,
+                last_error: self.outgoing_last_error,
+                last_success_at: self.outgoing_last_success_at.map(|time| time.0),
+                next_due_at: self.outgoing_next_due_at.map(|time| time.0),
+            },
         };
         Ok((mailbox, source))
     }
 }
 
-/// Of `mailboxes` with its row of `inbox_cursors`, if there is one.
+/// Of `mailboxes`, with the number of a lease.
 #[derive(FromRow)]
-pub struct ClaimedRow {
+pub struct LeasedRow {
     /// The mailbox.
     #[sqlx(flatten)]
     pub mailbox: MailboxRow,
     /// The lease's number.
     pub lease_epoch: i64,
+}
+
+/// The row of `inbox_cursors` of a mailbox, if there is one.
+#[derive(FromRow)]
+pub struct CursorRow {
     uid_validity: Option<i64>,
     generation: Option<i64>,
     last_uid: Option<i64>,
@@ -226,7 +278,7 @@ pub struct ClaimedRow {
     in_flight_attempts: Option<i64>,
 }
 
-impl ClaimedRow {
+impl CursorRow {
     /// The cursor.
     pub fn cursor(&self) -> Result<Option<Cursor>, StoreError> {
         let (

@@ -97,7 +97,7 @@ impl SqliteStore {
         let migrated = match applied {
             Applied::All => created,
             Applied::Missing { count, .. } if migrate => {
-                schema::migrate(&MIGRATIONS, &mut conn).await?;
+                apply_migrations(&mut conn).await?;
                 count
             }
             Applied::Missing { found, known, .. } => return Err(StoreError::Outdated { found, known }),
@@ -105,9 +105,13 @@ impl SqliteStore {
         if lock.is_some() {
             // Whoever had a lease held the lock too: that daemon is dead, and nobody need wait until
             // its leases run out. Epochs stay, so the fence holds all the same.
-            sqlx::query("UPDATE mailboxes SET lease_owner = NULL, lease_expires = NULL WHERE lease_owner IS NOT NULL")
-                .execute(&mut conn)
-                .await?;
+            for workload in ["", "outgoing_"] {
+                let statement = format!(
+                    "UPDATE mailboxes SET {workload}lease_owner = NULL, {workload}lease_expires = NULL \
+                     WHERE {workload}lease_owner IS NOT NULL"
+                );
+                sqlx::query(sqlx::AssertSqlSafe(statement)).execute(&mut conn).await?;
+            }
         }
         let read = SqlitePoolOptions::new()
             .max_connections(READERS)
@@ -262,7 +266,7 @@ async fn make(file: &Path) -> Result<u32, StoreError> {
         .synchronous(SqliteSynchronous::Off);
     let mut conn = hurried.connect().await?;
     mark_ours(&mut conn).await?;
-    schema::migrate(&MIGRATIONS, &mut conn).await?;
+    apply_migrations(&mut conn).await?;
     sqlx::query("PRAGMA journal_mode = WAL").execute(&mut conn).await?;
     conn.close().await?;
     Ok(u32::try_from(MIGRATIONS.iter().count()).unwrap_or(u32::MAX))
@@ -286,6 +290,15 @@ async fn create_in_place(path: &Path) -> Result<(), StoreError> {
 async fn mark_ours(conn: &mut SqliteConnection) -> Result<(), StoreError> {
     let statement = format!("PRAGMA application_id = {APPLICATION_ID}");
     sqlx::query(sqlx::AssertSqlSafe(statement)).execute(conn).await?;
+    Ok(())
+}
+
+/// Applies the migrations that are missing. A table that is copied is dropped and made again under
+/// the eyes of those that refer to it: the migration looks after its foreign keys itself.
+async fn apply_migrations(conn: &mut SqliteConnection) -> Result<(), StoreError> {
+    sqlx::query("PRAGMA foreign_keys = OFF").execute(&mut *conn).await?;
+    schema::migrate(&MIGRATIONS, conn).await?;
+    sqlx::query("PRAGMA foreign_keys = ON").execute(conn).await?;
     Ok(())
 }
 

@@ -19,6 +19,7 @@ use mailsyncd::{
         activity::{BatchCommit, Fence, LedgerEntry, NewActivity, NewAttachment, NewSource, SourceEncoding, Verdict},
         cursor::Cursor,
         ids::{ActivityId, MailboxId, NodeId},
+        mailbox::Workload,
         message::{Attachment, MessageKey, Party, PartyRole, ReceivedMessage, Sha256},
         timestamp::Timestamp,
         uid::{Uid, UidValidity},
@@ -103,7 +104,8 @@ async fn claim_all(store: &Store, old: &mut SqliteConnection) -> Result<BTreeMap
     let rows = sqlx::query("SELECT id FROM mailboxes").fetch_all(old).await?;
     let mailboxes: Vec<MailboxId> = rows.iter().map(|row| id(row, "id").map(MailboxId)).collect::<Result<_>>()?;
     let now = Timestamp::EPOCH;
-    let claimed = store.claim(NodeId::generate(now), &mailboxes, now, Duration::from_secs(86_400)).await?;
+    let claimed =
+        store.claim(Workload::Incoming, NodeId::generate(now), &mailboxes, now, Duration::from_secs(86_400)).await?;
     Ok(claimed.into_iter().map(|claimed| (claimed.fence.mailbox, claimed.fence)).collect())
 }
 

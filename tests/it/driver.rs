@@ -12,7 +12,7 @@ use mailsyncd::{
     model::{
         failure::{Failure, FailureCode, Persistence, Scope},
         ids::{MailboxId, NodeId},
-        mailbox::WorkloadState,
+        mailbox::{Workload, WorkloadState},
         profile::ServerProfile,
         record::{CredentialSource, RecordChange},
         rules::Limits,
@@ -141,7 +141,8 @@ impl World {
     async fn assert_released(&self) {
         let all: Vec<MailboxId> = self.mailboxes.values().copied().collect();
         let ttl = Duration::from_secs(60);
-        let claimed = self.store.claim(NodeId::generate(NOW), &all, self.clock.now(), ttl).await.unwrap();
+        let claimed =
+            self.store.claim(Workload::Incoming, NodeId::generate(NOW), &all, self.clock.now(), ttl).await.unwrap();
         assert_eq!(claimed.len(), all.len());
     }
 }
@@ -208,18 +209,20 @@ async fn a_host_that_is_down_costs_one_hold_and_no_mailbox() {
     world
         .wait("a hold", async |world| {
             world.clock.set(world.clock.now().plus(Duration::from_millis(20)));
-            !world.store.holds().await.unwrap().is_empty()
+            !world.store.holds(Workload::Incoming).await.unwrap().is_empty()
         })
         .await;
-    let (_, hold) = world.store.holds().await.unwrap().remove(0);
+    let (_, hold) = world.store.holds(Workload::Incoming).await.unwrap().remove(0);
     assert_eq!((hold.code, hold.failures), (FailureCode::HostUnreachable, 0));
     world.clock.set(hold.until);
-    world.wait("the probe fails", async |world| world.store.holds().await.unwrap()[0].1.failures == 1).await;
+    world
+        .wait("the probe fails", async |world| world.store.holds(Workload::Incoming).await.unwrap()[0].1.failures == 1)
+        .await;
 
     world.server.obey();
-    let (_, hold) = world.store.holds().await.unwrap().remove(0);
+    let (_, hold) = world.store.holds(Workload::Incoming).await.unwrap().remove(0);
     world.clock.set(hold.until);
-    world.wait("the hold ends", async |world| world.store.holds().await.unwrap().is_empty()).await;
+    world.wait("the hold ends", async |world| world.store.holds(Workload::Incoming).await.unwrap().is_empty()).await;
     world.clock.set(world.clock.now().plus(Duration::from_secs(120)));
     for address in world.mailboxes.keys() {
         world.wait("all are polled", async |world| world.state(address).await.last_success_at.is_some()).await;

@@ -20,6 +20,7 @@ use crate::{
         failure::FailureCode,
         ids::MailboxId,
         lease::{Claimed, LEASE_TTL, Settlement},
+        mailbox::Workload,
         profile::ServerProfile,
         timestamp::Timestamp,
     },
@@ -35,8 +36,8 @@ impl<S: Sources> Running<S> {
         while let Some((profile, hold)) = self.to_write.pop_front() {
             let store = &self.store;
             let written = match &hold {
-                Some(hold) => stored::patiently(|| store.put_hold(profile, hold)).await,
-                None => stored::patiently(|| store.clear_hold(profile)).await,
+                Some(hold) => stored::patiently(|| store.put_hold(Workload::Incoming, profile, hold)).await,
+                None => stored::patiently(|| store.clear_hold(Workload::Incoming, profile)).await,
             };
             match written {
                 Ok(()) => {}
@@ -84,14 +85,15 @@ impl<S: Sources> Running<S> {
                 continue;
             }
             let (now, store, node) = (self.clock.now(), &self.store, self.node);
-            let claimed = match stored::patiently(|| store.claim(node, &batch, now, LEASE_TTL)).await {
-                Ok(claimed) => claimed,
-                Err(error) if concerns_one(&error) => self.claim_alone(&batch, now).await,
-                Err(error) => {
-                    self.to_claim.extend(batch);
-                    return self.fail(&error);
-                }
-            };
+            let claimed =
+                match stored::patiently(|| store.claim(Workload::Incoming, node, &batch, now, LEASE_TTL)).await {
+                    Ok(claimed) => claimed,
+                    Err(error) if concerns_one(&error) => self.claim_alone(&batch, now).await,
+                    Err(error) => {
+                        self.to_claim.extend(batch);
+                        return self.fail(&error);
+                    }
+                };
             let mut claimed: BTreeMap<_, _> = claimed.into_iter().map(|it| (it.mailbox.id, it)).collect();
             for mailbox in batch {
                 match claimed.remove(&mailbox) {
@@ -106,7 +108,7 @@ impl<S: Sources> Running<S> {
     async fn claim_alone(&mut self, batch: &[MailboxId], now: Timestamp) -> Vec<Claimed> {
         let mut all = Vec::new();
         for mailbox in batch {
-            match self.store.claim(self.node, std::slice::from_ref(mailbox), now, LEASE_TTL).await {
+            match self.store.claim(Workload::Incoming, self.node, std::slice::from_ref(mailbox), now, LEASE_TTL).await {
                 Ok(claimed) => all.extend(claimed),
                 Err(error) => journal::unclaimed(*mailbox, &stored::failure(&error)),
             }

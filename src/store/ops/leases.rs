@@ -1,18 +1,19 @@
 //! Schedule, leases and holds.
 
-use super::{Conn, Db, Result, text};
+use super::{Conn, Db, Result, records::bind_state, text};
 use crate::{
     model::{
         activity::Fence,
         ids::{MailboxId, NodeId, ProfileId},
         lease::{Claimed, ProfileHold, ScheduleEntry, Settlement},
+        mailbox::Workload,
         timestamp::Timestamp,
     },
     store::{
         codec::{Id, Ids, Time},
         error::StoreError,
-        rows::{ClaimedRow, HoldRow},
-        sql,
+        rows::{CursorRow, HoldRow, LeasedRow},
+        sql::{self, Sql},
     },
 };
 
@@ -20,9 +21,17 @@ fn ids(mailboxes: &[MailboxId]) -> Ids {
     Ids(mailboxes.iter().map(|id| Id(id.0)).collect())
 }
 
+/// The statement for a workload.
+const fn of(workload: Workload, incoming: Sql, outgoing: Sql) -> &'static str {
+    match workload {
+        Workload::Incoming => text(incoming),
+        Workload::Outgoing => text(outgoing),
+    }
+}
+
 /// Fails unless the fence's lease is held; keeps the mailbox's row from other writers until the end.
 pub async fn fence(conn: &mut Conn, fence: Fence) -> Result<()> {
-    let held: Option<i64> = sqlx::query_scalar::<Db, i64>(text(sql::FENCE))
+    let held: Option<i64> = sqlx::query_scalar::<Db, i64>(of(fence.workload, sql::FENCE, sql::FENCE_OUTGOING))
         .bind(Id(fence.mailbox.0))
         .bind(fence.epoch)
         .fetch_optional(conn)
@@ -31,9 +40,10 @@ pub async fn fence(conn: &mut Conn, fence: Fence) -> Result<()> {
 }
 
 /// See [`crate::store::Store::schedule_entries`].
-pub async fn schedule_entries(conn: &mut Conn) -> Result<Vec<ScheduleEntry>> {
+pub async fn schedule_entries(conn: &mut Conn, workload: Workload) -> Result<Vec<ScheduleEntry>> {
     type Row = (Id, Id, Option<Time>, Option<Time>);
-    let rows: Vec<Row> = sqlx::query_as::<Db, Row>(text(sql::SCHEDULE_ENTRIES)).fetch_all(conn).await?;
+    let statement = of(workload, sql::SCHEDULE_ENTRIES, sql::SCHEDULE_ENTRIES_OUTGOING);
+    let rows: Vec<Row> = sqlx::query_as::<Db, Row>(statement).fetch_all(conn).await?;
     let entry = |(mailbox, profile, due, postponed): Row| ScheduleEntry {
         mailbox: MailboxId(mailbox.0),
         profile: ProfileId(profile.0),
@@ -58,6 +68,7 @@ pub async fn requested_polls(conn: &mut Conn) -> Result<Vec<MailboxId>> {
 /// comes second finds it no longer true; locking in order only keeps two claimers from deadlock.
 pub async fn claim(
     conn: &mut Conn,
+    workload: Workload,
     node: NodeId,
     mailboxes: Vec<MailboxId>,
     now: Timestamp,
@@ -65,7 +76,7 @@ pub async fn claim(
 ) -> Result<Vec<Claimed>> {
     let wanted = ids(&mailboxes);
     sqlx::query_scalar::<Db, Id>(text(sql::LOCK_MAILBOXES)).bind(&wanted).fetch_all(&mut *conn).await?;
-    let taken: Vec<(Id, i64)> = sqlx::query_as::<Db, (Id, i64)>(text(sql::CLAIM))
+    let taken: Vec<(Id, i64)> = sqlx::query_as::<Db, (Id, i64)>(of(workload, sql::CLAIM, sql::CLAIM_OUTGOING))
         .bind(&wanted)
         .bind(Id(node.0))
         .bind(Time(now))
@@ -73,14 +84,27 @@ pub async fn claim(
         .fetch_all(&mut *conn)
         .await?;
     let taken = Ids(taken.into_iter().map(|(id, _)| id).collect());
-    let rows: Vec<ClaimedRow> =
-        sqlx::query_as::<Db, ClaimedRow>(text(sql::CLAIMED)).bind(&taken).fetch_all(conn).await?;
-    let claimed = |row: ClaimedRow| {
-        let (cursor, epoch) = (row.cursor()?, row.lease_epoch);
-        let (mailbox, _) = row.mailbox.record()?;
-        Ok(Claimed { fence: Fence { mailbox: mailbox.id, epoch }, mailbox, cursor })
+    let claimed = |leased: LeasedRow, cursor| {
+        let (mailbox, _) = leased.mailbox.record()?;
+        Ok(Claimed { fence: Fence { mailbox: mailbox.id, workload, epoch: leased.lease_epoch }, mailbox, cursor })
     };
-    rows.into_iter().map(claimed).collect()
+    match workload {
+        Workload::Incoming => {
+            #[derive(sqlx::FromRow)]
+            struct Row {
+                #[sqlx(flatten)]
+                leased: LeasedRow,
+                #[sqlx(flatten)]
+                cursor: CursorRow,
+            }
+            let rows = sqlx::query_as::<Db, Row>(text(sql::CLAIMED)).bind(&taken).fetch_all(conn).await?;
+            rows.into_iter().map(|row| claimed(row.leased, row.cursor.cursor()?)).collect()
+        }
+        Workload::Outgoing => {
+            let statement = sqlx::query_as::<Db, LeasedRow>(text(sql::CLAIMED_OUTGOING));
+            statement.bind(&taken).fetch_all(conn).await?.into_iter().map(|row| claimed(row, None)).collect()
+        }
+    }
 }
 
 /// See [`crate::store::Store::renew`].
@@ -94,18 +118,8 @@ pub async fn renew(conn: &mut Conn, node: NodeId, expires: Timestamp) -> Result<
 pub async fn settle(conn: &mut Conn, mut settlements: Vec<Settlement>, now: Timestamp) -> Result<()> {
     settlements.sort_unstable_by_key(|settlement| settlement.fence.mailbox);
     for Settlement { fence, state } in settlements {
-        sqlx::query::<Db>(text(sql::SETTLE))
-            .bind(Id(fence.mailbox.0))
-            .bind(fence.epoch)
-            .bind(state.enabled)
-            .bind(state.postponed_until.map(Time))
-            .bind(i64::from(state.transient_failures))
-            .bind(i64::from(state.confirmations))
-            .bind(state.failing_since.map(Time))
-            .bind(state.failure_code.map(|code| code.name()))
-            .bind(state.last_error)
-            .bind(state.last_success_at.map(Time))
-            .bind(state.next_due_at.map(Time))
+        let statement = sqlx::query::<Db>(of(fence.workload, sql::SETTLE, sql::SETTLE_OUTGOING));
+        bind_state(statement.bind(Id(fence.mailbox.0)).bind(fence.epoch), &state)
             .bind(Time(now))
             .execute(&mut *conn)
             .await?;
@@ -115,25 +129,28 @@ pub async fn settle(conn: &mut Conn, mut settlements: Vec<Settlement>, now: Time
 
 /// See [`crate::store::Store::release_node`].
 pub async fn release_node(conn: &mut Conn, node: NodeId) -> Result<()> {
-    sqlx::query::<Db>(text(sql::RELEASE_NODE)).bind(Id(node.0)).execute(conn).await?;
+    for statement in [sql::RELEASE_NODE, sql::RELEASE_NODE_OUTGOING] {
+        sqlx::query::<Db>(text(statement)).bind(Id(node.0)).execute(&mut *conn).await?;
+    }
     Ok(())
 }
 
 /// See [`crate::store::Store::holds`].
-pub async fn holds(conn: &mut Conn) -> Result<Vec<(ProfileId, ProfileHold)>> {
+pub async fn holds(conn: &mut Conn, workload: Workload) -> Result<Vec<(ProfileId, ProfileHold)>> {
     #[derive(sqlx::FromRow)]
     struct Held {
         id: Id,
         #[sqlx(flatten)]
         hold: HoldRow,
     }
-    let rows: Vec<Held> = sqlx::query_as::<Db, Held>(text(sql::HOLDS)).fetch_all(conn).await?;
+    let statement = of(workload, sql::HOLDS, sql::HOLDS_OUTGOING);
+    let rows: Vec<Held> = sqlx::query_as::<Db, Held>(statement).fetch_all(conn).await?;
     rows.into_iter().map(|row| Ok((ProfileId(row.id.0), row.hold.hold()?))).collect()
 }
 
 /// See [`crate::store::Store::put_hold`].
-pub async fn put_hold(conn: &mut Conn, profile: ProfileId, hold: ProfileHold) -> Result<()> {
-    sqlx::query::<Db>(text(sql::PUT_HOLD))
+pub async fn put_hold(conn: &mut Conn, workload: Workload, profile: ProfileId, hold: ProfileHold) -> Result<()> {
+    sqlx::query::<Db>(of(workload, sql::PUT_HOLD, sql::PUT_HOLD_OUTGOING))
         .bind(Id(profile.0))
         .bind(Time(hold.since))
         .bind(Time(hold.until))
@@ -146,7 +163,8 @@ pub async fn put_hold(conn: &mut Conn, profile: ProfileId, hold: ProfileHold) ->
 }
 
 /// See [`crate::store::Store::clear_hold`].
-pub async fn clear_hold(conn: &mut Conn, profile: ProfileId) -> Result<()> {
-    sqlx::query::<Db>(text(sql::CLEAR_HOLD)).bind(Id(profile.0)).execute(conn).await?;
+pub async fn clear_hold(conn: &mut Conn, workload: Workload, profile: ProfileId) -> Result<()> {
+    let statement = of(workload, sql::CLEAR_HOLD, sql::CLEAR_HOLD_OUTGOING);
+    sqlx::query::<Db>(statement).bind(Id(profile.0)).execute(conn).await?;
     Ok(())
 }

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::{Conn, Db, Result, text};
 use crate::{
     model::{
-        mailbox::{Mailbox, MailboxKind},
+        mailbox::{Mailbox, MailboxKind, WorkloadState},
         profile::ServerProfile,
         record::{CredentialSource, Owner, RecordChange, Records},
         timestamp::Timestamp,
@@ -85,6 +85,8 @@ fn subject(change: &RecordChange) -> (&'static str, Kind, Uuid) {
         RecordChange::PutMailbox(mailbox, _) => ("mailbox.put", Kind::Mailbox, mailbox.id.0),
         RecordChange::EnableIncoming(id) => ("mailbox.enable_incoming", Kind::Mailbox, id.0),
         RecordChange::DisableIncoming(id) => ("mailbox.disable_incoming", Kind::Mailbox, id.0),
+        RecordChange::EnableOutgoing(id) => ("mailbox.enable_outgoing", Kind::Mailbox, id.0),
+        RecordChange::DisableOutgoing(id) => ("mailbox.disable_outgoing", Kind::Mailbox, id.0),
         RecordChange::RetireMailbox(id) => ("mailbox.retire", Kind::Mailbox, id.0),
     }
 }
@@ -128,6 +130,8 @@ async fn write(conn: &mut Conn, change: &RecordChange, now: Timestamp) -> Result
         RecordChange::RetireOwner(id) => (&[sql::RETIRE_USER, sql::RETIRE_QUEUE], id.0),
         RecordChange::EnableIncoming(id) => (&[sql::ENABLE_INCOMING], id.0),
         RecordChange::DisableIncoming(id) => (&[sql::DISABLE_INCOMING], id.0),
+        RecordChange::EnableOutgoing(id) => (&[sql::ENABLE_OUTGOING], id.0),
+        RecordChange::DisableOutgoing(id) => (&[sql::DISABLE_OUTGOING], id.0),
         RecordChange::RetireMailbox(id) => (&[sql::RETIRE_MAILBOX], id.0),
     };
     for statement in statements {
@@ -143,6 +147,7 @@ async fn put_profile(
     now: Timestamp,
 ) -> Result<()> {
     let (source, name) = credential_columns(source);
+    let outgoing = profile.outgoing.as_ref();
     sqlx::query::<Db>(text(sql::PUT_PROFILE))
         .bind(Id(profile.id.0))
         .bind(&profile.name)
@@ -163,6 +168,12 @@ async fn put_profile(
         .bind(profile.is_default)
         .bind(state_word(profile.active))
         .bind(profile.managed_by.as_deref())
+        .bind(outgoing.map(|endpoint| &endpoint.host))
+        .bind(outgoing.map(|endpoint| i64::from(endpoint.port)))
+        .bind(outgoing.map(|endpoint| endpoint.security.word()))
+        .bind(outgoing.map(|endpoint| endpoint.auth.word()))
+        .bind(profile.save_to_sent)
+        .bind(profile.in_doubt.map(Named::word))
         .bind(Time(now))
         .bind(Time(now))
         .execute(conn)
@@ -189,8 +200,7 @@ async fn put_owner(conn: &mut Conn, owner: &Owner, now: Timestamp) -> Result<()>
 
 async fn put_mailbox(conn: &mut Conn, mailbox: &Mailbox, source: &CredentialSource, now: Timestamp) -> Result<()> {
     let (source, name) = credential_columns(source);
-    let incoming = &mailbox.incoming;
-    sqlx::query::<Db>(text(sql::PUT_MAILBOX))
+    let statement = sqlx::query::<Db>(text(sql::PUT_MAILBOX))
         .bind(Id(mailbox.id.0))
         .bind(&mailbox.name)
         .bind(&mailbox.email_address)
@@ -204,19 +214,32 @@ async fn put_mailbox(conn: &mut Conn, mailbox: &Mailbox, source: &CredentialSour
         .bind(mailbox.process_email_received_after.map(Time))
         .bind(mailbox.approval.word())
         .bind(state_word(mailbox.active))
-        .bind(mailbox.managed_by.as_deref())
-        .bind(incoming.enabled)
-        .bind(incoming.postponed_until.map(Time))
-        .bind(i64::from(incoming.transient_failures))
-        .bind(i64::from(incoming.confirmations))
-        .bind(incoming.failing_since.map(Time))
-        .bind(incoming.failure_code.map(|code| code.name()))
-        .bind(incoming.last_error.as_deref())
-        .bind(incoming.last_success_at.map(Time))
-        .bind(incoming.next_due_at.map(Time))
-        .bind(Time(now))
-        .bind(Time(now))
-        .execute(conn)
-        .await?;
+        .bind(mailbox.managed_by.as_deref());
+    let statement = bind_state(statement, &mailbox.incoming)
+        .bind(mailbox.outgoing_method.word())
+        .bind(mailbox.delete_after_processing);
+    let statement = bind_state(statement, &mailbox.outgoing).bind(Time(now)).bind(Time(now));
+    statement.execute(&mut *conn).await?;
+    sqlx::query::<Db>(text(sql::CLEAR_GRANTS)).bind(Id(mailbox.id.0)).execute(&mut *conn).await?;
+    for address in &mailbox.may_send_as {
+        sqlx::query::<Db>(text(sql::ADD_GRANT)).bind(Id(mailbox.id.0)).bind(address).execute(&mut *conn).await?;
+    }
     Ok(())
+}
+
+/// A statement with its parameters so far.
+type Statement<'q> = sqlx::query::Query<'q, Db, <Db as sqlx::Database>::Arguments>;
+
+/// Binds the nine columns of a workload's state.
+pub fn bind_state<'q>(statement: Statement<'q>, state: &'q WorkloadState) -> Statement<'q> {
+    statement
+        .bind(state.enabled)
+        .bind(state.postponed_until.map(Time))
+        .bind(i64::from(state.transient_failures))
+        .bind(i64::from(state.confirmations))
+        .bind(state.failing_since.map(Time))
+        .bind(state.failure_code.map(|code| code.name()))
+        .bind(state.last_error.as_deref())
+        .bind(state.last_success_at.map(Time))
+        .bind(state.next_due_at.map(Time))
 }

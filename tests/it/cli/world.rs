@@ -13,7 +13,7 @@ use mailsyncd::{
         failure::{Failure, FailureCode, Persistence, Scope},
         ids::{ActivityId, MailboxId, NodeId},
         lease::{ProfileHold, Settlement},
-        mailbox::WorkloadState,
+        mailbox::{Workload, WorkloadState},
         timestamp::Timestamp,
         uid::{Uid, UidValidity},
     },
@@ -129,7 +129,7 @@ async fn fill(directory: &Path) -> ActivityId {
         code: FailureCode::HostUnreachable,
         text: "connection refused".to_owned(),
     };
-    store.put_hold(fabrikam, &hold).await.unwrap();
+    store.put_hold(Workload::Incoming, fabrikam, &hold).await.unwrap();
 
     let fence = claim(&store, id("ok@contoso.example"), start).await;
     let activity = record(&store, fence, start).await;
@@ -164,7 +164,8 @@ async fn fill(directory: &Path) -> ActivityId {
 }
 
 async fn claim(store: &Store, mailbox: MailboxId, now: Timestamp) -> Fence {
-    let claimed = store.claim(NodeId::generate(now), &[mailbox], now, Duration::from_secs(60)).await.unwrap();
+    let claimed =
+        store.claim(Workload::Incoming, NodeId::generate(now), &[mailbox], now, Duration::from_secs(60)).await.unwrap();
     claimed.first().expect("the mailbox is free").fence
 }
 

@@ -16,6 +16,7 @@ use mailsyncd::{
     model::{
         ids::{MailboxId, NodeId},
         lease::Claimed,
+        mailbox::Workload,
         profile::ServerProfile,
         record::{CredentialSource, RecordChange},
         report::CycleReport,
@@ -136,8 +137,10 @@ impl World {
     pub async fn claim(&self) -> Claimed {
         let store = &self.context.store;
         store.release_node(self.node).await.unwrap();
-        let claimed =
-            store.claim(self.node, &[self.mailbox], self.context.clock.now(), Duration::from_secs(60)).await.unwrap();
+        let claimed = store
+            .claim(Workload::Incoming, self.node, &[self.mailbox], self.context.clock.now(), Duration::from_secs(60))
+            .await
+            .unwrap();
         claimed.into_iter().next().expect("the mailbox can be claimed")
     }
 

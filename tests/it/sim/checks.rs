@@ -6,7 +6,10 @@ use std::{
 };
 
 use mailsyncd::{
-    model::{ids::MailboxId, lease::Claimed, profile::AuthenticateUsing, report::CycleReport, timestamp::Timestamp},
+    model::{
+        ids::MailboxId, lease::Claimed, mailbox::Workload, profile::AuthenticateUsing, report::CycleReport,
+        timestamp::Timestamp,
+    },
     schedule::backoff::Outcome,
     store::ActivityFilter,
 };
@@ -191,10 +194,14 @@ impl World {
     /// I8: everything drained, nothing lost, nothing doubled.
     pub async fn check_the_end(&mut self, calm_since: Timestamp) {
         assert_eq!(self.store().check().await.unwrap(), Vec::<String>::new());
-        assert_eq!(self.store().holds().await.unwrap(), [], "I8: a hold is left");
+        assert_eq!(self.store().holds(Workload::Incoming).await.unwrap(), [], "I8: a hold is left");
         self.store().release_node(self.node()).await.unwrap();
         let all: Vec<MailboxId> = self.inboxes.iter().map(|inbox| inbox.id).collect();
-        let claimed = self.store().claim(self.node(), &all, self.now(), Duration::from_secs(60)).await.unwrap();
+        let claimed = self
+            .store()
+            .claim(Workload::Incoming, self.node(), &all, self.now(), Duration::from_secs(60))
+            .await
+            .unwrap();
         assert_eq!(claimed.len(), all.len());
         self.checks.late.clear();
         for claimed in &claimed {

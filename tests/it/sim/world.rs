@@ -12,6 +12,7 @@ use mailsyncd::{
     model::{
         ids::{MailboxId, NodeId, ProfileId},
         lease::{Claimed, LEASE_TTL, Settlement},
+        mailbox::Workload,
         profile::{AuthenticateUsing, ServerProfile},
         record::{CredentialSource, RecordChange},
         report::CycleReport,
@@ -205,8 +206,8 @@ impl World {
 
     pub async fn refresh(&mut self) {
         self.next_refresh = self.now().plus(REFRESH);
-        let entries = self.store().schedule_entries().await.unwrap();
-        let holds = self.store().holds().await.unwrap();
+        let entries = self.store().schedule_entries(Workload::Incoming).await.unwrap();
+        let holds = self.store().holds(Workload::Incoming).await.unwrap();
         let profiles = self.store().profiles().await.unwrap();
         let profiles = profiles.iter().map(ProfileTerms::of).collect();
         self.tell(Event::Refreshed(Refreshed { entries, profiles, holds })).await;
@@ -221,8 +222,12 @@ impl World {
                 for command in self.agenda.on(event, self.context.clock.now()) {
                     match command {
                         Command::Start(mailbox) => starts.push(mailbox),
-                        Command::Hold(profile, hold) => self.store().put_hold(profile, &hold).await.unwrap(),
-                        Command::Release(profile) => self.store().clear_hold(profile).await.unwrap(),
+                        Command::Hold(profile, hold) => {
+                            self.store().put_hold(Workload::Incoming, profile, &hold).await.unwrap()
+                        }
+                        Command::Release(profile) => {
+                            self.store().clear_hold(Workload::Incoming, profile).await.unwrap()
+                        }
                     }
                 }
             }
@@ -230,7 +235,7 @@ impl World {
                 return;
             }
             let now = self.now();
-            let claimed = self.store().claim(self.node, &starts, now, LEASE_TTL).await.unwrap();
+            let claimed = self.store().claim(Workload::Incoming, self.node, &starts, now, LEASE_TTL).await.unwrap();
             let mut claimed: BTreeMap<_, _> = claimed.into_iter().map(|it| (it.mailbox.id, it)).collect();
             for mailbox in starts {
                 match claimed.remove(&mailbox) {

@@ -8,9 +8,9 @@ use mailsyncd::{
         cursor::Cursor,
         failure::{Failure, FailureCode, Persistence, Scope},
         ids::{ActivityId, MailboxId, NodeId, OwnerId, ProfileId},
-        mailbox::{Approval, Mailbox, MailboxKind, SyncMethod, WorkloadState},
+        mailbox::{Approval, Mailbox, MailboxKind, SyncMethod, Workload, WorkloadState},
         message::{Attachment, MessageKey, Party, PartyRole, ReceivedMessage, Sha256},
-        profile::{AuthMethod, AuthenticateUsing, Endpoint, Security, ServerProfile, ServerType},
+        profile::{AuthMethod, AuthenticateUsing, Endpoint, InDoubtPolicy, Security, ServerProfile, ServerType},
         record::{CredentialSource, FilterMethod, Owner, RecordChange},
         timestamp::Timestamp,
         uid::{Uid, UidValidity},
@@ -52,6 +52,14 @@ pub fn profile(name: &str) -> ServerProfile {
             security: Security::Tls,
             auth: AuthMethod::Auto,
         },
+        outgoing: Some(Endpoint {
+            host: "smtp.example.org".into(),
+            port: 587,
+            security: Security::Starttls,
+            auth: AuthMethod::Login,
+        }),
+        save_to_sent: true,
+        in_doubt: Some(InDoubtPolicy::Hold),
         process_email_from: Some(at(-1)),
         minimum_polling_interval: Duration::from_micros(300_000_001),
         maximum_concurrent_connections: 10,
@@ -89,11 +97,15 @@ pub fn mailbox(address: &str, profile: &ServerProfile) -> Mailbox {
         profile: Some(profile.id),
         username: address.into(),
         incoming_method: SyncMethod::ServerSideSync,
+        outgoing_method: SyncMethod::ServerSideSync,
+        delete_after_processing: true,
+        may_send_as: vec!["sales@example.org".into(), "support@example.org".into()],
         process_email_received_after: None,
         approval: Approval::Approved,
         active: true,
         managed_by: None,
         incoming: state(),
+        outgoing: state(),
     }
 }
 
@@ -114,7 +126,7 @@ pub async fn with_mailboxes(store: &Store, addresses: &[&str]) -> Vec<Mailbox> {
 /// Claims one mailbox for a new node.
 pub async fn claim(store: &Store, mailbox: MailboxId, now: Timestamp) -> Fence {
     let node = NodeId::generate(now);
-    let claimed = store.claim(node, &[mailbox], now, Duration::from_secs(60)).await.unwrap();
+    let claimed = store.claim(Workload::Incoming, node, &[mailbox], now, Duration::from_secs(60)).await.unwrap();
     assert_eq!(claimed.len(), 1, "the lease is free");
     claimed[0].fence
 }

@@ -1,6 +1,7 @@
 //! Ring 2: the store, over both databases.
 
 mod fixtures;
+mod migrating;
 mod opening;
 mod receiving;
 mod records;

@@ -8,7 +8,7 @@ use mailsyncd::{
         cursor::{InFlight, ListedMessage},
         failure::FailureCode,
         ids::ActivityId,
-        mailbox::Mailbox,
+        mailbox::{Mailbox, Workload},
         uid::UidValidity,
     },
     store::{KnownVerdict, Store, StoreError},
@@ -157,7 +157,10 @@ async fn a_cursor_moves_only_by_a_commit_and_never_back() {
         store.mark_in_flight(fence, Some(marker)).await.unwrap();
         saved.in_flight = Some(marker);
         let node = mailsyncd::model::ids::NodeId::generate(at(0));
-        let claimed = store.claim(node, &[mailbox.id], at(100), std::time::Duration::from_secs(1)).await.unwrap();
+        let claimed = store
+            .claim(Workload::Incoming, node, &[mailbox.id], at(100), std::time::Duration::from_secs(1))
+            .await
+            .unwrap();
         assert_eq!(claimed[0].cursor.as_ref(), Some(&saved));
         let fence = claimed[0].fence;
         saved.generation = 1;
@@ -165,7 +168,10 @@ async fn a_cursor_moves_only_by_a_commit_and_never_back() {
         saved.last_uid = 0;
         saved.in_flight = None;
         store.start_cursor(fence, &saved).await.unwrap();
-        let claimed = store.claim(node, &[mailbox.id], at(200), std::time::Duration::from_secs(1)).await.unwrap();
+        let claimed = store
+            .claim(Workload::Incoming, node, &[mailbox.id], at(200), std::time::Duration::from_secs(1))
+            .await
+            .unwrap();
         assert_eq!(claimed[0].cursor.as_ref(), Some(&saved));
     }
 }

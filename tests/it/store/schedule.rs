@@ -6,7 +6,7 @@ use mailsyncd::model::{
     failure::FailureCode,
     ids::{MailboxId, NodeId},
     lease::{ProfileHold, Settlement},
-    mailbox::{Approval, Mailbox, SyncMethod, WorkloadState},
+    mailbox::{Approval, Mailbox, SyncMethod, Workload, WorkloadState},
     record::{CredentialSource, RecordChange},
 };
 
@@ -30,7 +30,7 @@ async fn of_several_claimers_one_gets_each_mailbox() {
                 let node = NodeId::generate(at(0));
                 let mut mine = Vec::new();
                 for some in ids.chunks(20) {
-                    mine.extend(store.claim(node, some, at(0), TTL).await.unwrap());
+                    mine.extend(store.claim(Workload::Incoming, node, some, at(0), TTL).await.unwrap());
                 }
                 mine
             }
@@ -51,7 +51,8 @@ async fn a_lease_ends_by_time_settling_or_release() {
         let store = &database.store;
         let mailbox = with_mailboxes(store, &["a@example.org"]).await.remove(0);
         let (a, b) = (NodeId::generate(at(0)), NodeId::generate(at(0)));
-        let take = async |node, now| store.claim(node, &[mailbox.id], at(now), TTL).await.unwrap().pop();
+        let take =
+            async |node, now| store.claim(Workload::Incoming, node, &[mailbox.id], at(now), TTL).await.unwrap().pop();
         let first = take(a, 0).await.unwrap().fence;
         assert_eq!(take(b, 59).await, None);
         store.renew(a, at(40), TTL).await.unwrap();
@@ -112,8 +113,13 @@ async fn only_what_may_run_is_scheduled() {
         ];
         changes.extend(others.iter().chain([&due, &fresh]).map(put));
         store.apply(&changes, at(0)).await.unwrap();
-        let entries: BTreeMap<MailboxId, _> =
-            store.schedule_entries().await.unwrap().into_iter().map(|entry| (entry.mailbox, entry)).collect();
+        let entries: BTreeMap<MailboxId, _> = store
+            .schedule_entries(Workload::Incoming)
+            .await
+            .unwrap()
+            .into_iter()
+            .map(|entry| (entry.mailbox, entry))
+            .collect();
         assert_eq!(entries.len(), 2);
         assert_eq!((entries[&due.id].due, entries[&due.id].profile), (Some(at(20)), runs.id));
         assert_eq!(entries[&fresh.id].due, None);
@@ -136,7 +142,7 @@ async fn a_wish_for_a_poll_is_seen_until_it_is_answered() {
         let state = WorkloadState { postponed_until: later, next_due_at: later, ..boxes[1].incoming.clone() };
         store.settle(&[Settlement { fence, state }], at(4)).await.unwrap();
         store.request_polls(&[boxes[1].id], at(5)).await.unwrap();
-        let entries = store.schedule_entries().await.unwrap();
+        let entries = store.schedule_entries(Workload::Incoming).await.unwrap();
         let entry = entries.iter().find(|entry| entry.mailbox == boxes[1].id).unwrap();
         assert_eq!(entry.due, Some(at(5)), "who asks does not wait");
     }
@@ -155,15 +161,15 @@ async fn profiles_are_held_and_freed() {
             code: FailureCode::HostUnreachable,
             text: "connection refused".into(),
         };
-        store.put_hold(profile.id, &hold).await.unwrap();
+        store.put_hold(Workload::Incoming, profile.id, &hold).await.unwrap();
         hold.failures = 2;
-        store.put_hold(profile.id, &hold).await.unwrap();
-        assert_eq!(store.holds().await.unwrap(), [(profile.id, hold.clone())]);
+        store.put_hold(Workload::Incoming, profile.id, &hold).await.unwrap();
+        assert_eq!(store.holds(Workload::Incoming).await.unwrap(), [(profile.id, hold.clone())]);
         // A reload of the configuration does not forget it.
         store.apply(&[RecordChange::PutProfile(profile.clone(), CredentialSource::Stored)], at(2)).await.unwrap();
-        assert_eq!(store.holds().await.unwrap().len(), 1);
+        assert_eq!(store.holds(Workload::Incoming).await.unwrap().len(), 1);
         assert_eq!(store.status(at(3)).await.unwrap().held_profiles[0].hold, hold);
-        store.clear_hold(profile.id).await.unwrap();
-        assert_eq!(store.holds().await.unwrap(), []);
+        store.clear_hold(Workload::Incoming, profile.id).await.unwrap();
+        assert_eq!(store.holds(Workload::Incoming).await.unwrap(), []);
     }
 }

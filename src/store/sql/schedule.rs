@@ -1,0 +1,118 @@
+//! Schedule, leases, holds.
+
+use super::Sql;
+
+statements! {
+    SCHEDULE_ENTRIES = [
+        "SELECT m.id, m.server_profile, m.incoming_next_due_at, m.incoming_postponed_until FROM mailboxes \
+         m JOIN server_profiles p ON p.id = m.server_profile WHERE m.state = 'active' AND p.state = \
+         'active' AND m.incoming_method = 'server_side_sync' AND m.incoming_enabled AND m.approval IN \
+         ('empty', 'approved') ORDER BY m.id"];
+    SCHEDULE_ENTRIES_OUTGOING = [
+        "SELECT m.id, m.server_profile, w.due, m.outgoing_postponed_until FROM (SELECT d.mailbox, min(d.due) \
+         AS due FROM (SELECT mailbox, "
+        {later "coalesce(send_after, created_at), coalesce(postponed_until, created_at)"}
+        " AS due FROM email_activities WHERE status = 'pending_send' UNION ALL SELECT mailbox, postponed_until \
+         FROM email_activities WHERE status = 'sending') d GROUP BY d.mailbox) w JOIN mailboxes m ON m.id = \
+         w.mailbox JOIN server_profiles p ON p.id = m.server_profile WHERE m.state = 'active' AND p.state = \
+         'active' AND p.outgoing_host IS NOT NULL AND m.outgoing_method = 'server_side_sync' AND \
+         m.outgoing_enabled AND m.approval IN ('empty', 'approved') ORDER BY m.id"];
+    REQUEST_POLLS = [
+        "UPDATE mailboxes SET poll_requested_at = $2, incoming_next_due_at = CASE WHEN \
+         incoming_postponed_until IS NULL THEN incoming_next_due_at ELSE $2 END, incoming_postponed_until = \
+         NULL WHERE id "
+        {ids "$1"}];
+    REQUESTED_POLLS = [
+        "SELECT id FROM mailboxes WHERE poll_requested_at IS NOT NULL ORDER BY poll_requested_at"];
+    CLAIM = [
+        "UPDATE mailboxes SET lease_owner = $2, lease_epoch = lease_epoch + 1, lease_expires = $4, \
+         poll_requested_at = NULL WHERE id "
+        {ids "$1"}
+        " AND (lease_expires IS NULL OR lease_expires <= $3) RETURNING id, lease_epoch"];
+    CLAIM_OUTGOING = [
+        "UPDATE mailboxes SET outgoing_lease_owner = $2, outgoing_lease_epoch = outgoing_lease_epoch + 1, \
+         outgoing_lease_expires = $4 WHERE id "
+        {ids "$1"}
+        " AND (outgoing_lease_expires IS NULL OR outgoing_lease_expires <= $3) RETURNING id, \
+         outgoing_lease_epoch"];
+    LOCK_MAILBOXES = [
+        "SELECT id FROM mailboxes WHERE id "
+        {ids "$1"}
+        " ORDER BY id "
+        {lock}];
+    CLAIMED = [
+        "SELECT m.id, m.name, m.email_address, m.kind, m.owner, m.server_profile, m.username, \
+         m.credential_source, m.credential_name, m.incoming_method, m.process_email_received_after, \
+         m.approval, m.state, m.managed_by, m.incoming_enabled, m.incoming_postponed_until, \
+         m.incoming_transient_failures, m.incoming_confirmations, m.incoming_failing_since, \
+         m.incoming_failure_code, m.incoming_last_error, m.incoming_last_success_at, m.incoming_next_due_at, \
+         m.outgoing_method, m.delete_after_processing, m.outgoing_enabled, m.outgoing_postponed_until, \
+         m.outgoing_transient_failures, m.outgoing_confirmations, m.outgoing_failing_since, \
+         m.outgoing_failure_code, m.outgoing_last_error, m.outgoing_last_success_at, m.outgoing_next_due_at, "
+        {grants "m.id"}
+        ", m.lease_epoch, c.uid_validity, c.generation, c.last_uid, c.message_count, c.compared_at, \
+         c.starting_point, c.starts_over, c.in_flight_first, c.in_flight_last, c.in_flight_attempts FROM \
+         mailboxes m LEFT JOIN inbox_cursors c ON c.mailbox = m.id WHERE m.id "
+        {ids "$1"}
+        " ORDER BY m.id"];
+    CLAIMED_OUTGOING = [
+        "SELECT m.id, m.name, m.email_address, m.kind, m.owner, m.server_profile, m.username, \
+         m.credential_source, m.credential_name, m.incoming_method, m.process_email_received_after, \
+         m.approval, m.state, m.managed_by, m.incoming_enabled, m.incoming_postponed_until, \
+         m.incoming_transient_failures, m.incoming_confirmations, m.incoming_failing_since, \
+         m.incoming_failure_code, m.incoming_last_error, m.incoming_last_success_at, m.incoming_next_due_at, \
+         m.outgoing_method, m.delete_after_processing, m.outgoing_enabled, m.outgoing_postponed_until, \
+         m.outgoing_transient_failures, m.outgoing_confirmations, m.outgoing_failing_since, \
+         m.outgoing_failure_code, m.outgoing_last_error, m.outgoing_last_success_at, m.outgoing_next_due_at, "
+        {grants "m.id"}
+        ", m.outgoing_lease_epoch AS lease_epoch FROM mailboxes m WHERE m.id "
+        {ids "$1"}
+        " ORDER BY m.id"];
+    RENEW = [
+        "UPDATE mailboxes SET lease_expires = CASE WHEN lease_owner = $1 THEN $2 ELSE lease_expires END, \
+         outgoing_lease_expires = CASE WHEN outgoing_lease_owner = $1 THEN $2 ELSE outgoing_lease_expires END \
+         WHERE lease_owner = $1 OR outgoing_lease_owner = $1"];
+    SETTLE = [
+        "UPDATE mailboxes SET incoming_enabled = $3, incoming_postponed_until = $4, \
+         incoming_transient_failures = $5, incoming_confirmations = $6, incoming_failing_since = $7, \
+         incoming_failure_code = $8, incoming_last_error = $9, incoming_last_success_at = $10, \
+         incoming_next_due_at = $11, updated_at = $12, lease_owner = NULL, lease_expires = NULL WHERE id = $1 AND \
+         lease_epoch = $2 AND lease_owner IS NOT NULL"];
+    SETTLE_OUTGOING = [
+        "UPDATE mailboxes SET outgoing_enabled = $3, outgoing_postponed_until = $4, \
+         outgoing_transient_failures = $5, outgoing_confirmations = $6, outgoing_failing_since = $7, \
+         outgoing_failure_code = $8, outgoing_last_error = $9, outgoing_last_success_at = $10, \
+         outgoing_next_due_at = $11, updated_at = $12, outgoing_lease_owner = NULL, outgoing_lease_expires = \
+         NULL WHERE id = $1 AND outgoing_lease_epoch = $2 AND outgoing_lease_owner IS NOT NULL"];
+    RELEASE_NODE = [
+        "UPDATE mailboxes SET lease_owner = NULL, lease_expires = NULL WHERE lease_owner = $1"];
+    RELEASE_NODE_OUTGOING = [
+        "UPDATE mailboxes SET outgoing_lease_owner = NULL, outgoing_lease_expires = NULL WHERE \
+         outgoing_lease_owner = $1"];
+    FENCE = [
+        "SELECT lease_epoch FROM mailboxes WHERE id = $1 AND lease_epoch = $2 AND lease_owner IS NOT NULL "
+        {lock}];
+    FENCE_OUTGOING = [
+        "SELECT outgoing_lease_epoch FROM mailboxes WHERE id = $1 AND outgoing_lease_epoch = $2 AND \
+         outgoing_lease_owner IS NOT NULL "
+        {lock}];
+    HOLDS = [
+        "SELECT id, hold_since, hold_until, hold_failures, hold_code, hold_text FROM server_profiles \
+         WHERE hold_since IS NOT NULL ORDER BY id"];
+    HOLDS_OUTGOING = [
+        "SELECT id, outgoing_hold_since AS hold_since, outgoing_hold_until AS hold_until, \
+         outgoing_hold_failures AS hold_failures, outgoing_hold_code AS hold_code, outgoing_hold_text AS \
+         hold_text FROM server_profiles WHERE outgoing_hold_since IS NOT NULL ORDER BY id"];
+    PUT_HOLD = [
+        "UPDATE server_profiles SET hold_since = $2, hold_until = $3, hold_failures = $4, hold_code = $5, \
+         hold_text = $6 WHERE id = $1"];
+    PUT_HOLD_OUTGOING = [
+        "UPDATE server_profiles SET outgoing_hold_since = $2, outgoing_hold_until = $3, \
+         outgoing_hold_failures = $4, outgoing_hold_code = $5, outgoing_hold_text = $6 WHERE id = $1"];
+    CLEAR_HOLD = [
+        "UPDATE server_profiles SET hold_since = NULL, hold_until = NULL, hold_failures = 0, hold_code = \
+         NULL, hold_text = NULL WHERE id = $1"];
+    CLEAR_HOLD_OUTGOING = [
+        "UPDATE server_profiles SET outgoing_hold_since = NULL, outgoing_hold_until = NULL, \
+         outgoing_hold_failures = 0, outgoing_hold_code = NULL, outgoing_hold_text = NULL WHERE id = $1"];
+}

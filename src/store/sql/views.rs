@@ -1,0 +1,71 @@
+//! What people are shown.
+
+use super::Sql;
+
+statements! {
+    ACTIVITIES = [
+        "SELECT a.id, a.direction, a.status, a.subject, a.sender, a.message_id, a.received_at, \
+         a.created_at, m.email_address FROM email_activities a JOIN mailboxes m ON m.id = a.mailbox WHERE \
+         a.received_at >= $1 ORDER BY a.received_at DESC, a.id DESC LIMIT $2"];
+    ACTIVITIES_OF = [
+        "SELECT a.id, a.direction, a.status, a.subject, a.sender, a.message_id, a.received_at, \
+         a.created_at, m.email_address FROM email_activities a JOIN mailboxes m ON m.id = a.mailbox WHERE \
+         a.received_at >= $1 AND a.id IN (SELECT l.activity FROM inbox_ledger l JOIN mailboxes o ON o.id \
+         = l.mailbox WHERE o.email_address = $3) ORDER BY a.received_at DESC, a.id DESC LIMIT $2"];
+    ACTIVITY = [
+        "SELECT a.id, a.direction, a.status, a.subject, a.sender, a.message_id, a.received_at, \
+         a.created_at, m.email_address, a.in_reply_to, a.message_references, a.sent_at, a.body_text, \
+         a.body_html, a.notifications, a.source, s.size AS source_size FROM email_activities a JOIN \
+         mailboxes m ON m.id = a.mailbox LEFT JOIN email_sources s ON s.sha256 = a.source WHERE a.id = $1"];
+    PARTIES = [
+        "SELECT role, address, display_name FROM email_parties WHERE activity = $1 ORDER BY position"];
+    ATTACHMENTS = [
+        "SELECT position, part, file_name, content_type, content_id, size, sha256, blocked FROM \
+         email_attachments WHERE activity = $1 ORDER BY position"];
+    SEEN_IN = [
+        "SELECT m.email_address, l.uid_validity, l.uid, l.judged_at FROM inbox_ledger l JOIN mailboxes m \
+         ON m.id = l.mailbox WHERE l.activity = $1 ORDER BY l.judged_at, m.email_address, l.uid"];
+    SOURCE = [
+        "SELECT s.sha256, s.size, s.encoding, s.bytes FROM email_activities a JOIN email_sources s ON \
+         s.sha256 = a.source WHERE a.id = $1"];
+    SET_ASIDE = [
+        "SELECT m.email_address, l.mailbox, l.uid_validity, l.uid, l.internal_date, l.size, l.message_id, \
+         l.failure_code, l.failure_detail, l.source, l.judged_at FROM inbox_ledger l JOIN mailboxes m ON \
+         m.id = l.mailbox WHERE l.verdict = 'set_aside' ORDER BY l.judged_at, l.uid"];
+    SET_ASIDE_OF = [
+        "SELECT m.email_address, l.mailbox, l.uid_validity, l.uid, l.internal_date, l.size, l.message_id, \
+         l.failure_code, l.failure_detail, l.source, l.judged_at FROM inbox_ledger l JOIN mailboxes m ON \
+         m.id = l.mailbox WHERE l.verdict = 'set_aside' AND l.mailbox = $1 ORDER BY l.judged_at, l.uid"];
+    STATUS_MAILBOXES = [
+        "SELECT count(*) AS total, count(CASE WHEN state = 'active' THEN 1 END) AS active, count(CASE \
+         WHEN state = 'active' AND incoming_enabled THEN 1 END) AS enabled, count(CASE WHEN state = \
+         'active' AND NOT incoming_enabled AND incoming_failure_code IS NOT NULL THEN 1 END) AS \
+         disabled_by_failure, count(CASE WHEN state = 'active' AND incoming_enabled AND \
+         incoming_failure_code IS NOT NULL THEN 1 END) AS failing, count(CASE WHEN state = 'active' AND \
+         incoming_enabled AND incoming_postponed_until > $1 THEN 1 END) AS postponed, count(CASE WHEN \
+         state = 'active' AND incoming_enabled AND incoming_last_success_at IS NULL THEN 1 END) AS \
+         never_succeeded, count(CASE WHEN lease_expires > $1 THEN 1 END) AS running, min(CASE WHEN state \
+         = 'active' AND incoming_enabled THEN incoming_last_success_at END) AS oldest_success FROM \
+         mailboxes"];
+    STATUS_COUNTS = [
+        "SELECT (SELECT count(*) FROM server_profiles WHERE state = 'active') AS profiles, (SELECT \
+         count(*) FROM email_activities) AS activities, (SELECT count(*) FROM inbox_ledger WHERE verdict \
+         = 'set_aside') AS set_aside, (SELECT max(created_at) FROM email_activities) AS last_recorded_at"];
+    STATUS_HOLDS = [
+        "SELECT name, hold_since, hold_until, hold_failures, hold_code, hold_text FROM server_profiles \
+         WHERE hold_since IS NOT NULL AND state = 'active' ORDER BY name"];
+    STATUS_TROUBLE = [
+        "SELECT email_address, incoming_enabled, incoming_failure_code, incoming_last_error, \
+         incoming_failing_since, incoming_transient_failures, incoming_postponed_until FROM mailboxes \
+         WHERE state = 'active' AND incoming_failure_code IS NOT NULL ORDER BY incoming_enabled, \
+         incoming_failing_since, email_address LIMIT $1"];
+    STATUS_LATE = [
+        "SELECT m.email_address, coalesce(m.incoming_last_success_at, m.created_at) AS since, \
+         p.minimum_polling_interval, coalesce(m.incoming_failure_code, p.hold_code) AS failure_code, CASE \
+         WHEN m.incoming_failure_code IS NULL THEN p.hold_text ELSE m.incoming_last_error END AS words \
+         FROM mailboxes m JOIN server_profiles p ON p.id = m.server_profile WHERE m.state = 'active' AND \
+         p.state = 'active' AND m.incoming_method = 'server_side_sync' AND m.incoming_enabled AND \
+         m.approval IN ('empty', 'approved') AND coalesce(m.incoming_last_success_at, m.created_at) < $2 \
+         AND (m.incoming_failure_code IS NOT NULL OR m.incoming_next_due_at IS NULL OR \
+         m.incoming_next_due_at <= $1) ORDER BY since, m.email_address"];
+}
