@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::{ids::ProfileId, timestamp::Timestamp};
+use super::{ids::ProfileId, outbox::InDoubt, timestamp::Timestamp};
 
 /// Which protocols a profile speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,19 +14,6 @@ pub enum ServerType {
     ImapSmtp,
     /// POP3 for reading, SMTP for sending.
     Pop3Smtp,
-}
-
-/// What becomes of a mail of which nobody knows whether the server took it: the connection ended
-/// after its last line and before the answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum InDoubtPolicy {
-    /// It is looked for in the Sent folder; not found there, it is sent again or held.
-    Verify,
-    /// It is sent again, with the same bytes and the same Message-ID.
-    Retry,
-    /// A person decides.
-    Hold,
 }
 
 /// Whose credentials log in.
@@ -98,7 +85,7 @@ pub struct ServerProfile {
     /// Whether a copy of what was sent is put into the Sent folder.
     pub save_to_sent: bool,
     /// What becomes of mails in doubt; `None`: as `sending.in_doubt` says.
-    pub in_doubt: Option<InDoubtPolicy>,
+    pub in_doubt: Option<InDoubt>,
     /// Mail received before is not recorded.
     pub process_email_from: Option<Timestamp>,
     /// From the end of one poll to the next: 0 to 24 h. In seconds where serialized.

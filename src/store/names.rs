@@ -5,7 +5,8 @@ use crate::model::{
     activity::{IgnoreReason, SourceEncoding},
     mailbox::{Approval, MailboxKind, SyncMethod},
     message::PartyRole,
-    profile::{AuthMethod, AuthenticateUsing, InDoubtPolicy, Security, ServerType},
+    outbox::InDoubt,
+    profile::{AuthMethod, AuthenticateUsing, Security, ServerType},
     record::FilterMethod,
 };
 
@@ -44,7 +45,7 @@ macro_rules! named {
 
 named! {
     ServerType in "server_type" { ImapSmtp = "imap_smtp", Pop3Smtp = "pop3_smtp" }
-    InDoubtPolicy in "in_doubt" { Verify = "verify", Retry = "retry", Hold = "hold" }
+    InDoubt in "in_doubt" { Verify = "verify", Retry = "retry", Hold = "hold" }
     AuthenticateUsing in "authenticate_using" { Mailbox = "mailbox", Profile = "profile" }
     Security in "security" { Tls = "tls", Starttls = "starttls", None = "none" }
     AuthMethod in "auth" { Auto = "auto", Plain = "plain", Login = "login" }

@@ -15,7 +15,8 @@ use crate::model::{
     ids::{MailboxId, OwnerId, ProfileId},
     lease::ProfileHold,
     mailbox::{Approval, Mailbox, MailboxKind, SyncMethod, WorkloadState},
-    profile::{AuthMethod, AuthenticateUsing, Endpoint, InDoubtPolicy, Security, ServerProfile, ServerType},
+    outbox::InDoubt,
+    profile::{AuthMethod, AuthenticateUsing, Endpoint, Security, ServerProfile, ServerType},
     record::{CredentialSource, FilterMethod, Owner},
     uid::{Uid, UidValidity},
 };
@@ -119,7 +120,7 @@ impl ProfileRow {
             },
             outgoing,
             save_to_sent: self.save_to_sent,
-            in_doubt: self.in_doubt.as_deref().map(InDoubtPolicy::of).transpose()?,
+            in_doubt: self.in_doubt.as_deref().map(InDoubt::of).transpose()?,
             process_email_from: self.process_email_from.map(|time| time.0),
             minimum_polling_interval: span("minimum_polling_interval", self.minimum_polling_interval)?,
             maximum_concurrent_connections: narrow(
