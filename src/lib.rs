@@ -19,7 +19,7 @@
 //!  7  main   daemon                      wiring only
 //!  6  cli                                surface: translates, nothing else
 //!  5  schedule        admin              when / on request
-//!  4  receive                            the cycle: where a decision meets a protocol and SQL
+//!  4  receive         send               the cycles: where a decision meets a protocol and SQL
 //!  3  classify        means              the product's rules about failures, pure; what cycles work with
 //!  2  imap            store              adapters: one outside thing each
 //!  1  mime   net   config                formats, sockets, settings
@@ -93,4 +93,5 @@ pub mod net;
 pub mod receive;
 pub mod schedule;
 pub mod smtp;
+pub mod send;
 pub mod store;

@@ -180,6 +180,8 @@ pub enum MailVerdict {
     InDoubt {
         /// When.
         verify_at: Timestamp,
+        /// How often it was looked for in vain so far.
+        verifications: u32,
         /// Why the reply did not come.
         failure: Failure,
     },

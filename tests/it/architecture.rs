@@ -13,7 +13,7 @@ const LAYERS: &[&[&str]] = &[
     &["mime", "net", "config"],
     &["imap", "smtp", "store"],
     &["classify", "means"],
-    &["receive"],
+    &["receive", "send"],
     &["schedule", "admin"],
     &["cli"],
     &["daemon"],
@@ -48,6 +48,8 @@ const PURE_FILES: &[&str] = &[
     "schedule/backoff.rs",
     "schedule/jitter.rs",
     "schedule/turns.rs",
+    "send/doubt.rs",
+    "send/judge.rs",
 ];
 /// Modules that decide and never act.
 const PURE_MODULES: &[&str] = &["classify", "mime", "model"];

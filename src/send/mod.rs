@@ -1,0 +1,9 @@
+//! Queued mail → mail server: never lost, never silently doubled.
+//!
+//! A mark is committed before the last line of a mail goes out. What dies before it is sent again;
+//! what dies after it is *in doubt* until the server's answer, or the Sent folder, or a person
+//! settles it.
+
+pub mod doubt;
+pub mod judge;
+pub mod sink;
