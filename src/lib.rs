@@ -92,6 +92,6 @@ pub mod model;
 pub mod net;
 pub mod receive;
 pub mod schedule;
-pub mod smtp;
 pub mod send;
+pub mod smtp;
 pub mod store;
