@@ -21,7 +21,7 @@
 //!  5  schedule        admin              when / on request
 //!  4  receive         send               the cycles: where a decision meets a protocol and SQL
 //!  3  classify        means              the product's rules about failures, pure; what cycles work with
-//!  2  imap            store              adapters: one outside thing each
+//!  2  imap   pop3   smtp   store         adapters: one outside thing each
 //!  1  mime   net   config                formats, sockets, settings
 //!  0  model  base                        vocabulary; clock, tasks, secrets, logs
 //! ```
@@ -34,7 +34,7 @@
 //!
 //! Things deliberately absent:
 //! - no decision reads a clock: `plan`, `judge`, `agenda`, `backoff` and `classify` get the time as an argument;
-//! - no SQL outside [`store`], no socket outside [`imap`] and [`net`];
+//! - no SQL outside [`store`], no socket outside [`imap`], [`pop3`], [`smtp`] and [`net`];
 //! - no cursor moves outside the transaction that records;
 //! - no network call inside a transaction, no cycle that waits for another;
 //! - nothing on a mail server changes: messages are looked at with `EXAMINE` and `BODY.PEEK[]`;
@@ -90,6 +90,7 @@ pub mod means;
 pub mod mime;
 pub mod model;
 pub mod net;
+pub mod pop3;
 pub mod receive;
 pub mod schedule;
 pub mod send;

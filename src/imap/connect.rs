@@ -5,7 +5,6 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use tokio::net::TcpStream;
 use zeroize::Zeroizing;
 
-pub use super::wire::Timeouts;
 use super::{
     error::ImapError,
     event::{Capabilities, Condition, Event, Note},
@@ -14,6 +13,7 @@ use super::{
     wire::{Wire, accepted, bounded, stray_tag},
 };
 pub use crate::net::credentials::Credentials;
+pub use crate::net::deadline::Timeouts;
 use crate::{
     model::profile::{AuthMethod, Endpoint, Security},
     net::{

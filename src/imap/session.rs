@@ -9,14 +9,14 @@ use super::{
     error::ImapError,
     event::{Capabilities, Condition, Event, FolderNumbers, Note},
     fetch::Outstanding,
-    wire::{Timeouts, Wire, bounded},
+    wire::{Wire, bounded},
 };
 use crate::{
     model::{
         cursor::FolderView,
         uid::{Uid, UidValidity},
     },
-    net::{Io, guard::Allowance, tls::Transport},
+    net::{Io, deadline::Timeouts, guard::Allowance, tls::Transport},
 };
 
 /// A logged-in connection to one mailbox's server.

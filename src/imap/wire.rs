@@ -14,38 +14,8 @@ use crate::net::{
     Io,
     deadline::within,
     error::NetError,
-    guard::{Allowance, Guard, GuardError, Pace},
+    guard::{Allowance, Guard, GuardError},
 };
-
-/// How long each step may take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Timeouts {
-    /// From the connection to the end of the TLS handshake.
-    pub tls: Duration,
-    /// From there to the greeting.
-    pub greeting: Duration,
-    /// A command that transfers no mail, from its first byte to its tagged answer.
-    pub command: Duration,
-    /// LOGOUT.
-    pub logout: Duration,
-    /// How slow a transfer of mail may be.
-    pub pace: Pace,
-}
-
-impl Timeouts {
-    /// What suits a profile with this `connection_timeout`: each step the usual limit, or
-    /// `connection_timeout` where that is shorter.
-    pub fn new(connection_timeout: Duration) -> Self {
-        let seconds = |limit| connection_timeout.min(Duration::from_secs(limit));
-        Self {
-            tls: seconds(10),
-            greeting: seconds(30),
-            command: connection_timeout,
-            logout: seconds(5),
-            pace: Pace { silence: seconds(60), window: Duration::from_secs(60), minimum: 60 << 10 },
-        }
-    }
-}
 
 /// A stream that commands are sent over.
 pub struct Wire<T: Io> {

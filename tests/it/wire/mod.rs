@@ -1,8 +1,9 @@
-//! Ring 1: the IMAP client against byte transcripts and hostile servers, over a pipe in memory.
+//! Ring 1: the clients against byte transcripts and hostile servers, over a pipe in memory.
 
 mod ahead;
 mod hostile;
 mod identifiers;
 mod peer;
+mod pop3;
 mod secure;
 mod transcript;

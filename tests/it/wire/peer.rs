@@ -36,10 +36,14 @@ pub fn endpoint(host: &str, security: Security, auth: AuthMethod) -> Endpoint {
 
 /// Logs in as `u` with password `p`.
 pub async fn log_in(stream: DuplexStream, endpoint: &Endpoint) -> Result<Session<DuplexStream>, ImapError> {
-    // Loading the system's authorities each time would take most of the tests' time.
+    connect(stream, endpoint, Credentials { username: "u", password: "p" }, system_trust(), timeouts()).await
+}
+
+/// A TLS client that trusts the system's authorities. Loading them each time would take most of the
+/// tests' time.
+pub fn system_trust() -> &'static TlsClient {
     static TLS: OnceLock<TlsClient> = OnceLock::new();
-    let tls = TLS.get_or_init(|| TlsClient::new(&[]).unwrap());
-    connect(stream, endpoint, Credentials { username: "u", password: "p" }, tls, timeouts()).await
+    TLS.get_or_init(|| TlsClient::new(&[]).unwrap())
 }
 
 /// How far a conversation goes before something happens.

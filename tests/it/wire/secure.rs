@@ -24,7 +24,8 @@ use tokio_rustls::TlsAcceptor;
 use super::peer::{endpoint, timeouts};
 use crate::support::certificates::{Certificate, Files, make};
 
-fn acceptor(files: &Files) -> TlsAcceptor {
+/// The server's side of TLS.
+pub fn acceptor(files: &Files) -> TlsAcceptor {
     let chain = CertificateDer::pem_file_iter(&files.certificate).unwrap().map(Result::unwrap).collect();
     let key = PrivateKeyDer::from_pem_file(&files.key).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -37,7 +38,8 @@ fn acceptor(files: &Files) -> TlsAcceptor {
     TlsAcceptor::from(Arc::new(config))
 }
 
-fn files(kind: Certificate) -> (tempfile::TempDir, Files) {
+/// A server's certificate and its authority.
+pub fn files(kind: Certificate) -> (tempfile::TempDir, Files) {
     let dir = tempfile::tempdir().unwrap();
     let files = make(dir.path(), kind);
     (dir, files)
@@ -140,7 +142,7 @@ async fn start_tls(tls: &TlsClient, stream: DuplexStream) -> Result<(), ImapErro
 }
 
 /// Plays the cleartext part: writes `greeting`, hears a line, writes each of `answers` by itself.
-async fn before_tls(stream: DuplexStream, greeting: &str, answers: &[&[u8]]) -> (DuplexStream, String) {
+pub async fn before_tls(stream: DuplexStream, greeting: &str, answers: &[&[u8]]) -> (DuplexStream, String) {
     let mut stream = BufReader::new(stream);
     stream.write_all(greeting.as_bytes()).await.unwrap();
     let mut heard = String::new();

@@ -9,7 +9,7 @@
 //! S: \c                                    at the end of a line: no line end; alone on a line: close
 //! = ok                                     what the call must return
 //! ```
-//! `\xHH` in a server's line is that byte.
+//! `\xHH` in a server's line is that byte. Files named `pop3-…` are conversations with POP3 servers.
 
 use std::{fmt::Write, path::Path, time::Duration};
 
@@ -23,7 +23,10 @@ use mailsyncd::{
 };
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, DuplexStream};
 
-use super::peer::{endpoint, log_in};
+use super::{
+    peer::{endpoint, log_in},
+    pop3,
+};
 
 #[tokio::test(start_paused = true)]
 async fn every_transcript_plays() {
@@ -57,7 +60,10 @@ async fn play(name: &str, text: &str, pieces: Pieces) {
     let calls: Vec<&str> = lines.iter().filter_map(|line| line.strip_prefix("> ")).collect();
     let expected: Vec<&str> = lines.iter().filter_map(|line| line.strip_prefix("= ")).collect();
     assert_eq!(calls.len(), expected.len(), "{name}: each call needs its result");
-    let (got, _open) = tokio::join!(call_all(client, &calls), serve(name, server, wire.collect(), pieces));
+    let call = async {
+        if name.starts_with("pop3-") { pop3::call_all(client, &calls).await } else { call_all(client, &calls).await }
+    };
+    let (got, _open) = tokio::join!(call, serve(name, server, wire.collect(), pieces));
     assert_eq!(got, expected, "{name}, {pieces:?}");
 }
 
