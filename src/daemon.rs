@@ -25,8 +25,10 @@ use crate::{
     },
     schedule::{
         agenda::Mode,
-        driver::{Driver, Settings, Summary},
+        driver::{Driver, Settings},
         progress::Progress,
+        reading::Reading,
+        summary::Summary,
     },
     store::{Role, Store, StoreError},
 };
@@ -162,12 +164,16 @@ impl Daemon {
         let stop = CancellationToken::new();
         let driver = Driver {
             store: store.clone(),
-            sources: Arc::clone(&sources),
+            lines: vec![Arc::new(Reading {
+                store: store.clone(),
+                clock: clock.clone(),
+                budget: Budget::new(config.limits.bytes_in_flight),
+                sources: Arc::clone(&sources),
+            })],
             clock: clock.clone(),
             node: NodeId::generate(clock.now()),
             mode,
             settings: in_force,
-            budget: Budget::new(config.limits.bytes_in_flight),
             hints: hints.clone(),
             progress: progress.clone(),
             stop_within: GRACE,

@@ -5,6 +5,49 @@ use serde::Serialize;
 use super::failure::Failure;
 
 /// The end of a cycle: goes to the agenda, the log and the mailbox's state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Report {
+    /// Mail was read.
+    Received(CycleReport),
+    /// Mail was sent.
+    Sent(SendReport),
+}
+
+impl Report {
+    /// What ended it early.
+    pub const fn failure(&self) -> Option<&Failure> {
+        match self {
+            Self::Received(report) => report.failure.as_ref(),
+            Self::Sent(report) => report.failure.as_ref(),
+        }
+    }
+
+    /// Whether it stopped at its limit, and is due again at once.
+    pub const fn more(&self) -> bool {
+        match self {
+            Self::Received(report) => report.more,
+            Self::Sent(report) => report.more,
+        }
+    }
+
+    /// Whether anything happened that deserves a log line.
+    pub fn did_something(&self) -> bool {
+        match self {
+            Self::Received(report) => report.did_something(),
+            Self::Sent(report) => report.did_something(),
+        }
+    }
+
+    /// Whether any message was dealt with.
+    pub fn got_on(&self) -> bool {
+        match self {
+            Self::Received(report) => report.got_on(),
+            Self::Sent(report) => report.got_on(),
+        }
+    }
+}
+
+/// The end of a cycle that read mail.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct CycleReport {
     /// New activities.

@@ -1,4 +1,4 @@
-//! When which mailbox runs: a value that takes events and says what to start. Pure.
+//! When what runs for which mailbox: a value that takes events and says what to start. Pure.
 //!
 //! ```text
 //!            due                slot               Finished
@@ -6,6 +6,9 @@
 //!    ▲  Hinted ────────▲                      │ ClaimLost
 //!    └────────────────────────────────────────┘
 //! ```
+//!
+//! Reading is due again and again, by the profile's interval; sending where the outbox holds mail:
+//! a mailbox without any is not known here. Both share the slots.
 //!
 //! It knows due times, never tasks. What is written to the database is decided in
 //! [`backoff`](super::backoff) and written by the driver; the agenda follows.
@@ -21,12 +24,13 @@ use std::{
 pub use super::turns::ProfileTerms;
 use super::{
     backoff::{Outcome, Traffic},
+    duty::{Duty, Side},
     turns::Turns,
 };
 use crate::model::{
     ids::{MailboxId, ProfileId},
     lease::{ProfileHold, ScheduleEntry},
-    mailbox::Mailbox,
+    mailbox::{Mailbox, Workload},
     rules::{Limits, Polling},
     timestamp::Timestamp,
 };
@@ -45,18 +49,20 @@ const QUIET_POLLS: u8 = 4;
 pub enum Mode {
     /// Mailboxes are polled again and again.
     Daemon,
-    /// Every mailbox is brought up to date, at once and once.
+    /// Every mailbox is brought up to date, and its outbox emptied, at once and once.
     Once,
 }
 
-/// What the database says about the schedule.
-#[derive(Clone, Debug, Default)]
+/// What the database says about the schedule of one workload.
+#[derive(Clone, Debug)]
 pub struct Refreshed {
-    /// Every mailbox that may be polled.
+    /// Which one.
+    pub workload: Workload,
+    /// Every mailbox that may be polled, or that has mail to send.
     pub entries: Vec<ScheduleEntry>,
-    /// Every active profile.
+    /// This side of every active profile.
     pub profiles: Vec<ProfileTerms>,
-    /// The profiles that are held.
+    /// The profiles whose side is held.
     pub holds: Vec<(ProfileId, ProfileHold)>,
 }
 
@@ -66,13 +72,13 @@ pub enum Event {
     /// The database was read.
     Refreshed(Refreshed),
     /// Somebody knows of new mail, or asks for a poll.
-    Hinted(MailboxId),
+    Hinted(Duty),
     /// A cycle ended.
-    Finished(MailboxId, Outcome),
+    Finished(Duty, Outcome),
     /// The mailbox could not be started: another node has its lease.
-    ClaimLost(MailboxId),
+    ClaimLost(Duty),
     /// The mailbox could not be started: its due time in the database is another one by now.
-    Moved(MailboxId, Option<Timestamp>),
+    Moved(Duty, Option<Timestamp>),
     /// The daemon itself is in trouble: nothing may start.
     Paused,
     /// It is well again.
@@ -88,12 +94,12 @@ pub enum Event {
 /// What is to be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
-    /// Run a cycle of this mailbox.
-    Start(MailboxId),
-    /// Write the hold of this profile.
-    Hold(ProfileId, ProfileHold),
-    /// Delete the hold of this profile.
-    Release(ProfileId),
+    /// Run a cycle.
+    Start(Duty),
+    /// Write the hold of this side of a profile.
+    Hold(Side, ProfileHold),
+    /// Delete it.
+    Release(Side),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,7 +116,7 @@ enum Gate {
     Stopping,
 }
 
-/// One mailbox. There are many of these: keep it small.
+/// One workload of one mailbox. There are many of these: keep it small.
 #[derive(Clone, Debug)]
 struct Entry {
     profile: ProfileId,
@@ -131,17 +137,25 @@ struct Entry {
     unclaimed: u8,
 }
 
+impl Entry {
+    fn side(&self, duty: Duty) -> Side {
+        Side::new(duty.workload, self.profile)
+    }
+}
+
 /// The schedule.
 #[derive(Debug)]
 pub struct Agenda {
     mode: Mode,
     polling: Polling,
-    entries: BTreeMap<MailboxId, Entry>,
-    /// The waiting mailboxes.
-    timeline: BTreeSet<(Timestamp, MailboxId)>,
+    entries: BTreeMap<Duty, Entry>,
+    /// What waits for its time.
+    timeline: BTreeSet<(Timestamp, Duty)>,
     turns: Turns,
     gate: Gate,
     generation: u32,
+    /// The workloads that were refreshed, and how many mailboxes each is scheduled for.
+    scheduled: BTreeMap<Workload, usize>,
     skipped: usize,
     /// The time of the last event.
     latest: Timestamp,
@@ -158,6 +172,7 @@ impl Agenda {
             turns: Turns::new(limits),
             gate: Gate::Open,
             generation: 0,
+            scheduled: BTreeMap::new(),
             skipped: 0,
             latest: Timestamp::EPOCH,
         }
@@ -172,10 +187,10 @@ impl Agenda {
         self.latest = now;
         match event {
             Event::Refreshed(refreshed) => self.refreshed(refreshed, now),
-            Event::Hinted(mailbox) => self.hinted(mailbox, now),
-            Event::Finished(mailbox, outcome) => self.finished(mailbox, outcome, now, &mut commands),
-            Event::ClaimLost(mailbox) => self.claim_lost(mailbox, now),
-            Event::Moved(mailbox, stored) => self.moved(mailbox, stored, now),
+            Event::Hinted(duty) => self.hinted(duty, now),
+            Event::Finished(duty, outcome) => self.finished(duty, outcome, now, &mut commands),
+            Event::ClaimLost(duty) => self.claim_lost(duty, now),
+            Event::Moved(duty, stored) => self.moved(duty, stored, now),
             Event::LimitsChanged(limits, polling) => {
                 self.turns.set_limits(limits);
                 self.polling = polling;
@@ -201,8 +216,9 @@ impl Agenda {
     /// What lies between the polls of `mailbox`, after one with this `traffic`: the profile's
     /// interval, stretched where the mailbox is idle and `idle_maximum` allows it.
     pub fn interval(&self, mailbox: MailboxId, traffic: Traffic) -> Duration {
-        let entry = self.entries.get(&mailbox);
-        let interval = entry.and_then(|entry| self.turns.interval(entry.profile)).unwrap_or(SPREAD);
+        let duty = Duty::new(Workload::Incoming, mailbox);
+        let entry = self.entries.get(&duty);
+        let interval = entry.and_then(|entry| self.turns.interval(entry.side(duty))).unwrap_or(SPREAD);
         let interval = interval.max(SHORTEST_INTERVAL);
         let quiet = match traffic {
             Traffic::Busy => 0,
@@ -212,12 +228,17 @@ impl Agenda {
         self.polling.idle_maximum.map_or(interval, |most| stretched.min(most).max(interval))
     }
 
-    /// How many mailboxes are scheduled.
+    /// For how many mailboxes `workload` is scheduled.
+    pub fn scheduled(&self, workload: Workload) -> usize {
+        self.scheduled.get(&workload).copied().unwrap_or(0)
+    }
+
+    /// Everything that is scheduled.
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Whether no mailbox is scheduled: the end of [`Mode::Once`].
+    /// Whether nothing is scheduled: the end of [`Mode::Once`].
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
@@ -227,27 +248,27 @@ impl Agenda {
         self.turns.running()
     }
 
-    /// What a mailbox's row, read with its lease, says against running it now: somebody else
+    /// What a mailbox's row, read with its lease, says against running `workload` now: somebody else
     /// postponed, disabled or polled it since the last refresh. The event is to be told instead.
-    pub fn objection(&self, claimed: &Mailbox, now: Timestamp) -> Option<Event> {
-        let state = &claimed.incoming;
+    pub fn objection(&self, workload: Workload, claimed: &Mailbox, now: Timestamp) -> Option<Event> {
+        let (duty, state) = (Duty::new(workload, claimed.id), claimed.state(workload));
         let due = state.next_due_at.max(state.postponed_until);
-        let stored = self.entries.get(&claimed.id).and_then(|entry| entry.stored);
+        let stored = self.entries.get(&duty).and_then(|entry| entry.stored);
         if !state.enabled || !claimed.active {
-            Some(Event::Finished(claimed.id, Outcome::Disabled))
+            Some(Event::Finished(duty, Outcome::Disabled))
         } else if let Some(until) = state.postponed_until.filter(|until| *until > now) {
-            Some(Event::Finished(claimed.id, Outcome::Postponed(until)))
+            Some(Event::Finished(duty, Outcome::Postponed(until)))
         } else if self.mode == Mode::Daemon && due != stored && due.is_some_and(|due| due > now) {
-            Some(Event::Moved(claimed.id, due))
-        } else if claimed.profile.is_none_or(|profile| !self.turns.knows(profile)) {
-            Some(Event::Finished(claimed.id, Outcome::Interrupted))
+            Some(Event::Moved(duty, due))
+        } else if claimed.profile.is_none_or(|profile| !self.turns.knows(Side::new(workload, profile))) {
+            Some(Event::Finished(duty, Outcome::Interrupted))
         } else {
             None
         }
     }
 
-    /// The profiles that are held.
-    pub fn held(&self) -> Vec<ProfileId> {
+    /// The sides of profiles that are held.
+    pub fn held(&self) -> Vec<Side> {
         self.turns.held()
     }
 
@@ -264,65 +285,68 @@ impl Agenda {
 
     /// Moves what is due from the timeline to the slots, and starts what they have room for.
     fn advance(&mut self, now: Timestamp, commands: &mut Vec<Command>) {
-        while let Some(&(due, mailbox)) = self.timeline.first()
+        while let Some(&(due, duty)) = self.timeline.first()
             && due <= now
         {
             self.timeline.pop_first();
-            if let Some(entry) = self.entries.get_mut(&mailbox) {
+            if let Some(entry) = self.entries.get_mut(&duty) {
                 entry.phase = Phase::Ready;
-                self.turns.ready(entry.profile, due, mailbox, now);
+                self.turns.ready(entry.side(duty), due, duty.mailbox, now);
             }
         }
         self.turns.advance(now);
         while self.gate == Gate::Open
-            && let Some(mailbox) = self.turns.start_next(now)
+            && let Some(duty) = self.turns.start_next(now)
         {
-            if let Some(entry) = self.entries.get_mut(&mailbox) {
+            if let Some(entry) = self.entries.get_mut(&duty) {
                 entry.phase = Phase::Running;
-                commands.push(Command::Start(mailbox));
+                commands.push(Command::Start(duty));
             }
         }
     }
 
     /// Takes a mailbox that does not run out of its queue.
-    fn unschedule(&mut self, mailbox: MailboxId) {
-        let Some(entry) = self.entries.get(&mailbox) else { return };
+    fn unschedule(&mut self, duty: Duty) {
+        let Some(entry) = self.entries.get(&duty) else { return };
         match entry.phase {
             Phase::Waiting => {
-                self.timeline.remove(&(entry.due, mailbox));
+                self.timeline.remove(&(entry.due, duty));
             }
-            Phase::Ready => self.turns.unready(entry.profile, entry.due, mailbox),
+            Phase::Ready => self.turns.unready(entry.side(duty), entry.due, duty.mailbox),
             Phase::Running => {}
         }
     }
 
-    fn schedule(&mut self, mailbox: MailboxId, due: Timestamp) {
-        self.unschedule(mailbox);
-        if let Some(entry) = self.entries.get_mut(&mailbox) {
+    fn schedule(&mut self, duty: Duty, due: Timestamp) {
+        self.unschedule(duty);
+        if let Some(entry) = self.entries.get_mut(&duty) {
             entry.due = due;
             entry.phase = Phase::Waiting;
-            self.timeline.insert((due, mailbox));
+            self.timeline.insert((due, duty));
         }
     }
 
-    fn forget(&mut self, mailbox: MailboxId) {
-        self.unschedule(mailbox);
-        self.entries.remove(&mailbox);
+    fn forget(&mut self, duty: Duty) {
+        self.unschedule(duty);
+        if self.entries.remove(&duty).is_some()
+            && let Some(count) = self.scheduled.get_mut(&duty.workload)
+        {
+            *count = count.saturating_sub(1);
+        }
     }
 
-    fn hinted(&mut self, mailbox: MailboxId, now: Timestamp) {
-        let Some(entry) = self.entries.get_mut(&mailbox) else { return };
+    fn hinted(&mut self, duty: Duty, now: Timestamp) {
+        let Some(entry) = self.entries.get_mut(&duty) else { return };
         if entry.phase == Phase::Running {
             entry.hinted = true;
             return;
         }
         let due = now.max(entry.hint_floor);
         if due < entry.due {
-            self.schedule(mailbox, due);
+            self.schedule(duty, due);
         }
     }
 }
 
 #[cfg(test)]
-#[path = "agenda_tests.rs"]
 mod tests;

@@ -9,7 +9,7 @@ use crate::model::{
     ids::MailboxId,
     lease::ProfileHold,
     mailbox::WorkloadState,
-    report::CycleReport,
+    report::Report,
     rules::FailureRules,
     timestamp::Timestamp,
 };
@@ -33,14 +33,16 @@ pub struct Settled {
 /// What the end of a cycle means for the schedule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The mailbox is up to date; due again at the time.
+    /// All mail is read; due again at the time.
     Polled {
         /// When.
         due: Timestamp,
         /// Whether there was anything new.
         traffic: Traffic,
     },
-    /// It stopped at its batch limit: due again at once, behind those that wait already.
+    /// All mail that was due is sent; due again when there is more.
+    Emptied,
+    /// It stopped at its limit: due again at once, behind those that wait already.
     More(Timestamp),
     /// The mailbox failed; not before the time.
     Postponed(Timestamp),
@@ -64,13 +66,13 @@ pub enum Traffic {
 /// Decides the end of a cycle of `mailbox` that ended `now`; `interval` is what lies between its polls.
 pub fn settle(
     state: &WorkloadState,
-    report: &CycleReport,
+    report: &Report,
     rules: &FailureRules,
     interval: Duration,
     mailbox: MailboxId,
     now: Timestamp,
 ) -> Settled {
-    let Some(failure) = report.failure.as_ref().filter(|failure| failure.scope != Scope::Message) else {
+    let Some(failure) = report.failure().filter(|failure| failure.scope != Scope::Message) else {
         return succeeded(state, report, interval, mailbox, now);
     };
     match failure.scope {
@@ -87,22 +89,24 @@ pub fn settle(
 
 fn succeeded(
     state: &WorkloadState,
-    report: &CycleReport,
+    report: &Report,
     interval: Duration,
     mailbox: MailboxId,
     now: Timestamp,
 ) -> Settled {
-    let (due, outcome) = if report.more {
-        (now, Outcome::More(now))
-    } else {
-        let due = jittered(mailbox, now.plus(interval), interval);
-        let traffic = if report.did_something() { Traffic::Busy } else { Traffic::Quiet };
-        (due, Outcome::Polled { due, traffic })
+    let (due, outcome) = match report {
+        _ if report.more() => (Some(now), Outcome::More(now)),
+        Report::Sent(_) => (None, Outcome::Emptied),
+        Report::Received(_) => {
+            let due = jittered(mailbox, now.plus(interval), interval);
+            let traffic = if report.did_something() { Traffic::Busy } else { Traffic::Quiet };
+            (Some(due), Outcome::Polled { due, traffic })
+        }
     };
     let state = WorkloadState {
         enabled: state.enabled,
         last_success_at: Some(now),
-        next_due_at: Some(due),
+        next_due_at: due,
         ..WorkloadState::default()
     };
     Settled { state, outcome }

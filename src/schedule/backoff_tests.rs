@@ -1,4 +1,5 @@
 use super::*;
+use crate::model::report::CycleReport;
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -21,7 +22,7 @@ fn mailbox_failure(code: FailureCode, persistence: Persistence) -> Failure {
 
 /// Settles the end of a cycle at `at`.
 fn end(state: &WorkloadState, failure: Option<Failure>, at: Timestamp) -> Settled {
-    let report = CycleReport { failure, ..CycleReport::default() };
+    let report = Report::Received(CycleReport { failure, ..CycleReport::default() });
     settle(state, &report, &FailureRules::default(), 5 * MINUTE, MailboxId(uuid::Uuid::from_u128(7)), at)
 }
 
@@ -62,7 +63,14 @@ fn a_poll_is_due_again_an_interval_after_its_end_with_at_most_a_tenth_more() {
 #[test]
 fn the_batch_limit_makes_it_due_at_once_and_new_mail_is_traffic() {
     let settle = |report: CycleReport| {
-        settle(&fresh(), &report, &FailureRules::default(), MINUTE, MailboxId(uuid::Uuid::nil()), now())
+        settle(
+            &fresh(),
+            &Report::Received(report),
+            &FailureRules::default(),
+            MINUTE,
+            MailboxId(uuid::Uuid::nil()),
+            now(),
+        )
     };
     let more = settle(CycleReport { recorded: 100, more: true, ..CycleReport::default() });
     assert_eq!(more.outcome, Outcome::More(now()));
@@ -196,7 +204,7 @@ fn a_mailbox_that_gets_on_is_not_given_up() {
     for report in
         [CycleReport { recorded: 1, ..CycleReport::default() }, CycleReport { set_aside: 1, ..CycleReport::default() }]
     {
-        let report = CycleReport { failure: Some(lost.clone()), ..report };
+        let report = Report::Received(CycleReport { failure: Some(lost.clone()), ..report });
         let rules = FailureRules::default();
         let settled = settle(&tired, &report, &rules, 5 * MINUTE, MailboxId(uuid::Uuid::nil()), later);
         assert_eq!((settled.state.enabled, settled.state.transient_failures), (true, 1));

@@ -3,6 +3,7 @@
 //! Every turn settles the cycles that ended since the last one and claims those that start, each in
 //! one batch: under load the batches grow by themselves, without load nothing waits.
 
+mod look;
 mod trouble;
 mod turn;
 
@@ -21,15 +22,17 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    agenda::{Agenda, Command, Event, Mode, ProfileTerms, Refreshed},
-    flight::{Ended, Shared},
+    agenda::{Agenda, Command, Event, Mode},
+    duty::{Duty, Side},
     journal::{self, CycleName},
     limits::LoginRate,
+    line::{Ended, Line},
     progress::Progress,
+    summary::Summary,
 };
 use crate::{
     base::{clock::Clock, hints::Hints, tasks::Tasks},
-    means::{Context, budget::Budget, stored},
+    means::stored,
     model::{
         activity::Fence,
         failure::Failure,
@@ -37,12 +40,11 @@ use crate::{
         lease::{LEASE_TTL, ProfileHold, Settlement},
         mailbox::{Workload, WorkloadState},
         profile::ServerProfile,
-        report::CycleReport,
         rules::{FailureRules, Limits, Polling, ReceiveRules},
         timestamp::Timestamp,
     },
-    receive::{policy::Steps, source::Sources},
-    store::{Store, StoreError},
+    receive::policy::Steps,
+    store::Store,
 };
 
 /// How often the database is read again: what no hint told of is found then.
@@ -68,11 +70,11 @@ pub struct Settings {
 }
 
 /// Everything the schedule works with.
-pub struct Driver<S> {
+pub struct Driver {
     /// The database.
     pub store: Store,
-    /// Where cycles get their connections from.
-    pub sources: Arc<S>,
+    /// What is run, one line for each workload; a workload without one is not scheduled.
+    pub lines: Vec<Arc<dyn Line>>,
     /// The time.
     pub clock: Clock,
     /// This daemon among those that share the database.
@@ -81,8 +83,6 @@ pub struct Driver<S> {
     pub mode: Mode,
     /// The configuration; a change takes effect at once.
     pub settings: watch::Receiver<Settings>,
-    /// Memory for mail, shared by all cycles.
-    pub budget: Budget,
     /// Who wants what looked at.
     pub hints: Hints,
     /// Where it reports what it is at.
@@ -91,29 +91,9 @@ pub struct Driver<S> {
     pub stop_within: Duration,
 }
 
-/// What was done from start to end.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Summary {
-    /// Cycles that ended.
-    pub cycles: u64,
-    /// New activities.
-    pub recorded: u64,
-    /// Copies linked.
-    pub linked: u64,
-    /// Ignored by rule.
-    pub ignored: u64,
-    /// Set aside.
-    pub set_aside: u64,
-    /// Cycles that failed.
-    pub failures: u64,
-    /// Mailboxes left out: postponed, held with their profile, or leased by another daemon. Only [`Mode::Once`].
-    pub left_out: usize,
-    /// Mailboxes that a stop kept from being brought up to date. Only [`Mode::Once`].
-    pub unfinished: usize,
-}
-
-impl<S: Sources> Driver<S> {
-    /// Runs the schedule until `stop`, or, where it runs once, until every mailbox is up to date.
+impl Driver {
+    /// Runs the schedule until `stop`, or, where it runs once, until every mailbox is up to date and
+    /// every mail that is due was tried.
     ///
     /// After `stop` nothing starts; cycles end after their batch, or are cut after `stop_within`.
     /// All leases are given back.
@@ -122,20 +102,19 @@ impl<S: Sources> Driver<S> {
     /// Only with [`Mode::Once`]: the daemon's own trouble, for example the database, ended it early.
     /// Otherwise trouble is waited out.
     pub async fn run(self, stop: CancellationToken) -> Result<Summary, Failure> {
-        let Self { store, sources, clock, node, mode, settings, budget, hints, progress, stop_within } = self;
-        let now_set = settings.borrow().clone();
-        let cycle_stop = CancellationToken::new();
-        let context = Context { store: store.clone(), clock: clock.clone(), budget, stop: cycle_stop.clone() };
-        let logins = LoginRate::new(now_set.limits.logins_per_host_per_second);
+        let Self { store, lines, clock, node, mode, settings, hints, progress, stop_within } = self;
+        let now_set = Arc::new(settings.borrow().clone());
         let running = Running {
             agenda: Agenda::new(mode, now_set.limits.clone(), now_set.polling.clone()),
+            logins: LoginRate::new(now_set.limits.logins_per_host_per_second),
             settings: now_set,
-            shared: Arc::new(Shared { sources, context, logins }),
+            lines: lines.into_iter().map(|line| (line.workload(), line)).collect(),
             store,
             clock,
             node,
             mode,
             progress,
+            cycle_stop: CancellationToken::new(),
             tasks: Tasks::new(),
             flights: FuturesUnordered::new(),
             aloft: BTreeMap::new(),
@@ -176,27 +155,30 @@ struct Trouble {
     next_look: Instant,
 }
 
-type Flight = BoxFuture<'static, (MailboxId, Result<Ended, JoinError>)>;
+type Flight = BoxFuture<'static, (Duty, Result<Ended, JoinError>)>;
 
-struct Running<S> {
+struct Running {
     agenda: Agenda,
-    settings: Settings,
-    shared: Arc<Shared<S>>,
+    settings: Arc<Settings>,
+    lines: BTreeMap<Workload, Arc<dyn Line>>,
+    logins: LoginRate,
     store: Store,
     clock: Clock,
     node: NodeId,
     mode: Mode,
     progress: Progress,
+    /// Tells the cycles that the end has begun.
+    cycle_stop: CancellationToken,
     tasks: Tasks,
     flights: FuturesUnordered<Flight>,
-    aloft: BTreeMap<MailboxId, Aloft>,
+    aloft: BTreeMap<Duty, Aloft>,
     profiles: BTreeMap<ProfileId, Arc<ServerProfile>>,
     /// Started by the agenda, not claimed yet.
-    to_claim: Vec<MailboxId>,
+    to_claim: Vec<Duty>,
     /// Ended, not written yet.
     to_settle: Vec<Landed>,
     /// Holds and releases, not written yet.
-    to_write: VecDeque<(ProfileId, Option<ProfileHold>)>,
+    to_write: VecDeque<(Side, Option<ProfileHold>)>,
     trouble: Option<Trouble>,
     /// Polls that somebody wants and that no cycle has answered yet.
     requested: BTreeSet<MailboxId>,
@@ -208,7 +190,7 @@ struct Running<S> {
     summary: Summary,
 }
 
-impl<S: Sources> Running<S> {
+impl Running {
     async fn run(
         mut self,
         stop: CancellationToken,
@@ -232,12 +214,13 @@ impl<S: Sources> Running<S> {
             let next_wake = self.next_wake();
             tokio::select! {
                 () = stop.cancelled(), if self.stopping.is_none() => self.stop(),
-                Some((mailbox, ended)) = self.flights.next() => self.land_all(mailbox, ended),
+                Some((duty, ended)) = self.flights.next() => self.land_all(duty, ended),
                 hinted = hints.wait() => {
                     if hinted.records {
                         self.refresh().await;
                     }
-                    hinted.mailboxes.into_iter().for_each(|mailbox| self.tell(Event::Hinted(mailbox)));
+                    let polls = hinted.mailboxes.into_iter().map(|mailbox| Duty::new(Workload::Incoming, mailbox));
+                    polls.for_each(|duty| self.tell(Event::Hinted(duty)));
                 }
                 () = sleep_until(next_wake) => self.wake().await,
                 _ = tick.tick() => self.look_for_requests().await,
@@ -268,7 +251,8 @@ impl<S: Sources> Running<S> {
         }
         let (agenda, trouble) = (&self.agenda, &self.trouble);
         self.progress.turned(|snapshot| {
-            snapshot.mailboxes = agenda.len();
+            snapshot.mailboxes = agenda.scheduled(Workload::Incoming);
+            snapshot.outboxes = agenda.scheduled(Workload::Outgoing);
             snapshot.running = agenda.running();
             snapshot.held = agenda.held().len();
             if snapshot.paused.is_some() != trouble.is_some() {
@@ -280,59 +264,21 @@ impl<S: Sources> Running<S> {
     fn tell(&mut self, event: Event) {
         for command in self.agenda.on(event, self.clock.now()) {
             match command {
-                Command::Start(mailbox) => self.to_claim.push(mailbox),
-                Command::Hold(profile, hold) => {
-                    if let Some(profile) = self.profiles.get(&profile) {
-                        journal::held(profile, &hold);
+                Command::Start(duty) => self.to_claim.push(duty),
+                Command::Hold(side, hold) => {
+                    if let Some(profile) = self.profiles.get(&side.profile) {
+                        journal::held(side, profile, &hold);
                     }
-                    self.to_write.push_back((profile, Some(hold)));
+                    self.to_write.push_back((side, Some(hold)));
                 }
-                Command::Release(profile) => {
-                    if let Some(profile) = self.profiles.get(&profile) {
-                        journal::released(profile);
+                Command::Release(side) => {
+                    if let Some(profile) = self.profiles.get(&side.profile) {
+                        journal::released(side, profile);
                     }
-                    self.to_write.push_back((profile, None));
+                    self.to_write.push_back((side, None));
                 }
             }
         }
-    }
-
-    async fn refresh(&mut self) {
-        if self.trouble.is_some() {
-            return;
-        }
-        self.shared.logins.tidy();
-        match self.read().await {
-            Ok(refreshed) => self.tell(Event::Refreshed(refreshed)),
-            Err(error) => self.fail(&error),
-        }
-    }
-
-    async fn read(&mut self) -> Result<Refreshed, StoreError> {
-        let store = &self.store;
-        let entries = stored::patiently(|| store.schedule_entries(Workload::Incoming)).await?;
-        let holds = stored::patiently(|| store.holds(Workload::Incoming)).await?;
-        let profiles = stored::patiently(|| store.profiles()).await?;
-        let profiles = profiles.into_iter().filter(|profile| profile.active);
-        self.profiles = profiles.map(|profile| (profile.id, Arc::new(profile))).collect();
-        let profiles = self.profiles.values().map(|profile| ProfileTerms::of(profile)).collect();
-        Ok(Refreshed { entries, profiles, holds })
-    }
-
-    async fn look_for_requests(&mut self) {
-        if self.trouble.is_some() || self.mode == Mode::Once {
-            return;
-        }
-        let requested: BTreeSet<MailboxId> = match self.store.requested_polls().await {
-            Ok(mailboxes) => mailboxes.into_iter().collect(),
-            Err(error) => return self.fail(&error),
-        };
-        // Whoever asks may have enabled the mailbox, or ended its postponement, in the same breath.
-        if !requested.is_subset(&self.requested) {
-            self.refresh().await;
-        }
-        requested.iter().for_each(|mailbox| self.tell(Event::Hinted(*mailbox)));
-        self.requested = requested;
     }
 
     async fn renew(&mut self) {
@@ -346,9 +292,9 @@ impl<S: Sources> Running<S> {
 
     fn change(&mut self, settings: Settings) {
         if settings.limits.logins_per_host_per_second != self.settings.limits.logins_per_host_per_second {
-            self.shared.logins.set(settings.limits.logins_per_host_per_second);
+            self.logins.set(settings.limits.logins_per_host_per_second);
         }
-        self.settings = settings;
+        self.settings = Arc::new(settings);
         self.tell(Event::LimitsChanged(self.settings.limits.clone(), self.settings.polling.clone()));
     }
 
@@ -365,16 +311,5 @@ impl<S: Sources> Running<S> {
             (Mode::Once, Some(trouble)) => Err(trouble.failure),
             (Mode::Once, None) | (Mode::Daemon, _) => Ok(self.summary),
         }
-    }
-}
-
-impl Summary {
-    fn add(&mut self, report: &CycleReport) {
-        self.cycles += 1;
-        self.recorded += report.recorded;
-        self.linked += report.linked;
-        self.ignored += report.ignored;
-        self.set_aside += report.set_aside;
-        self.failures += u64::from(report.failure.is_some());
     }
 }

@@ -4,20 +4,22 @@ use std::time::Duration;
 
 use tracing::{debug, error, info, warn};
 
-use super::backoff::Outcome;
+use super::{
+    backoff::Outcome,
+    duty::{Duty, Side},
+};
 use crate::model::{
     failure::Failure,
-    ids::{MailboxId, ProfileId},
     lease::ProfileHold,
     mailbox::Workload,
     profile::ServerProfile,
-    report::CycleReport,
+    report::{CycleReport, Report, SendReport},
 };
 
 /// Which cycle a line is about.
 #[derive(Clone, Debug)]
 pub(super) struct CycleName {
-    pub(super) mailbox: MailboxId,
+    pub(super) duty: Duty,
     pub(super) address: String,
     pub(super) profile: String,
     /// The lease's epoch: counts the cycles of a mailbox.
@@ -27,31 +29,46 @@ pub(super) struct CycleName {
 /// One line with the same fields at whatever level.
 macro_rules! cycle_line {
     ($level:ident, $name:expr, $report:expr, $took:expr, { $($field:tt)* }, $($message:tt)+) => {
+        match $report {
+            Report::Received(report) => name_line!($level, $name, $took, {
+                count = report.recorded,
+                linked = report.linked,
+                ignored = report.ignored,
+                set_aside = report.set_aside,
+                bytes = report.bytes,
+                $($field)*
+            }, $($message)+),
+            Report::Sent(report) => name_line!($level, $name, $took, {
+                count = report.sent,
+                deferred = report.deferred,
+                failed = report.failed,
+                in_doubt = report.in_doubt,
+                held = report.held,
+                bytes = report.bytes,
+                $($field)*
+            }, $($message)+),
+        }
+    };
+}
+
+macro_rules! name_line {
+    ($level:ident, $name:expr, $took:expr, { $($field:tt)* }, $($message:tt)+) => {
         $level!(
             mailbox = %$name.address,
-            mailbox.id = %$name.mailbox,
+            mailbox.id = %$name.duty.mailbox,
             profile = %$name.profile,
-            workload = Workload::Incoming.name(),
+            workload = $name.duty.workload.name(),
             cycle = $name.cycle,
-            count = $report.recorded,
-            linked = $report.linked,
-            ignored = $report.ignored,
-            set_aside = $report.set_aside,
-            bytes = $report.bytes,
-            duration_ms = u64::try_from($took.as_millis()).unwrap_or(u64::MAX),
             $($field)*
+            duration_ms = u64::try_from($took.as_millis()).unwrap_or(u64::MAX),
             $($message)+
         )
     };
 }
 
-pub(super) fn cycle_ended(name: &CycleName, report: &CycleReport, outcome: &Outcome, took: Duration) {
-    let Some(failure) = &report.failure else {
-        return match report.started_over {
-            Some(why) => cycle_line!(warn, name, report, took, { why, }, "the Inbox was read from the start again"),
-            None if report.did_something() => cycle_line!(info, name, report, took, {}, "mail read"),
-            None => cycle_line!(debug, name, report, took, {}, "nothing new"),
-        };
+pub(super) fn cycle_ended(name: &CycleName, report: &Report, outcome: &Outcome, took: Duration) {
+    let Some(failure) = report.failure() else {
+        return went_well(name, report, took);
     };
     let (code, hint, words) = (failure.code.name(), failure.code.hint(), failure.text.as_str());
     match outcome {
@@ -64,28 +81,47 @@ pub(super) fn cycle_ended(name: &CycleName, report: &CycleReport, outcome: &Outc
             "the mailbox failed and is disabled: {hint}"
         ),
         // Said once, where the profile is held or the daemon paused, and not for each mailbox.
-        Outcome::ProfileFailed(_) | Outcome::Interrupted | Outcome::Polled { .. } | Outcome::More(_) => {
+        Outcome::ProfileFailed(_)
+        | Outcome::Interrupted
+        | Outcome::Polled { .. }
+        | Outcome::Emptied
+        | Outcome::More(_) => {
             cycle_line!(debug, name, report, took, { code, words, }, "the cycle ended early");
         }
     }
 }
 
+fn went_well(name: &CycleName, report: &Report, took: Duration) {
+    match report {
+        Report::Received(CycleReport { started_over: Some(why), .. }) => {
+            cycle_line!(warn, name, report, took, { why, }, "the Inbox was read from the start again");
+        }
+        _ if !report.did_something() => cycle_line!(debug, name, report, took, {}, "nothing new"),
+        Report::Received(_) => cycle_line!(info, name, report, took, {}, "mail read"),
+        // What is the matter with a mail stands on its row.
+        Report::Sent(SendReport { sent: 0, .. }) => cycle_line!(info, name, report, took, {}, "no mail sent"),
+        Report::Sent(_) => cycle_line!(info, name, report, took, {}, "mail sent"),
+    }
+}
+
 /// The state after a cycle could not be written; the lease ends by itself, the next cycle repeats it.
-pub(super) fn unsettled(mailbox: MailboxId, failure: &Failure) {
+pub(super) fn unsettled(duty: Duty, failure: &Failure) {
     let (code, words, hint) = (failure.code.name(), failure.text.as_str(), failure.code.hint());
-    error!(mailbox.id = %mailbox, code, words, hint, "the end of a cycle could not be written");
+    let workload = duty.workload.name();
+    error!(mailbox.id = %duty.mailbox, workload, code, words, hint, "the end of a cycle could not be written");
 }
 
 /// The mailbox's row cannot be read; it is tried again.
-pub(super) fn unclaimed(mailbox: MailboxId, failure: &Failure) {
+pub(super) fn unclaimed(duty: Duty, failure: &Failure) {
     let (code, words, hint) = (failure.code.name(), failure.text.as_str(), failure.code.hint());
-    error!(mailbox.id = %mailbox, code, words, hint, "a mailbox could not be claimed");
+    let workload = duty.workload.name();
+    error!(mailbox.id = %duty.mailbox, workload, code, words, hint, "a mailbox could not be claimed");
 }
 
 /// Without it a restart forgets the hold, and the next failure finds it again.
-pub(super) fn unwritten(profile: ProfileId, failure: &Failure) {
+pub(super) fn unwritten(side: Side, failure: &Failure) {
     let (code, words, hint) = (failure.code.name(), failure.text.as_str(), failure.code.hint());
-    error!(profile.id = %profile, code, words, hint, "the hold of a profile could not be written");
+    error!(profile.id = %side.profile, workload = side.workload.name(), code, words, hint, "the hold of a profile could not be written");
 }
 
 /// Leases that are not given back end by themselves.
@@ -94,11 +130,16 @@ pub(super) fn unreleased(failure: &Failure) {
     warn!(code, words, "leases could not be given back; they end within a minute");
 }
 
-pub(super) fn held(profile: &ServerProfile, hold: &ProfileHold) {
+pub(super) fn held(side: Side, profile: &ServerProfile, hold: &ProfileHold) {
+    let endpoint = match side.workload {
+        Workload::Incoming => Some(&profile.incoming),
+        Workload::Outgoing => profile.outgoing.as_ref(),
+    };
     warn!(
         profile = %profile.name,
         profile.id = %profile.id,
-        host = %profile.incoming.host,
+        workload = side.workload.name(),
+        host = endpoint.map(|endpoint| endpoint.host.as_str()),
         code = hold.code.name(),
         words = %hold.text,
         hint = hold.code.hint(),
@@ -108,8 +149,13 @@ pub(super) fn held(profile: &ServerProfile, hold: &ProfileHold) {
     );
 }
 
-pub(super) fn released(profile: &ServerProfile) {
-    info!(profile = %profile.name, profile.id = %profile.id, "the profile's server answers: its mailboxes go on");
+pub(super) fn released(side: Side, profile: &ServerProfile) {
+    info!(
+        profile = %profile.name,
+        profile.id = %profile.id,
+        workload = side.workload.name(),
+        "the profile's server answers: its mailboxes go on"
+    );
 }
 
 pub(super) fn paused(failure: &Failure) {

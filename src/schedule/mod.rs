@@ -5,9 +5,12 @@
 pub mod agenda;
 pub mod backoff;
 pub mod driver;
-mod flight;
+pub mod duty;
 pub mod jitter;
 mod journal;
 pub mod limits;
+pub mod line;
 pub mod progress;
+pub mod reading;
+pub mod summary;
 mod turns;

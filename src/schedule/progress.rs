@@ -10,11 +10,13 @@ use crate::model::timestamp::Timestamp;
 /// A look at the running schedule.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Snapshot {
-    /// Mailboxes that are scheduled.
+    /// Mailboxes that are read.
     pub mailboxes: usize,
+    /// Mailboxes that have mail to send.
+    pub outboxes: usize,
     /// Cycles that run.
     pub running: u32,
-    /// Profiles that are held.
+    /// Profiles that are held, for reading and for sending each.
     pub held: usize,
     /// Since when nothing starts because the daemon itself is in trouble, and why.
     pub paused: Option<(Timestamp, String)>,

@@ -1,53 +1,57 @@
 //! Who may start next: limits per profile, per host and over everything, in fair turns. Pure.
 //!
-//! A profile with due mailboxes stands in one line: in `queue`, or, where its host is full, in
-//! that host's `waiting`. One mailbox starts per turn, the longest due first; then the profile
-//! goes to the end. So neither a large profile nor a slow one keeps the others from their slots.
+//! A side of a profile with due mailboxes stands in one line: in `queue`, or, where its host is
+//! full, in that host's `waiting`. One mailbox starts per turn, the longest due first; then the side
+//! goes to the end. So neither a large profile nor a slow one keeps the others from their slots, and
+//! neither does reading keep sending.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     time::Duration,
 };
 
+use super::duty::{Duty, Side};
 use crate::model::{
-    ids::{MailboxId, ProfileId},
+    ids::MailboxId,
     lease::ProfileHold,
+    mailbox::Workload,
     profile::{AuthenticateUsing, ServerProfile},
     rules::Limits,
     timestamp::Timestamp,
 };
 
-/// What the schedule needs to know of a profile.
+/// What the schedule needs to know of a side of a profile.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProfileTerms {
-    /// Which profile.
-    pub id: ProfileId,
-    /// The host mail is read from, lower case.
+    /// Which side of which profile.
+    pub side: Side,
+    /// The host it talks to, lower case.
     pub host: String,
-    /// From the end of one poll to the next.
+    /// From the end of one poll to the next; zero for what is not polled.
     pub interval: Duration,
-    /// Cycles that may run at a time over all its mailboxes; `None`: counted per mailbox, of which
+    /// Cycles of this side that may run at a time over all its mailboxes; `None`: counted per mailbox, of which
     /// each runs one.
     pub together: Option<u32>,
 }
 
 impl ProfileTerms {
-    /// The terms of `profile`.
-    pub fn of(profile: &ServerProfile) -> Self {
+    /// The terms of `profile` for `workload`; `None`: it has no server for that.
+    pub fn of(workload: Workload, profile: &ServerProfile) -> Option<Self> {
+        let (endpoint, interval) = match workload {
+            Workload::Incoming => (&profile.incoming, profile.minimum_polling_interval),
+            // Mail is sent when there is some, not every so often.
+            Workload::Outgoing => (profile.outgoing.as_ref()?, Duration::ZERO),
+        };
         let together = match profile.authenticate_using {
             AuthenticateUsing::Mailbox => None,
             AuthenticateUsing::Profile => Some(u32::from(profile.maximum_concurrent_connections).max(1)),
         };
-        Self {
-            id: profile.id,
-            host: profile.incoming.host.to_ascii_lowercase(),
-            interval: profile.minimum_polling_interval,
-            together,
-        }
+        let (side, host) = (Side::new(workload, profile.id), endpoint.host.to_ascii_lowercase());
+        Some(Self { side, host, interval, together })
     }
 }
 
-/// A profile in the schedule.
+/// A side of a profile in the schedule.
 #[derive(Debug)]
 struct Line {
     terms: ProfileTerms,
@@ -75,18 +79,18 @@ impl Line {
 #[derive(Debug, Default)]
 struct Host {
     running: u32,
-    waiting: VecDeque<ProfileId>,
+    waiting: VecDeque<Side>,
 }
 
-/// The profiles, their due mailboxes and the slots these may take.
+/// The sides, their due mailboxes and the slots these may take.
 #[derive(Debug, Default)]
 pub(super) struct Turns {
     limits: Limits,
-    lines: BTreeMap<ProfileId, Line>,
+    lines: BTreeMap<Side, Line>,
     hosts: BTreeMap<String, Host>,
-    queue: VecDeque<ProfileId>,
-    /// When held profiles may be probed.
-    hold_ends: BTreeSet<(Timestamp, ProfileId)>,
+    queue: VecDeque<Side>,
+    /// When held sides may be probed.
+    hold_ends: BTreeSet<(Timestamp, Side)>,
     running: u32,
 }
 
@@ -105,31 +109,31 @@ impl Turns {
         self.running
     }
 
-    pub(super) fn knows(&self, profile: ProfileId) -> bool {
-        self.lines.contains_key(&profile)
+    pub(super) fn knows(&self, side: Side) -> bool {
+        self.lines.contains_key(&side)
     }
 
-    pub(super) fn interval(&self, profile: ProfileId) -> Option<Duration> {
-        self.lines.get(&profile).map(|line| line.terms.interval)
+    pub(super) fn interval(&self, side: Side) -> Option<Duration> {
+        self.lines.get(&side).map(|line| line.terms.interval)
     }
 
-    pub(super) fn intervals(&self) -> Vec<(ProfileId, Duration)> {
-        self.lines.iter().map(|(id, line)| (*id, line.terms.interval)).collect()
+    pub(super) fn intervals(&self) -> Vec<(Side, Duration)> {
+        self.lines.iter().map(|(side, line)| (*side, line.terms.interval)).collect()
     }
 
-    /// Takes over the terms of a profile; returns whether its polls now lie closer together.
+    /// Takes over the terms of a side; returns whether its polls now lie closer together.
     pub(super) fn put_terms(&mut self, terms: ProfileTerms, now: Timestamp) -> bool {
-        let id = terms.id;
-        let Some(line) = self.lines.get_mut(&id) else {
+        let side = terms.side;
+        let Some(line) = self.lines.get_mut(&side) else {
             let line = Line { terms, ready: BTreeSet::new(), running: 0, hold: None, probe: None, queued: false };
-            self.lines.insert(id, line);
+            self.lines.insert(side, line);
             return false;
         };
         if line.terms.host != terms.host {
             let running = line.running;
             if let Some(old) = self.hosts.get_mut(&line.terms.host) {
                 old.running = old.running.saturating_sub(running);
-                if let Some(at) = old.waiting.iter().position(|waiting| *waiting == id) {
+                if let Some(at) = old.waiting.iter().position(|waiting| *waiting == side) {
                     old.waiting.remove(at);
                     line.queued = false;
                 }
@@ -138,42 +142,42 @@ impl Turns {
         }
         let closer = terms.interval < line.terms.interval;
         line.terms = terms;
-        self.enqueue(id, now);
+        self.enqueue(side, now);
         closer
     }
 
-    /// Forgets the profiles that `keep` does not name and that have no mailbox running.
-    pub(super) fn retain(&mut self, keep: &BTreeSet<ProfileId>) {
-        self.lines.retain(|id, line| keep.contains(id) || line.running > 0);
+    /// Forgets the sides for `workload` that `keep` does not name and that have no mailbox running.
+    pub(super) fn retain(&mut self, workload: Workload, keep: &BTreeSet<Side>) {
+        self.lines.retain(|side, line| side.workload != workload || keep.contains(side) || line.running > 0);
         let lines = &self.lines;
-        self.hold_ends.retain(|(_, id)| lines.contains_key(id));
-        self.queue.retain(|id| lines.contains_key(id));
+        self.hold_ends.retain(|(_, side)| lines.contains_key(side));
+        self.queue.retain(|side| lines.contains_key(side));
         for host in self.hosts.values_mut() {
-            host.waiting.retain(|id| lines.contains_key(id));
+            host.waiting.retain(|side| lines.contains_key(side));
         }
         self.hosts.retain(|_, host| host.running > 0 || !host.waiting.is_empty());
     }
 
     /// A mailbox is due.
-    pub(super) fn ready(&mut self, profile: ProfileId, due: Timestamp, mailbox: MailboxId, now: Timestamp) {
-        if let Some(line) = self.lines.get_mut(&profile) {
+    pub(super) fn ready(&mut self, side: Side, due: Timestamp, mailbox: MailboxId, now: Timestamp) {
+        if let Some(line) = self.lines.get_mut(&side) {
             line.ready.insert((due, mailbox));
-            self.enqueue(profile, now);
+            self.enqueue(side, now);
         }
     }
 
     /// A due mailbox is not due any more.
-    pub(super) fn unready(&mut self, profile: ProfileId, due: Timestamp, mailbox: MailboxId) {
-        if let Some(line) = self.lines.get_mut(&profile) {
+    pub(super) fn unready(&mut self, side: Side, due: Timestamp, mailbox: MailboxId) {
+        if let Some(line) = self.lines.get_mut(&side) {
             line.ready.remove(&(due, mailbox));
         }
     }
 
     /// The next mailbox to start, if there is one and a slot for it; the slot is taken.
-    pub(super) fn start_next(&mut self, now: Timestamp) -> Option<MailboxId> {
+    pub(super) fn start_next(&mut self, now: Timestamp) -> Option<Duty> {
         while self.running < self.limits.connections {
-            let id = self.queue.pop_front()?;
-            let Some(line) = self.lines.get_mut(&id) else { continue };
+            let side = self.queue.pop_front()?;
+            let Some(line) = self.lines.get_mut(&side) else { continue };
             line.queued = false;
             let startable = line.startable(now);
             let host = self.hosts.entry(line.terms.host.clone()).or_default();
@@ -184,7 +188,7 @@ impl Turns {
             }
             if host.running >= self.limits.connections_per_host {
                 line.queued = true;
-                host.waiting.push_back(id);
+                host.waiting.push_back(side);
                 continue;
             }
             let (_, mailbox) = line.ready.pop_first()?;
@@ -194,15 +198,15 @@ impl Turns {
             if line.hold.is_some() {
                 line.probe = Some(mailbox);
             }
-            self.enqueue(id, now);
-            return Some(mailbox);
+            self.enqueue(side, now);
+            return Some(Duty::new(side.workload, mailbox));
         }
         None
     }
 
     /// Gives a slot back; returns whether it was the probe's.
-    pub(super) fn ended(&mut self, profile: ProfileId, mailbox: MailboxId, now: Timestamp) -> bool {
-        let Some(line) = self.lines.get_mut(&profile) else { return false };
+    pub(super) fn ended(&mut self, side: Side, mailbox: MailboxId, now: Timestamp) -> bool {
+        let Some(line) = self.lines.get_mut(&side) else { return false };
         self.running = self.running.saturating_sub(1);
         line.running = line.running.saturating_sub(1);
         let was_probe = line.probe.take_if(|probe| *probe == mailbox).is_some();
@@ -210,43 +214,43 @@ impl Turns {
             host.running = host.running.saturating_sub(1);
             self.queue.extend(host.waiting.pop_front());
         }
-        self.enqueue(profile, now);
+        self.enqueue(side, now);
         was_probe
     }
 
-    pub(super) fn hold(&self, profile: ProfileId) -> Option<&ProfileHold> {
-        self.lines.get(&profile)?.hold.as_ref()
+    pub(super) fn hold(&self, side: Side) -> Option<&ProfileHold> {
+        self.lines.get(&side)?.hold.as_ref()
     }
 
-    pub(super) fn put_hold(&mut self, profile: ProfileId, hold: ProfileHold) {
-        let Some(line) = self.lines.get_mut(&profile) else { return };
+    pub(super) fn put_hold(&mut self, side: Side, hold: ProfileHold) {
+        let Some(line) = self.lines.get_mut(&side) else { return };
         if let Some(old) = line.hold.take() {
-            self.hold_ends.remove(&(old.until, profile));
+            self.hold_ends.remove(&(old.until, side));
         }
-        self.hold_ends.insert((hold.until, profile));
+        self.hold_ends.insert((hold.until, side));
         line.hold = Some(hold);
     }
 
     /// Ends a hold and hands out the mailboxes that waited for it: they are not ready any more.
-    pub(super) fn release(&mut self, profile: ProfileId) -> BTreeSet<(Timestamp, MailboxId)> {
-        let Some(line) = self.lines.get_mut(&profile) else { return BTreeSet::new() };
+    pub(super) fn release(&mut self, side: Side) -> BTreeSet<(Timestamp, MailboxId)> {
+        let Some(line) = self.lines.get_mut(&side) else { return BTreeSet::new() };
         line.probe = None;
         let Some(hold) = line.hold.take() else { return BTreeSet::new() };
-        self.hold_ends.remove(&(hold.until, profile));
+        self.hold_ends.remove(&(hold.until, side));
         std::mem::take(&mut line.ready)
     }
 
-    pub(super) fn held(&self) -> Vec<ProfileId> {
-        self.lines.iter().filter(|(_, line)| line.hold.is_some()).map(|(id, _)| *id).collect()
+    pub(super) fn held(&self) -> Vec<Side> {
+        self.lines.iter().filter(|(_, line)| line.hold.is_some()).map(|(side, _)| *side).collect()
     }
 
-    /// Calls the profiles whose hold has come to its probe.
+    /// Calls the sides whose hold has come to its probe.
     pub(super) fn advance(&mut self, now: Timestamp) {
-        while let Some(&(until, profile)) = self.hold_ends.first()
+        while let Some(&(until, side)) = self.hold_ends.first()
             && until <= now
         {
             self.hold_ends.pop_first();
-            self.enqueue(profile, now);
+            self.enqueue(side, now);
         }
     }
 
@@ -254,13 +258,13 @@ impl Turns {
         self.hold_ends.first().map(|(until, _)| *until)
     }
 
-    fn enqueue(&mut self, profile: ProfileId, now: Timestamp) {
-        if let Some(line) = self.lines.get_mut(&profile)
+    fn enqueue(&mut self, side: Side, now: Timestamp) {
+        if let Some(line) = self.lines.get_mut(&side)
             && !line.queued
             && line.startable(now)
         {
             line.queued = true;
-            self.queue.push_back(profile);
+            self.queue.push_back(side);
         }
     }
 }

@@ -21,8 +21,10 @@ use mailsyncd::{
     receive::policy::Steps,
     schedule::{
         agenda::Mode,
-        driver::{Driver, Settings, Summary},
+        driver::{Driver, Settings},
         progress::Progress,
+        reading::Reading,
+        summary::Summary,
     },
     store::{Role, Store},
 };
@@ -99,12 +101,16 @@ impl World {
     fn start(&self, mode: Mode) -> Running {
         let driver = Driver {
             store: self.store.clone(),
-            sources: Arc::new(self.server.clone()),
+            lines: vec![Arc::new(Reading {
+                store: self.store.clone(),
+                clock: self.clock.clone(),
+                budget: Budget::new(1 << 24),
+                sources: Arc::new(self.server.clone()),
+            })],
             clock: self.clock.clone(),
             node: NodeId::generate(NOW),
             mode,
             settings: self.settings.subscribe(),
-            budget: Budget::new(1 << 24),
             hints: self.hints.clone(),
             progress: self.progress.clone(),
             stop_within: self.stop_within,

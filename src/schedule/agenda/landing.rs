@@ -5,15 +5,12 @@ use std::time::Duration;
 use super::{
     super::{
         backoff::{Outcome, Traffic, hold_after},
+        duty::{Duty, Side},
         jitter::share,
     },
     Agenda, Command, Entry, Gate, Mode, Phase, SPREAD,
 };
-use crate::model::{
-    failure::Failure,
-    ids::{MailboxId, ProfileId},
-    timestamp::Timestamp,
-};
+use crate::model::{failure::Failure, timestamp::Timestamp};
 
 /// A few mailboxes need no wide spread: one a second on average is no herd.
 const SPREAD_EACH: Duration = Duration::from_secs(1);
@@ -26,30 +23,31 @@ const CUT_RETRY: Duration = Duration::from_secs(5);
 
 impl Agenda {
     /// Takes a running mailbox's slot back; `None`: it was not running.
-    fn end(&mut self, mailbox: MailboxId, now: Timestamp) -> Option<(ProfileId, bool)> {
-        let entry = self.entries.get_mut(&mailbox).filter(|entry| entry.phase == Phase::Running)?;
+    fn end(&mut self, duty: Duty, now: Timestamp) -> Option<(Side, bool)> {
+        let entry = self.entries.get_mut(&duty).filter(|entry| entry.phase == Phase::Running)?;
         entry.phase = Phase::Waiting;
-        let profile = entry.profile;
-        Some((profile, self.turns.ended(profile, mailbox, now)))
+        let side = entry.side(duty);
+        Some((side, self.turns.ended(side, duty.mailbox, now)))
     }
 
-    pub(super) fn finished(
-        &mut self,
-        mailbox: MailboxId,
-        outcome: Outcome,
-        now: Timestamp,
-        commands: &mut Vec<Command>,
-    ) {
-        let Some((profile, was_probe)) = self.end(mailbox, now) else { return };
-        self.reschedule(mailbox, &outcome, now);
+    pub(super) fn finished(&mut self, duty: Duty, outcome: Outcome, now: Timestamp, commands: &mut Vec<Command>) {
+        let Some((side, was_probe)) = self.end(duty, now) else { return };
+        self.reschedule(duty, &outcome, now);
         match outcome {
-            Outcome::ProfileFailed(failure) => self.profile_failed(profile, &failure, was_probe, now, commands),
+            Outcome::ProfileFailed(failure) => self.profile_failed(side, &failure, was_probe, now, commands),
             // Whatever it says of the mailbox: the host answered.
-            Outcome::Polled { .. } | Outcome::More(_) | Outcome::Postponed(_) | Outcome::Disabled if was_probe => {
-                self.release(profile, now);
-                commands.push(Command::Release(profile));
+            Outcome::Polled { .. }
+            | Outcome::Emptied
+            | Outcome::More(_)
+            | Outcome::Postponed(_)
+            | Outcome::Disabled
+                if was_probe =>
+            {
+                self.release(side, now);
+                commands.push(Command::Release(side));
             }
             Outcome::Polled { .. }
+            | Outcome::Emptied
             | Outcome::More(_)
             | Outcome::Postponed(_)
             | Outcome::Disabled
@@ -57,8 +55,8 @@ impl Agenda {
         }
     }
 
-    fn reschedule(&mut self, mailbox: MailboxId, outcome: &Outcome, now: Timestamp) {
-        let Some(entry) = self.entries.get_mut(&mailbox) else { return };
+    fn reschedule(&mut self, duty: Duty, outcome: &Outcome, now: Timestamp) {
+        let Some(entry) = self.entries.get_mut(&duty) else { return };
         entry.unclaimed = 0;
         entry.hint_floor = now.plus(self.polling.push_minimum);
         let hinted = std::mem::take(&mut entry.hinted);
@@ -80,88 +78,90 @@ impl Agenda {
                 entry.hint_floor = *until;
                 *until
             }
-            Outcome::Disabled => return self.forget(mailbox),
+            // The next refresh finds it again, should more mail have come.
+            Outcome::Emptied | Outcome::Disabled => return self.forget(duty),
             Outcome::ProfileFailed(_) => now,
             Outcome::Interrupted => now.plus(CUT_RETRY),
         };
         // What a stop cut stays: somebody wants to know what was left.
         let cut = matches!(outcome, Outcome::Interrupted) && self.gate == Gate::Stopping;
         let done = self.mode == Mode::Once && !cut && !matches!(outcome, Outcome::More(_));
-        if done { self.forget(mailbox) } else { self.schedule(mailbox, due) }
+        if done { self.forget(duty) } else { self.schedule(duty, due) }
     }
 
     fn profile_failed(
         &mut self,
-        profile: ProfileId,
+        side: Side,
         failure: &Failure,
         was_probe: bool,
         now: Timestamp,
         commands: &mut Vec<Command>,
     ) {
-        let present = self.turns.hold(profile);
+        let present = self.turns.hold(side);
         if present.is_some() && !was_probe {
             return; // Started before the hold: it says nothing new.
         }
         let hold = hold_after(present, failure, now);
-        self.turns.put_hold(profile, hold.clone());
-        commands.push(Command::Hold(profile, hold));
+        self.turns.put_hold(side, hold.clone());
+        commands.push(Command::Hold(side, hold));
         if self.mode == Mode::Once {
-            let idle = |entry: &&Entry| entry.profile == profile && entry.phase != Phase::Running;
-            let left: Vec<_> =
-                self.entries.iter().filter(|(_, entry)| idle(entry)).map(|(mailbox, _)| *mailbox).collect();
+            let idle = |duty: &Duty, entry: &Entry| entry.side(*duty) == side && entry.phase != Phase::Running;
+            let left: Vec<Duty> =
+                self.entries.iter().filter(|(duty, entry)| idle(duty, entry)).map(|(duty, _)| *duty).collect();
             self.skipped += left.len();
-            left.into_iter().for_each(|mailbox| self.forget(mailbox));
+            left.into_iter().for_each(|duty| self.forget(duty));
         }
     }
 
     /// Ends a hold; those that waited are spread.
-    pub(super) fn release(&mut self, profile: ProfileId, now: Timestamp) {
-        let waited = self.turns.release(profile);
-        let window = self.window(profile, waited.len());
+    pub(super) fn release(&mut self, side: Side, now: Timestamp) {
+        let waited = self.turns.release(side);
+        let window = self.window(side, waited.len());
         for (due, mailbox) in waited {
-            if let Some(entry) = self.entries.get_mut(&mailbox) {
+            let duty = Duty::new(side.workload, mailbox);
+            if let Some(entry) = self.entries.get_mut(&duty) {
                 entry.phase = Phase::Waiting;
                 entry.due = due.max(now.plus(share(mailbox, Timestamp::EPOCH, window)));
-                self.timeline.insert((entry.due, mailbox));
+                self.timeline.insert((entry.due, duty));
             }
         }
     }
 
     /// Over what `count` mailboxes of a profile are spread that are all due.
-    pub(super) fn window(&self, profile: ProfileId, count: usize) -> Duration {
+    pub(super) fn window(&self, side: Side, count: usize) -> Duration {
         match self.mode {
             Mode::Once => Duration::ZERO,
             Mode::Daemon => {
-                let interval = self.turns.interval(profile).unwrap_or(SPREAD);
+                let interval = self.turns.interval(side).unwrap_or(SPREAD);
                 let narrow = SPREAD_EACH.saturating_mul(u32::try_from(count).unwrap_or(u32::MAX));
                 interval.min(SPREAD).min(narrow)
             }
         }
     }
 
-    pub(super) fn claim_lost(&mut self, mailbox: MailboxId, now: Timestamp) {
-        if self.end(mailbox, now).is_none() {
+    pub(super) fn claim_lost(&mut self, duty: Duty, now: Timestamp) {
+        if self.end(duty, now).is_none() {
             return;
         }
-        let Some(entry) = self.entries.get_mut(&mailbox) else { return };
+        let Some(entry) = self.entries.get_mut(&duty) else { return };
         entry.unclaimed = entry.unclaimed.saturating_add(1);
         if self.mode == Mode::Once && entry.unclaimed >= LEASED_TRIES {
             self.skipped += 1;
-            return self.forget(mailbox);
+            return self.forget(duty);
         }
-        self.schedule(mailbox, now.plus(LEASED_RETRY).plus(share(mailbox, now, LEASED_RETRY / 10)));
+        self.schedule(duty, now.plus(LEASED_RETRY).plus(share(duty.mailbox, now, LEASED_RETRY / 10)));
     }
 
-    pub(super) fn moved(&mut self, mailbox: MailboxId, stored: Option<Timestamp>, now: Timestamp) {
-        if self.end(mailbox, now).is_none() {
+    pub(super) fn moved(&mut self, duty: Duty, stored: Option<Timestamp>, now: Timestamp) {
+        if self.end(duty, now).is_none() {
             return;
         }
         if self.mode == Mode::Once {
-            return self.forget(mailbox);
+            return self.forget(duty);
         }
-        if let Some(entry) = self.entries.get_mut(&mailbox) {
+        if let Some(entry) = self.entries.get_mut(&duty) {
             entry.stored = stored;
         }
-        self.schedule(mailbox, stored.unwrap_or(now));
+        self.schedule(duty, stored.unwrap_or(now));
     }
 }

@@ -5,106 +5,129 @@ use std::{
     time::Duration,
 };
 
-use super::{super::jitter::share, Agenda, Entry, Mode, Phase, ProfileTerms, Refreshed, SHORTEST_INTERVAL};
+use super::{
+    super::{
+        duty::{Duty, Side},
+        jitter::share,
+    },
+    Agenda, Entry, Mode, Phase, ProfileTerms, Refreshed, SHORTEST_INTERVAL,
+};
 use crate::model::{
-    ids::{MailboxId, ProfileId},
+    ids::ProfileId,
     lease::{ProfileHold, ScheduleEntry},
+    mailbox::Workload,
     timestamp::Timestamp,
 };
 
 impl Agenda {
     pub(super) fn refreshed(&mut self, refreshed: Refreshed, now: Timestamp) {
-        let first = self.generation == 0;
+        let Refreshed { workload, entries, profiles, holds } = refreshed;
+        let first = !self.scheduled.contains_key(&workload);
         if self.mode == Mode::Once && !first {
             return; // What was done would come back.
         }
-        self.generation = self.generation.wrapping_add(1).max(1);
-        self.take_profiles(refreshed.profiles, now);
-        self.take_holds(refreshed.holds, now);
+        self.scheduled.entry(workload).or_default();
+        self.generation = self.generation.wrapping_add(1);
+        self.take_profiles(workload, profiles, now);
+        self.take_holds(workload, holds, now);
 
-        let mut overdue: BTreeMap<ProfileId, Vec<MailboxId>> = BTreeMap::new();
-        for entry in &refreshed.entries {
-            if !self.turns.knows(entry.profile) {
+        let mut overdue: BTreeMap<Side, Vec<Duty>> = BTreeMap::new();
+        for entry in &entries {
+            let (duty, side) = (Duty::new(workload, entry.mailbox), Side::new(workload, entry.profile));
+            // What the outbox keeps for later is not for a single run.
+            let later = workload == Workload::Outgoing && entry.due.is_some_and(|due| due > now);
+            if !self.turns.knows(side) || (self.mode == Mode::Once && later) {
                 continue;
             }
-            let is_new = self.take_entry(entry, now);
+            let is_new = self.take_entry(duty, entry, now);
             if is_new && entry.due.is_none_or(|due| due <= now) {
-                overdue.entry(entry.profile).or_default().push(entry.mailbox);
+                overdue.entry(side).or_default().push(duty);
             }
         }
-        let gone = |entry: &&Entry| entry.generation != self.generation && entry.phase != Phase::Running;
-        let gone: Vec<_> = self.entries.iter().filter(|(_, entry)| gone(entry)).map(|(id, _)| *id).collect();
-        gone.into_iter().for_each(|mailbox| self.forget(mailbox));
+        self.forget_unnamed(workload);
 
         if first && self.mode == Mode::Daemon {
             let count = overdue.values().map(Vec::len).sum();
-            for (profile, mailboxes) in overdue {
-                let window = self.window(profile, count);
-                for mailbox in mailboxes {
-                    self.schedule(mailbox, now.plus(share(mailbox, Timestamp::EPOCH, window)));
+            for (side, duties) in overdue {
+                let window = self.window(side, count);
+                for duty in duties {
+                    self.schedule(duty, now.plus(share(duty.mailbox, Timestamp::EPOCH, window)));
                 }
             }
         }
     }
 
-    fn take_profiles(&mut self, profiles: Vec<ProfileTerms>, now: Timestamp) {
-        let keep: BTreeSet<ProfileId> = profiles.iter().map(|terms| terms.id).collect();
-        self.turns.retain(&keep);
+    /// Forgets what the last refresh did not name and what does not run.
+    fn forget_unnamed(&mut self, workload: Workload) {
+        let gone = |duty: &Duty, entry: &Entry| {
+            duty.workload == workload && entry.generation != self.generation && entry.phase != Phase::Running
+        };
+        let gone: Vec<Duty> =
+            self.entries.iter().filter(|(duty, entry)| gone(duty, entry)).map(|(duty, _)| *duty).collect();
+        gone.into_iter().for_each(|duty| self.forget(duty));
+    }
+
+    fn take_profiles(&mut self, workload: Workload, profiles: Vec<ProfileTerms>, now: Timestamp) {
+        let keep: BTreeSet<Side> = profiles.iter().map(|terms| terms.side).collect();
+        self.turns.retain(workload, &keep);
         for terms in profiles {
-            let (id, interval) = (terms.id, terms.interval.max(SHORTEST_INTERVAL));
+            let (side, interval) = (terms.side, terms.interval.max(SHORTEST_INTERVAL));
             if self.turns.put_terms(terms, now) {
-                self.bring_closer(id, interval, now);
+                self.bring_closer(side, interval, now);
             }
         }
     }
 
     /// Nobody waits for longer than an interval, unless postponed.
-    fn bring_closer(&mut self, profile: ProfileId, interval: Duration, now: Timestamp) {
+    fn bring_closer(&mut self, side: Side, interval: Duration, now: Timestamp) {
         let latest = now.plus(interval);
-        let late = |entry: &&Entry| {
+        let late = |duty: &Duty, entry: &Entry| {
             let postponed = entry.hint_floor >= entry.due;
-            entry.profile == profile && entry.phase == Phase::Waiting && entry.due > latest && !postponed
+            entry.side(*duty) == side && entry.phase == Phase::Waiting && entry.due > latest && !postponed
         };
-        let late: Vec<_> = self.entries.iter().filter(|(_, entry)| late(entry)).map(|(id, _)| *id).collect();
-        for mailbox in late {
-            self.schedule(mailbox, now.plus(share(mailbox, Timestamp::EPOCH, interval)));
+        let late: Vec<Duty> =
+            self.entries.iter().filter(|(duty, entry)| late(duty, entry)).map(|(duty, _)| *duty).collect();
+        for duty in late {
+            self.schedule(duty, now.plus(share(duty.mailbox, Timestamp::EPOCH, interval)));
         }
     }
 
     /// Times that were set by a clock that ran ahead are hours or years away: without this,
     /// everything would wait for them in silence.
     pub(super) fn clock_was_set_back(&mut self, now: Timestamp) {
-        for (profile, interval) in self.turns.intervals() {
-            self.bring_closer(profile, interval.max(SHORTEST_INTERVAL), now);
+        for (side, interval) in self.turns.intervals() {
+            self.bring_closer(side, interval.max(SHORTEST_INTERVAL), now);
         }
-        for profile in self.turns.held() {
-            if let Some(hold) = self.turns.hold(profile).filter(|hold| hold.since > now).cloned() {
-                self.turns.put_hold(profile, ProfileHold { until: now, ..hold });
+        for side in self.turns.held() {
+            if let Some(hold) = self.turns.hold(side).filter(|hold| hold.since > now).cloned() {
+                self.turns.put_hold(side, ProfileHold { until: now, ..hold });
             }
         }
     }
 
     /// The database's holds are the truth: another node, or a person, may have changed them.
-    fn take_holds(&mut self, holds: Vec<(ProfileId, ProfileHold)>, now: Timestamp) {
+    fn take_holds(&mut self, workload: Workload, holds: Vec<(ProfileId, ProfileHold)>, now: Timestamp) {
         let named: BTreeSet<ProfileId> = holds.iter().map(|(id, _)| *id).collect();
-        for profile in self.turns.held().into_iter().filter(|profile| !named.contains(profile)) {
-            self.release(profile, now);
+        let is_over = |side: &Side| side.workload == workload && !named.contains(&side.profile);
+        for side in self.turns.held().into_iter().filter(is_over) {
+            self.release(side, now);
         }
         for (profile, mut hold) in holds {
+            let side = Side::new(workload, profile);
             // Somebody asks for it now, or the hold is from a clock that ran ahead: one probe tells.
             if self.mode == Mode::Once || hold.since > now {
                 hold.until = now;
             }
-            if self.turns.hold(profile) != Some(&hold) {
-                self.turns.put_hold(profile, hold);
+            if self.turns.hold(side) != Some(&hold) {
+                self.turns.put_hold(side, hold);
             }
         }
     }
 
     /// Returns whether it was not known.
-    fn take_entry(&mut self, given: &ScheduleEntry, now: Timestamp) -> bool {
+    fn take_entry(&mut self, duty: Duty, given: &ScheduleEntry, now: Timestamp) -> bool {
         let generation = self.generation;
-        let Some(entry) = self.entries.get_mut(&given.mailbox) else {
+        let Some(entry) = self.entries.get_mut(&duty) else {
             let due = match self.mode {
                 Mode::Once => given.due.unwrap_or(Timestamp::EPOCH).min(now),
                 Mode::Daemon => given.due.unwrap_or(now),
@@ -120,8 +143,9 @@ impl Agenda {
                 quiet: 0,
                 unclaimed: 0,
             };
-            self.entries.insert(given.mailbox, entry);
-            self.timeline.insert((due, given.mailbox));
+            self.entries.insert(duty, entry);
+            *self.scheduled.entry(duty.workload).or_default() += 1;
+            self.timeline.insert((due, duty));
             return true;
         };
         entry.generation = generation;
@@ -132,14 +156,14 @@ impl Agenda {
         let redated = entry.stored != given.due;
         if elsewhere || redated {
             let due = if redated { given.due.unwrap_or(now) } else { entry.due };
-            self.unschedule(given.mailbox);
-            if let Some(entry) = self.entries.get_mut(&given.mailbox) {
+            self.unschedule(duty);
+            if let Some(entry) = self.entries.get_mut(&duty) {
                 entry.profile = given.profile;
                 entry.stored = given.due;
                 entry.hint_floor = if redated { Timestamp::EPOCH } else { entry.hint_floor };
                 entry.due = due;
                 entry.phase = Phase::Waiting;
-                self.timeline.insert((due, given.mailbox));
+                self.timeline.insert((due, duty));
             }
         }
         false

@@ -12,12 +12,12 @@ use super::{
     },
     REFRESH, Running, Trouble,
 };
-use crate::{means::stored, model::failure::Failure, receive::source::Sources, store::StoreError};
+use crate::{means::stored, model::failure::Failure, store::StoreError};
 
 /// First and longest delay between looks whether the daemon's trouble is over.
 const TROUBLE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
 
-impl<S: Sources> Running<S> {
+impl Running {
     /// When to turn even if nothing happens.
     pub(super) fn next_wake(&self) -> Instant {
         let now = self.clock.now();
@@ -80,7 +80,7 @@ impl<S: Sources> Running<S> {
     /// Begins the end: nothing starts, cycles stop after their batch.
     pub(super) fn stop(&mut self) {
         self.stopping = Some(Instant::now() + self.stop_within);
-        self.shared.context.stop.cancel();
+        self.cycle_stop.cancel();
         self.tell(Event::Stopping);
     }
 }

@@ -9,41 +9,41 @@ use super::{
     super::{
         agenda::{Event, Mode},
         backoff::{Outcome, Traffic, settle},
-        flight::{Ended, Job, fly},
+        duty::Duty,
         journal::{self, CycleName},
+        line::{Ended, Job, Line, fly, own_failure},
     },
     Aloft, Landed, Running,
 };
 use crate::{
     means::stored,
     model::{
+        activity::Fence,
         failure::FailureCode,
         ids::MailboxId,
         lease::{Claimed, LEASE_TTL, Settlement},
-        mailbox::Workload,
         profile::ServerProfile,
         timestamp::Timestamp,
     },
-    receive::{policy::ReceivePolicy, source::Sources},
     store::StoreError,
 };
 
 /// Mailboxes claimed or settled by one call.
 const BATCH: usize = 256;
 
-impl<S: Sources> Running<S> {
+impl Running {
     pub(super) async fn write_holds(&mut self) {
-        while let Some((profile, hold)) = self.to_write.pop_front() {
-            let store = &self.store;
+        while let Some((side, hold)) = self.to_write.pop_front() {
+            let (store, workload, profile) = (&self.store, side.workload, side.profile);
             let written = match &hold {
-                Some(hold) => stored::patiently(|| store.put_hold(Workload::Incoming, profile, hold)).await,
-                None => stored::patiently(|| store.clear_hold(Workload::Incoming, profile)).await,
+                Some(hold) => stored::patiently(|| store.put_hold(workload, profile, hold)).await,
+                None => stored::patiently(|| store.clear_hold(workload, profile)).await,
             };
             match written {
                 Ok(()) => {}
-                Err(error) if concerns_one(&error) => journal::unwritten(profile, &stored::failure(&error)),
+                Err(error) if concerns_one(&error) => journal::unwritten(side, &stored::failure(&error)),
                 Err(error) => {
-                    self.to_write.push_front((profile, hold));
+                    self.to_write.push_front((side, hold));
                     return self.fail(&error);
                 }
             }
@@ -72,111 +72,124 @@ impl<S: Sources> Running<S> {
     async fn settle_alone(&mut self, settlements: &[Settlement], now: Timestamp) {
         for settlement in settlements {
             if let Err(error) = self.store.settle(std::slice::from_ref(settlement), now).await {
-                journal::unsettled(settlement.fence.mailbox, &stored::failure(&error));
+                let Fence { workload, mailbox, .. } = settlement.fence;
+                journal::unsettled(Duty::new(workload, mailbox), &stored::failure(&error));
             }
         }
     }
 
     pub(super) async fn claim(&mut self) {
-        while !self.to_claim.is_empty() && self.trouble.is_none() {
-            let batch: Vec<MailboxId> = self.to_claim.drain(..self.to_claim.len().min(BATCH)).collect();
+        while let Some(first) = self.to_claim.first()
+            && self.trouble.is_none()
+        {
+            let workload = first.workload;
+            let (batch, others) = self.to_claim.drain(..).partition(|duty| duty.workload == workload);
+            let mut batch: Vec<Duty> = batch;
+            self.to_claim = others;
+            self.to_claim.extend(batch.drain(batch.len().min(BATCH)..));
             if self.stopping.is_some() {
-                batch.into_iter().for_each(|mailbox| self.tell(Event::Finished(mailbox, Outcome::Interrupted)));
+                batch.into_iter().for_each(|duty| self.tell(Event::Finished(duty, Outcome::Interrupted)));
                 continue;
             }
+            let mailboxes: Vec<MailboxId> = batch.iter().map(|duty| duty.mailbox).collect();
             let (now, store, node) = (self.clock.now(), &self.store, self.node);
-            let claimed =
-                match stored::patiently(|| store.claim(Workload::Incoming, node, &batch, now, LEASE_TTL)).await {
-                    Ok(claimed) => claimed,
-                    Err(error) if concerns_one(&error) => self.claim_alone(&batch, now).await,
-                    Err(error) => {
-                        self.to_claim.extend(batch);
-                        return self.fail(&error);
-                    }
-                };
+            let claimed = match stored::patiently(|| store.claim(workload, node, &mailboxes, now, LEASE_TTL)).await {
+                Ok(claimed) => claimed,
+                Err(error) if concerns_one(&error) => self.claim_alone(&batch, now).await,
+                Err(error) => {
+                    self.to_claim.extend(batch);
+                    return self.fail(&error);
+                }
+            };
             let mut claimed: BTreeMap<_, _> = claimed.into_iter().map(|it| (it.mailbox.id, it)).collect();
-            for mailbox in batch {
-                match claimed.remove(&mailbox) {
-                    Some(claimed) => self.start(claimed, now),
-                    None => self.tell(Event::ClaimLost(mailbox)),
+            for duty in batch {
+                match claimed.remove(&duty.mailbox) {
+                    Some(claimed) => self.start(duty, claimed, now),
+                    None => self.tell(Event::ClaimLost(duty)),
                 }
             }
         }
     }
 
     /// One row that cannot be read must not keep the others from being claimed.
-    async fn claim_alone(&mut self, batch: &[MailboxId], now: Timestamp) -> Vec<Claimed> {
+    async fn claim_alone(&mut self, batch: &[Duty], now: Timestamp) -> Vec<Claimed> {
         let mut all = Vec::new();
-        for mailbox in batch {
-            match self.store.claim(Workload::Incoming, self.node, std::slice::from_ref(mailbox), now, LEASE_TTL).await {
+        for duty in batch {
+            match self.store.claim(duty.workload, self.node, &[duty.mailbox], now, LEASE_TTL).await {
                 Ok(claimed) => all.extend(claimed),
-                Err(error) => journal::unclaimed(*mailbox, &stored::failure(&error)),
+                Err(error) => journal::unclaimed(*duty, &stored::failure(&error)),
             }
         }
         all
     }
 
     /// Starts a cycle, unless the database says by now that it must not run.
-    fn start(&mut self, claimed: Claimed, now: Timestamp) {
-        let mailbox = claimed.mailbox.id;
+    fn start(&mut self, duty: Duty, claimed: Claimed, now: Timestamp) {
         let profile = claimed.mailbox.profile.and_then(|id| self.profiles.get(&id)).cloned();
-        match (self.agenda.objection(&claimed.mailbox, now), profile) {
-            (None, Some(profile)) => self.spawn(claimed, profile, now),
-            (objection, _) => {
+        let objection = self.agenda.objection(duty.workload, &claimed.mailbox, now);
+        match (objection, profile, self.lines.get(&duty.workload).cloned()) {
+            (None, Some(profile), Some(line)) => self.spawn(line, claimed, profile, now),
+            (objection, ..) => {
                 self.summary.left_out += usize::from(self.mode == Mode::Once);
-                let settlement = Settlement { fence: claimed.fence, state: claimed.mailbox.incoming };
-                let event = objection.unwrap_or(Event::Finished(mailbox, Outcome::Interrupted));
+                let state = claimed.mailbox.state(duty.workload).clone();
+                let settlement = Settlement { fence: claimed.fence, state };
+                let event = objection.unwrap_or(Event::Finished(duty, Outcome::Interrupted));
                 self.to_settle.push(Landed { settlement, event });
             }
         }
     }
 
-    fn spawn(&mut self, claimed: Claimed, profile: Arc<ServerProfile>, now: Timestamp) {
-        let mailbox = claimed.mailbox.id;
-        let (fence, state) = (claimed.fence, claimed.mailbox.incoming.clone());
+    fn spawn(&mut self, line: Arc<dyn Line>, claimed: Claimed, profile: Arc<ServerProfile>, now: Timestamp) {
+        let (workload, mailbox, fence) = (line.workload(), claimed.mailbox.id, claimed.fence);
+        let duty = Duty::new(workload, mailbox);
+        let state = claimed.mailbox.state(workload).clone();
         let address = claimed.mailbox.email_address.clone();
-        let name = CycleName { mailbox, address, profile: profile.name.clone(), cycle: fence.epoch };
-        let (rules, steps) = (Arc::clone(&self.settings.receive), self.settings.steps);
-        let policy = ReceivePolicy::new(&profile, &claimed.mailbox, rules, steps);
-        let interval = self.agenda.interval(mailbox, Traffic::Quiet);
-        let job = Job { claimed, profile, policy, interval };
-        let handle = self.tasks.spawn("cycle", fly(Arc::clone(&self.shared), job));
+        let name = CycleName { duty, address, profile: profile.name.clone(), cycle: fence.epoch };
+        let job = Job {
+            claimed,
+            profile,
+            settings: Arc::clone(&self.settings),
+            interval: self.agenda.interval(mailbox, Traffic::Quiet),
+            logins: self.logins.clone(),
+            stop: self.cycle_stop.clone(),
+        };
+        let handle = self.tasks.spawn("cycle", fly(line, job));
         let abort = handle.abort_handle();
-        self.aloft.insert(mailbox, Aloft { fence, state, name, began: now, abort });
-        self.flights.push(handle.map(move |ended| (mailbox, ended)).boxed());
+        self.aloft.insert(duty, Aloft { fence, state, name, began: now, abort });
+        self.flights.push(handle.map(move |ended| (duty, ended)).boxed());
     }
 
     /// Takes one end, and with it all others that are there already.
-    pub(super) fn land_all(&mut self, mailbox: MailboxId, ended: Result<Ended, JoinError>) {
-        self.land(mailbox, ended);
-        while let Some(Some((mailbox, ended))) = self.flights.next().now_or_never() {
-            self.land(mailbox, ended);
+    pub(super) fn land_all(&mut self, duty: Duty, ended: Result<Ended, JoinError>) {
+        self.land(duty, ended);
+        while let Some(Some((duty, ended))) = self.flights.next().now_or_never() {
+            self.land(duty, ended);
         }
     }
 
-    fn land(&mut self, mailbox: MailboxId, ended: Result<Ended, JoinError>) {
-        let Some(Aloft { fence, state, name, began, .. }) = self.aloft.remove(&mailbox) else { return };
+    fn land(&mut self, duty: Duty, ended: Result<Ended, JoinError>) {
+        let Some(Aloft { fence, state, name, began, .. }) = self.aloft.remove(&duty) else { return };
         let now = self.clock.now();
         let ended = ended.unwrap_or_else(|error| match error.try_into_panic() {
-            Ok(panic) => Ended::failed(FailureCode::InternalError, &panic_text(&*panic)),
+            Ok(panic) => Ended::failed(duty.workload, own_failure(FailureCode::InternalError, &panic_text(&*panic))),
             Err(_) => Ended::Cut,
         });
         let Ended::Report(report) = ended else {
-            let event = Event::Finished(mailbox, Outcome::Interrupted);
+            let event = Event::Finished(duty, Outcome::Interrupted);
             return self.to_settle.push(Landed { settlement: Settlement { fence, state }, event });
         };
         let traffic = if report.did_something() { Traffic::Busy } else { Traffic::Quiet };
-        let interval = self.agenda.interval(mailbox, traffic);
-        let settled = settle(&state, &report, &self.settings.failures, interval, mailbox, now);
+        let interval = self.agenda.interval(duty.mailbox, traffic);
+        let settled = settle(&state, &report, &self.settings.failures, interval, duty.mailbox, now);
         journal::cycle_ended(&name, &report, &settled.outcome, now.since(began));
         self.summary.add(&report);
-        match (&settled.outcome, &report.failure) {
+        match (&settled.outcome, report.failure()) {
             (Outcome::Interrupted, Some(failure)) => self.pause(failure.clone()),
-            (Outcome::Polled { .. } | Outcome::More(_), _) => self.troubles = 0,
+            (Outcome::Polled { .. } | Outcome::Emptied | Outcome::More(_), _) => self.troubles = 0,
             _ => {}
         }
         let settlement = Settlement { fence, state: settled.state };
-        self.to_settle.push(Landed { settlement, event: Event::Finished(mailbox, settled.outcome) });
+        self.to_settle.push(Landed { settlement, event: Event::Finished(duty, settled.outcome) });
     }
 }
 

@@ -7,10 +7,13 @@ use std::{
 
 use mailsyncd::{
     model::{
-        ids::MailboxId, lease::Claimed, mailbox::Workload, profile::AuthenticateUsing, report::CycleReport,
+        ids::MailboxId, lease::Claimed, mailbox::Workload, profile::AuthenticateUsing, report::Report,
         timestamp::Timestamp,
     },
-    schedule::backoff::Outcome,
+    schedule::{
+        backoff::Outcome,
+        duty::{Duty, Side},
+    },
     store::ActivityFilter,
 };
 
@@ -31,9 +34,9 @@ pub struct Checks {
     /// UIDVALIDITY, generation and last UID when last seen.
     cursors: BTreeMap<MailboxId, (u32, u32, u32)>,
     /// When each mailbox that does not run is due, as the outcome of its last cycle said.
-    due: BTreeMap<MailboxId, Timestamp>,
+    due: BTreeMap<Duty, Timestamp>,
     /// How many cycles have started since it was first seen to be late.
-    late_since: BTreeMap<MailboxId, usize>,
+    late_since: BTreeMap<Duty, usize>,
     starts: usize,
     history: Vec<String>,
     outcomes: BTreeMap<&'static str, u32>,
@@ -66,10 +69,10 @@ impl Checks {
         self.late.extend(hidden.into_iter().map(|uid| (address.to_owned(), uid)));
     }
 
-    pub fn started(&mut self, mailbox: MailboxId) {
+    pub fn started(&mut self, duty: Duty) {
         self.starts += 1;
-        self.due.remove(&mailbox);
-        self.late_since.remove(&mailbox);
+        self.due.remove(&duty);
+        self.late_since.remove(&duty);
     }
 
     pub fn restarted(&mut self, now: Timestamp) {
@@ -78,9 +81,10 @@ impl Checks {
         *self.outcomes.entry("restarted").or_default() += 1;
     }
 
-    pub fn ended(&mut self, now: Timestamp, mailbox: MailboxId, report: &CycleReport, outcome: &Outcome) {
+    pub fn ended(&mut self, now: Timestamp, duty: Duty, report: &Report, outcome: &Outcome) {
         let (name, due) = match outcome {
             Outcome::Polled { due, .. } => ("polled", Some(*due)),
+            Outcome::Emptied => ("emptied", None),
             Outcome::More(due) => ("more", Some(*due)),
             Outcome::Postponed(until) => ("postponed", Some(*until)),
             Outcome::Disabled => ("disabled", None),
@@ -88,11 +92,13 @@ impl Checks {
             Outcome::Interrupted => ("interrupted", Some(now)),
         };
         if let Some(due) = due {
-            self.due.insert(mailbox, due);
+            self.due.insert(duty, due);
         }
         *self.outcomes.entry(name).or_default() += 1;
-        self.recorded += report.recorded;
-        self.history.push(format!("{now} {mailbox} {name} {report:?}"));
+        if let Report::Received(report) = report {
+            self.recorded += report.recorded;
+        }
+        self.history.push(format!("{now} {duty:?} {name} {report:?}"));
     }
 }
 
@@ -117,9 +123,9 @@ impl World {
     }
 
     /// I1, I2 and I5, for a mailbox that is about to run.
-    pub async fn check_claimed(&mut self, claimed: &Claimed) {
+    pub async fn check_claimed(&mut self, duty: Duty, claimed: &Claimed) {
         let (mailbox, now) = (&claimed.mailbox, self.now());
-        let state = &mailbox.incoming;
+        let state = mailbox.state(duty.workload);
         assert!(state.enabled, "I5: a disabled mailbox runs");
         assert!(state.postponed_until.is_none_or(|until| until <= now), "I5: a postponed mailbox runs");
 
@@ -174,20 +180,20 @@ impl World {
     /// I7: a mailbox that is late starts before each of the others has started a few times.
     pub fn check_nobody_starves(&mut self) {
         let (now, held, paused) = (self.now(), self.agenda.held(), self.is_paused());
-        let late: Vec<(MailboxId, Timestamp)> =
+        let late: Vec<(Duty, Timestamp)> =
             self.checks.due.iter().filter(|(_, due)| due.plus(PATIENCE) < now).map(|(id, due)| (*id, *due)).collect();
-        for (mailbox, due) in late {
-            if paused || held.contains(&self.inbox_of(mailbox).profile) {
+        for (duty, due) in late {
+            if paused || held.contains(&Side::new(duty.workload, self.inbox_of(duty.mailbox).profile)) {
                 // It waits for a reason; its time begins when that is gone.
-                self.checks.late_since.remove(&mailbox);
-                self.checks.due.insert(mailbox, now);
+                self.checks.late_since.remove(&duty);
+                self.checks.due.insert(duty, now);
                 continue;
             }
             let starts = self.checks.starts;
-            let waited = starts - *self.checks.late_since.entry(mailbox).or_insert(starts);
-            assert!(waited <= 4 * self.inboxes.len(), "I7: {mailbox} is due since {due}, {waited} others started");
+            let waited = starts - *self.checks.late_since.entry(duty).or_insert(starts);
+            assert!(waited <= 4 * self.inboxes.len(), "I7: {duty:?} is due since {due}, {waited} others started");
             let idle = self.running().next().is_none() && now.since(due) > 3 * PATIENCE;
-            assert!(!idle, "I7: {mailbox} is due since {due} and nothing runs at {now}");
+            assert!(!idle, "I7: {duty:?} is due since {due} and nothing runs at {now}");
         }
     }
 

@@ -5,9 +5,10 @@ use std::{collections::BTreeMap, time::Duration};
 use mailsyncd::{
     model::{
         failure::{Failure, FailureCode, Persistence, Scope},
+        mailbox::Workload,
         record::RecordChange,
     },
-    schedule::agenda::Event,
+    schedule::{agenda::Event, duty::Duty},
 };
 
 use super::{chance::Chance, world::World};
@@ -100,7 +101,7 @@ impl World {
             11 => self.hide(&address),
             12 => self.heal(&address),
             13 => self.mute(&address),
-            14 | 15 => self.tell(Event::Hinted(mailbox)).await,
+            14 | 15 => self.tell(Event::Hinted(Duty::new(Workload::Incoming, mailbox))).await,
             16 => {
                 let (code, persistence) = *self.chance.pick(&HOST_TROUBLE);
                 let host = address.split_once('@').unwrap().1.to_owned();

@@ -15,7 +15,7 @@ use mailsyncd::{
         mailbox::Workload,
         profile::{AuthenticateUsing, ServerProfile},
         record::{CredentialSource, RecordChange},
-        report::CycleReport,
+        report::{CycleReport, Report},
         rules::{FailureRules, Limits, Polling, ReceiveRules},
         timestamp::Timestamp,
     },
@@ -27,6 +27,7 @@ use mailsyncd::{
     schedule::{
         agenda::{Agenda, Command, Event, Mode, ProfileTerms, Refreshed},
         backoff::{Outcome, Traffic, settle},
+        duty::{Duty, Side},
     },
     store::{Role, Store},
 };
@@ -65,7 +66,7 @@ pub struct World {
     pub inboxes: Vec<Inbox>,
     pub checks: super::checks::Checks,
     weather: Arc<Mutex<Weather>>,
-    running: BTreeMap<MailboxId, Run>,
+    running: BTreeMap<Duty, Run>,
     node: NodeId,
     nodes: u128,
     next_change: Timestamp,
@@ -79,7 +80,7 @@ pub struct World {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Next {
     Renewal,
-    End(MailboxId),
+    End(Duty),
     Wake,
     Refresh,
     Resume,
@@ -167,7 +168,7 @@ impl World {
     }
 
     pub fn running(&self) -> impl Iterator<Item = &Inbox> {
-        self.running.keys().map(|mailbox| self.inbox_of(*mailbox))
+        self.running.keys().map(|duty| self.inbox_of(duty.mailbox))
     }
 
     pub fn is_paused(&self) -> bool {
@@ -177,7 +178,7 @@ impl World {
     /// The next thing happens.
     pub async fn step(&mut self) {
         let wake = self.agenda.next_wake().map(|at| (at, Next::Wake));
-        let end = self.running.iter().map(|(mailbox, run)| (run.ends, Next::End(*mailbox))).min();
+        let end = self.running.iter().map(|(duty, run)| (run.ends, Next::End(*duty))).min();
         let resume = self.paused_until.map(|at| (at, Next::Resume));
         let change = (!self.weather().calm).then_some((self.next_change, Next::Change));
         let periodic = [(self.next_refresh, Next::Refresh), (self.next_renewal, Next::Renewal)];
@@ -189,7 +190,7 @@ impl World {
                 self.next_renewal = self.now().plus(RENEWAL);
                 self.store().renew(self.node, self.now(), LEASE_TTL).await.unwrap();
             }
-            Next::End(mailbox) => self.end(mailbox).await,
+            Next::End(duty) => self.end(duty).await,
             Next::Wake => self.tell(Event::Woke).await,
             Next::Refresh => self.refresh().await,
             Next::Resume => {
@@ -206,11 +207,15 @@ impl World {
 
     pub async fn refresh(&mut self) {
         self.next_refresh = self.now().plus(REFRESH);
-        let entries = self.store().schedule_entries(Workload::Incoming).await.unwrap();
-        let holds = self.store().holds(Workload::Incoming).await.unwrap();
+        self.refresh_line(Workload::Incoming).await;
+    }
+
+    async fn refresh_line(&mut self, workload: Workload) {
+        let entries = self.store().schedule_entries(workload).await.unwrap();
+        let holds = self.store().holds(workload).await.unwrap();
         let profiles = self.store().profiles().await.unwrap();
-        let profiles = profiles.iter().map(ProfileTerms::of).collect();
-        self.tell(Event::Refreshed(Refreshed { entries, profiles, holds })).await;
+        let profiles = profiles.iter().filter_map(|profile| ProfileTerms::of(workload, profile)).collect();
+        self.tell(Event::Refreshed(Refreshed { workload, entries, profiles, holds })).await;
     }
 
     /// Tells the agenda and does what it says, as the driver does.
@@ -221,12 +226,12 @@ impl World {
             for event in events.drain(..) {
                 for command in self.agenda.on(event, self.context.clock.now()) {
                     match command {
-                        Command::Start(mailbox) => starts.push(mailbox),
-                        Command::Hold(profile, hold) => {
-                            self.store().put_hold(Workload::Incoming, profile, &hold).await.unwrap()
+                        Command::Start(duty) => starts.push(duty),
+                        Command::Hold(Side { workload, profile }, hold) => {
+                            self.store().put_hold(workload, profile, &hold).await.unwrap()
                         }
-                        Command::Release(profile) => {
-                            self.store().clear_hold(Workload::Incoming, profile).await.unwrap()
+                        Command::Release(Side { workload, profile }) => {
+                            self.store().clear_hold(workload, profile).await.unwrap()
                         }
                     }
                 }
@@ -234,53 +239,53 @@ impl World {
             if starts.is_empty() {
                 return;
             }
-            let now = self.now();
-            let claimed = self.store().claim(Workload::Incoming, self.node, &starts, now, LEASE_TTL).await.unwrap();
-            let mut claimed: BTreeMap<_, _> = claimed.into_iter().map(|it| (it.mailbox.id, it)).collect();
-            for mailbox in starts {
-                match claimed.remove(&mailbox) {
-                    None => events.push(Event::ClaimLost(mailbox)),
-                    Some(claimed) => events.extend(self.start(claimed).await),
+            for duty in starts {
+                let (node, now) = (self.node, self.now());
+                let mut claimed =
+                    self.store().claim(duty.workload, node, &[duty.mailbox], now, LEASE_TTL).await.unwrap();
+                match claimed.pop() {
+                    None => events.push(Event::ClaimLost(duty)),
+                    Some(claimed) => events.extend(self.start(duty, claimed).await),
                 }
             }
         }
     }
 
-    async fn start(&mut self, claimed: Claimed) -> Option<Event> {
+    async fn start(&mut self, duty: Duty, claimed: Claimed) -> Option<Event> {
         let now = self.now();
-        if let Some(objection) = self.agenda.objection(&claimed.mailbox, now) {
-            let settlement = Settlement { fence: claimed.fence, state: claimed.mailbox.incoming };
-            self.store().settle(&[settlement], now).await.unwrap();
+        if let Some(objection) = self.agenda.objection(duty.workload, &claimed.mailbox, now) {
+            let state = claimed.mailbox.state(duty.workload).clone();
+            self.store().settle(&[Settlement { fence: claimed.fence, state }], now).await.unwrap();
             return Some(objection);
         }
-        self.check_claimed(&claimed).await;
+        self.check_claimed(duty, &claimed).await;
         let longest = if self.chance.once_in(10) { 100_000 } else { 6_000 };
         let ends = now.plus(self.chance.millis(20..longest));
-        self.checks.started(claimed.mailbox.id);
-        let twice = self.running.insert(claimed.mailbox.id, Run { ends, claimed });
+        self.checks.started(duty);
+        let twice = self.running.insert(duty, Run { ends, claimed });
         assert!(twice.is_none(), "a mailbox runs twice");
         self.check_limits();
         None
     }
 
     /// A cycle takes no time inside: all of it happens when it ends.
-    async fn end(&mut self, mailbox: MailboxId) {
-        let Run { claimed, .. } = self.running.remove(&mailbox).unwrap();
-        let now = self.now();
+    async fn end(&mut self, duty: Duty) {
+        let Run { claimed, .. } = self.running.remove(&duty).unwrap();
+        let (now, mailbox) = (self.now(), duty.mailbox);
         let profile = &self.profiles[&claimed.mailbox.profile.unwrap()];
         let rules = FailureRules { confirmations: vec![Duration::from_secs(300); 2], ..FailureRules::default() };
-        let report = self.cycle(&claimed, profile).await;
+        let report = Report::Received(self.cycle(&claimed, profile).await);
         let traffic = if report.did_something() { Traffic::Busy } else { Traffic::Quiet };
         let interval = self.agenda.interval(mailbox, traffic);
-        let settled = settle(&claimed.mailbox.incoming, &report, &rules, interval, mailbox, now);
-        self.checks.ended(now, mailbox, &report, &settled.outcome);
+        let settled = settle(claimed.mailbox.state(duty.workload), &report, &rules, interval, mailbox, now);
+        self.checks.ended(now, duty, &report, &settled.outcome);
         let settlement = Settlement { fence: claimed.fence, state: settled.state };
         self.store().settle(&[settlement], now).await.unwrap();
         if settled.outcome == Outcome::Interrupted {
             self.paused_until = Some(now.plus(Duration::from_secs(20)));
             self.tell(Event::Paused).await;
         }
-        self.tell(Event::Finished(mailbox, settled.outcome)).await;
+        self.tell(Event::Finished(duty, settled.outcome)).await;
     }
 
     async fn cycle(&self, claimed: &Claimed, profile: &ServerProfile) -> CycleReport {
@@ -324,8 +329,8 @@ impl World {
             self.step().await;
         }
         while !self.running.is_empty() {
-            let mailbox = *self.running.keys().next().unwrap();
-            self.end(mailbox).await;
+            let duty = *self.running.keys().next().unwrap();
+            self.end(duty).await;
             self.agenda.on(Event::Stopping, self.now());
         }
         self.check_the_end(since).await;

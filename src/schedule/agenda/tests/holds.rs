@@ -1,0 +1,95 @@
+//! Profiles that are held, and their probes.
+
+use super::*;
+
+#[test]
+fn once_probes_a_profile_that_is_down_and_leaves_its_other_mailboxes_out() {
+    let mut world = World::new(Mode::Once, limits(500, 500));
+    let Outcome::ProfileFailed(failure) = down() else { unreachable!() };
+    world.holds.insert(side(0), hold_after(None, &failure, START));
+    world.refresh((0..40).map(|n| entry(n, n % 2, None)).collect(), vec![terms(0, "a"), terms(1, "b")]);
+    assert_eq!(world.running.len(), 21, "one probe, and all of the other profile");
+    world.run(60 * MINUTE, |world, mailbox| {
+        let held = number(mailbox).is_multiple_of(2);
+        if held { down() } else { world.polled(mailbox) }
+    });
+    assert!(world.agenda.is_empty());
+    assert_eq!((world.starts.len(), world.agenda.skipped()), (21, 19));
+}
+
+#[test]
+fn a_held_profile_sends_one_probe_at_a_time_and_is_released_with_spread() {
+    let mut world = World::new(Mode::Daemon, Limits::default());
+    world.refresh((0..2_000).map(|n| entry(n, 0, None)).collect(), vec![terms(0, "a")]);
+    world.run(120 * MINUTE, |_, _| down());
+    let after_the_first: Vec<_> = world.starts.iter().filter(|(at, _)| at.since(START) > 30 * SECOND).collect();
+    assert!((8..=14).contains(&after_the_first.len()), "{after_the_first:?}");
+    assert!(after_the_first.windows(2).all(|pair| pair[1].0.since(pair[0].0) >= 30 * SECOND));
+    assert_eq!(world.agenda.held(), [side(0)]);
+    assert_eq!(world.holds[&side(0)].until.since(world.now).as_secs() / 900, 0);
+
+    let (back, before) = (world.now, world.starts.len());
+    world.run(15 * MINUTE + 125 * SECOND, World::polled);
+    let polled: BTreeSet<_> = world.starts[before..].iter().map(|(_, mailbox)| *mailbox).collect();
+    assert_eq!(polled.len(), 2_000, "all polled within the spread");
+    assert!(world.holds.is_empty() && world.agenda.held().is_empty());
+    let mut each_second = BTreeMap::new();
+    for (at, _) in &world.starts[before..] {
+        *each_second.entry(at.since(back).as_secs()).or_insert(0) += 1;
+    }
+    assert!(each_second.values().all(|count| *count < 50), "{each_second:?}");
+}
+
+#[test]
+fn stragglers_of_a_profile_that_went_down_do_not_lengthen_its_hold_and_do_not_end_it() {
+    let mut world = World::new(Mode::Daemon, Limits::default());
+    world.refresh((0..10).map(|n| entry(n, 0, Some(START.plus(MINUTE)))).collect(), vec![terms(0, "a")]);
+    world.now = START.plus(MINUTE);
+    world.on(Event::Woke);
+    assert_eq!(world.running.len(), 10);
+    let mut first = 0;
+    world.run(20 * SECOND, |world, mailbox| {
+        first += 1;
+        if first < 9 { down() } else { world.polled(mailbox) }
+    });
+    assert_eq!(world.holds[&side(0)].failures, 0);
+    assert_eq!(world.starts.len(), 10);
+}
+
+#[test]
+fn each_probe_is_another_mailbox_and_any_word_from_the_host_ends_the_hold() {
+    let mut world = World::new(Mode::Daemon, limits(1, 1));
+    world.refresh((0..4).map(|n| entry(n, 0, Some(START.plus(MINUTE)))).collect(), vec![terms(0, "a")]);
+    let mut probes = Vec::new();
+    world.run(30 * MINUTE, |world, mailbox| {
+        if probes.len() < 4 {
+            probes.push(mailbox);
+            down()
+        } else {
+            Outcome::Postponed(world.now.plus(5 * MINUTE))
+        }
+    });
+    assert_eq!(probes.iter().collect::<BTreeSet<_>>().len(), 4, "{probes:?}");
+    assert!(world.holds.is_empty());
+}
+
+#[test]
+fn a_hold_that_another_node_ended_is_over_and_one_it_began_is_respected() {
+    let mut world = World::new(Mode::Daemon, Limits::default());
+    let entries: Vec<_> = (0..4).map(|n| entry(n, 0, Some(START))).collect();
+    let hold = ProfileHold {
+        since: START,
+        until: START.plus(10 * MINUTE),
+        failures: 4,
+        code: FailureCode::DnsFailed,
+        text: String::new(),
+    };
+    world.holds.insert(side(0), hold);
+    world.refresh(entries.clone(), vec![terms(0, "a")]);
+    world.run(9 * MINUTE, World::polled);
+    assert!(world.starts.is_empty());
+    world.holds.clear();
+    world.refresh(entries, vec![terms(0, "a")]);
+    world.run(5 * SECOND, World::polled);
+    assert_eq!(world.starts.len(), 4);
+}

@@ -1,0 +1,158 @@
+//! The agenda in a world of its own.
+
+mod changes;
+mod holds;
+mod limits;
+mod polls;
+mod sending;
+
+use uuid::Uuid;
+
+use super::*;
+use crate::{
+    model::failure::{Failure, FailureCode, Persistence, Scope},
+    schedule::backoff::hold_after,
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+const START: Timestamp = Timestamp::from_seconds(1_800_000_000);
+
+fn mailbox_id(number: usize) -> MailboxId {
+    MailboxId(Uuid::from_u128(number as u128 + 1))
+}
+
+/// Reading of a mailbox.
+fn mailbox(number: usize) -> Duty {
+    Duty::new(Workload::Incoming, mailbox_id(number))
+}
+
+/// Sending of a mailbox.
+fn outbox(number: usize) -> Duty {
+    Duty::new(Workload::Outgoing, mailbox_id(number))
+}
+
+/// The number of a duty's mailbox.
+fn number(duty: Duty) -> usize {
+    duty.mailbox.0.as_u128() as usize - 1
+}
+
+fn side(number: usize) -> Side {
+    Side::new(Workload::Incoming, profile(number))
+}
+
+fn profile(number: usize) -> ProfileId {
+    ProfileId(Uuid::from_u128(number as u128 + 1))
+}
+
+fn terms(number: usize, host: &str) -> ProfileTerms {
+    ProfileTerms { side: side(number), host: host.to_owned(), interval: 5 * MINUTE, together: None }
+}
+
+/// The terms of the side of a profile that sends.
+fn sending(number: usize, host: &str) -> ProfileTerms {
+    let side = Side::new(Workload::Outgoing, profile(number));
+    ProfileTerms { side, host: host.to_owned(), interval: Duration::ZERO, together: None }
+}
+
+fn entry(number: usize, of: usize, due: Option<Timestamp>) -> ScheduleEntry {
+    ScheduleEntry { mailbox: mailbox_id(number), profile: profile(of), due }
+}
+
+fn limits(connections: u32, per_host: u32) -> Limits {
+    Limits { connections, connections_per_host: per_host, ..Limits::default() }
+}
+
+fn down() -> Outcome {
+    let text = "connection refused";
+    Outcome::ProfileFailed(Failure::new(FailureCode::HostUnreachable, Scope::Profile, Persistence::Transient, text))
+}
+
+/// An agenda, a clock, and cycles that take a while.
+struct World {
+    agenda: Agenda,
+    now: Timestamp,
+    running: BTreeSet<(Timestamp, Duty)>,
+    starts: Vec<(Timestamp, Duty)>,
+    holds: BTreeMap<Side, ProfileHold>,
+    took: Duration,
+}
+
+impl World {
+    fn new(mode: Mode, limits: Limits) -> Self {
+        let agenda = Agenda::new(mode, limits, Polling::default());
+        let (running, starts, holds) = (BTreeSet::new(), Vec::new(), BTreeMap::new());
+        Self { agenda, now: START, running, starts, holds, took: SECOND }
+    }
+
+    fn on(&mut self, event: Event) {
+        for command in self.agenda.on(event, self.now) {
+            match command {
+                Command::Start(duty) => {
+                    assert!(self.running.iter().all(|(_, running)| *running != duty), "started twice");
+                    self.running.insert((self.now.plus(self.took), duty));
+                    self.starts.push((self.now, duty));
+                }
+                Command::Hold(side, hold) => drop(self.holds.insert(side, hold)),
+                Command::Release(side) => assert!(self.holds.remove(&side).is_some()),
+            }
+        }
+        assert_eq!(self.agenda.running() as usize, self.running.len());
+    }
+
+    fn refresh(&mut self, entries: Vec<ScheduleEntry>, profiles: Vec<ProfileTerms>) {
+        self.refresh_line(Workload::Incoming, entries, profiles);
+    }
+
+    fn refresh_outbox(&mut self, entries: Vec<ScheduleEntry>, profiles: Vec<ProfileTerms>) {
+        self.refresh_line(Workload::Outgoing, entries, profiles);
+    }
+
+    fn refresh_line(&mut self, workload: Workload, entries: Vec<ScheduleEntry>, profiles: Vec<ProfileTerms>) {
+        let holds = self.holds.iter().filter(|(side, _)| side.workload == workload);
+        let holds = holds.map(|(side, hold)| (side.profile, hold.clone())).collect();
+        self.on(Event::Refreshed(Refreshed { workload, entries, profiles, holds }));
+    }
+
+    /// The next thing happens, if it does until `end`.
+    fn step(&mut self, end: Timestamp, outcome: &mut impl FnMut(&Self, Duty) -> Outcome) -> bool {
+        let ends = self.running.first().map(|(at, _)| *at);
+        let Some(at) = [ends, self.agenda.next_wake()].into_iter().flatten().min().filter(|at| *at <= end) else {
+            self.now = end;
+            return false;
+        };
+        assert!(at >= self.now, "woken for the past");
+        self.now = at;
+        match self.running.first().copied() {
+            Some((ended, duty)) if ended == at => {
+                self.running.pop_first();
+                let outcome = outcome(self, duty);
+                self.on(Event::Finished(duty, outcome));
+            }
+            _ => self.on(Event::Woke),
+        }
+        true
+    }
+
+    fn run(&mut self, span: Duration, mut outcome: impl FnMut(&Self, Duty) -> Outcome) {
+        let end = self.now.plus(span);
+        while self.step(end, &mut outcome) {}
+    }
+
+    /// All is well, whichever it was.
+    fn went_well(&self, duty: Duty) -> Outcome {
+        match duty.workload {
+            Workload::Incoming => self.polled(duty),
+            Workload::Outgoing => Outcome::Emptied,
+        }
+    }
+
+    fn polled(&self, duty: Duty) -> Outcome {
+        let interval = self.agenda.interval(duty.mailbox, Traffic::Quiet);
+        Outcome::Polled { due: self.now.plus(interval), traffic: Traffic::Quiet }
+    }
+
+    fn starts_of(&self, duty: Duty) -> Vec<Timestamp> {
+        self.starts.iter().filter(|(_, started)| *started == duty).map(|(at, _)| *at).collect()
+    }
+}
