@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    declared::{Declared, DeclaredMailbox, DeclaredProfile, OwnerName},
+    declared::{Declared, DeclaredMailbox, OwnerName},
     problem::{Place, Problems, suggestion},
+    profile::DeclaredProfile,
     settings::{EmailSettings, Network},
 };
 use crate::model::{
@@ -26,6 +27,7 @@ pub(super) fn check(
     owners(declared, problems);
     credentials(declared, problems);
     give_mailboxes(declared, settings, problems);
+    senders(declared, problems);
 }
 
 fn doubles(declared: &Declared, problems: &Problems) {
@@ -53,16 +55,20 @@ fn unique<'p>(names: impl Iterator<Item = (String, &'p Place)>, problems: &Probl
 }
 
 fn endpoints(profiles: &[DeclaredProfile], network: &Network, problems: &Problems) {
-    for profile in profiles.iter().filter(|profile| !profile.incoming.host.is_empty()) {
-        let (endpoint, place) = (&profile.incoming, Some(&profile.incoming_place));
-        if endpoint.security == Security::None && !network.allow_cleartext {
-            let text = format!("profile {}: security = \"none\" sends passwords and mail in the clear", profile.name);
-            let hint = "use \"tls\" or \"starttls\", or set network.allow_cleartext = true".to_owned();
-            problems.add(place, text, Some(hint));
-        }
-        if !network.allowed_ports.contains(&endpoint.port) {
-            let text = format!("profile {}: port {} is not allowed", profile.name, endpoint.port);
-            problems.add(place, text, Some(format!("add {} to network.allowed_ports", endpoint.port)));
+    for profile in profiles {
+        let outgoing = profile.outgoing.as_ref().map(|outgoing| (outgoing, &profile.outgoing_place));
+        let all = [Some((&profile.incoming, &profile.incoming_place)), outgoing];
+        for (endpoint, place) in all.into_iter().flatten().filter(|(endpoint, _)| !endpoint.host.is_empty()) {
+            if endpoint.security == Security::None && !network.allow_cleartext {
+                let text =
+                    format!("profile {}: security = \"none\" sends passwords and mail in the clear", profile.name);
+                let hint = "use \"tls\" or \"starttls\", or set network.allow_cleartext = true".to_owned();
+                problems.add(Some(place), text, Some(hint));
+            }
+            if !network.allowed_ports.contains(&endpoint.port) {
+                let text = format!("profile {}: port {} is not allowed", profile.name, endpoint.port);
+                problems.add(Some(place), text, Some(format!("add {} to network.allowed_ports", endpoint.port)));
+            }
         }
     }
 }
@@ -82,7 +88,7 @@ fn profiles(declared: &mut Declared, settings: &EmailSettings, default_place: Op
     for mailbox in &mut declared.mailboxes {
         if let Some(name) = &mailbox.profile {
             known(name, "profile", &names, Some(&mailbox.place), problems);
-        } else if settings.default_profile.is_none() && mailbox.incoming == SyncMethod::ServerSideSync {
+        } else if settings.default_profile.is_none() && uses_server(mailbox) {
             let text = format!("mailbox {} has no profile, and there is no default", mailbox.email_address);
             let hint = "give profile, or email_settings.default_profile".to_owned();
             problems.add(Some(&mailbox.place), text, Some(hint));
@@ -90,6 +96,10 @@ fn profiles(declared: &mut Declared, settings: &EmailSettings, default_place: Op
             mailbox.profile.clone_from(&settings.default_profile);
         }
     }
+}
+
+fn uses_server(mailbox: &DeclaredMailbox) -> bool {
+    [mailbox.incoming, mailbox.outgoing].contains(&SyncMethod::ServerSideSync)
 }
 
 fn owners(declared: &Declared, problems: &Problems) {
@@ -113,6 +123,23 @@ fn credentials(declared: &Declared, problems: &Problems) {
             let address = &mailbox.email_address;
             let text = format!("mailbox {address}: its password is not used: profile {profile} logs in with its own");
             let hint = "leave it out, or set authenticate_using = \"mailbox\" on the profile".to_owned();
+            problems.add(Some(&mailbox.place), text, Some(hint));
+        }
+    }
+}
+
+/// Who sends needs a server that takes the mail.
+fn senders(declared: &Declared, problems: &Problems) {
+    let cannot = |profile: &&DeclaredProfile| profile.outgoing.is_none();
+    let cannot: BTreeMap<&str, &Place> =
+        declared.profiles.iter().filter(cannot).map(|profile| (profile.name.as_str(), &profile.place)).collect();
+    for mailbox in declared.mailboxes.iter().filter(|mailbox| mailbox.outgoing == SyncMethod::ServerSideSync) {
+        let profile = mailbox.profile.as_deref();
+        if let Some((profile, place)) = profile.and_then(|profile| cannot.get_key_value(profile)) {
+            let text = format!("mailbox {}: profile {profile} has no outgoing server", mailbox.email_address);
+            let hint = format!(
+                "give outgoing = {{ host = \"smtp.example.com\" }} in the profile at {place}, or say outgoing = \"none\""
+            );
             problems.add(Some(&mailbox.place), text, Some(hint));
         }
     }
@@ -149,6 +176,9 @@ fn give_mailboxes(declared: &mut Declared, settings: &EmailSettings, problems: &
             username: owner.email_address.clone(),
             credentials: None,
             incoming: settings.incoming,
+            outgoing: settings.outgoing,
+            may_send_as: Vec::new(),
+            delete_after_processing: false,
             process_email_received_after: None,
             approved: None,
             enabled: None,

@@ -1,18 +1,16 @@
 //! The records that are declared in files: profiles, users, queues, mailboxes.
 
-use std::time::Duration;
-
 use toml::de::DeValue;
 
 use super::{
     problem::{Place, suggestion},
+    profile::DeclaredProfile,
     read::{Root, Section},
-    settings::{SYNC_METHODS, credential_name},
-    value::{Read, Wrong, address, boolean, choice, duration, host, number, text, time},
+    settings::{EmailSettings, SYNC_METHODS, credential_name},
+    value::{Read, Wrong, address, boolean, choice, list, text, time},
 };
 use crate::model::{
     mailbox::{MailboxKind, SyncMethod},
-    profile::{AuthMethod, AuthenticateUsing, Endpoint, Security, ServerType},
     record::CredentialSource,
     timestamp::Timestamp,
 };
@@ -26,37 +24,6 @@ pub struct Declared {
     pub owners: Vec<DeclaredOwner>,
     /// `[[mailbox]]`, and one for each user or queue that has none of its own.
     pub mailboxes: Vec<DeclaredMailbox>,
-}
-
-/// A `[[profile]]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DeclaredProfile {
-    /// Where it stands.
-    pub place: Place,
-    /// Unique name.
-    pub name: String,
-    /// Free text for people.
-    pub description: String,
-    /// Which protocols it speaks.
-    pub server_type: ServerType,
-    /// Whose credentials log in.
-    pub authenticate_using: AuthenticateUsing,
-    /// The login name where the profile's credentials are used.
-    pub username: Option<String>,
-    /// Where the profile's password comes from.
-    pub credentials: CredentialSource,
-    /// Where mail is read.
-    pub incoming: Endpoint,
-    /// Where the port stands, or the endpoint where the port was filled in.
-    pub(super) incoming_place: Place,
-    /// Mail received before is not recorded.
-    pub process_email_from: Option<Timestamp>,
-    /// From the end of one poll to the next.
-    pub minimum_polling_interval: Duration,
-    /// Connections at a time.
-    pub maximum_concurrent_connections: u16,
-    /// For each step of a conversation.
-    pub connection_timeout: Duration,
 }
 
 /// A `[[user]]` or `[[queue]]`.
@@ -102,6 +69,12 @@ pub struct DeclaredMailbox {
     pub credentials: Option<CredentialSource>,
     /// Whether mail is read.
     pub incoming: SyncMethod,
+    /// Whether mail is sent.
+    pub outgoing: SyncMethod,
+    /// Addresses it may send as besides its own, ascending.
+    pub may_send_as: Vec<String>,
+    /// Whether mail is deleted on the server once it is recorded.
+    pub delete_after_processing: bool,
     /// Mail received before is not recorded.
     pub process_email_received_after: Option<Timestamp>,
     /// Whether the file approves it: `false` takes approval away, `None` leaves it to people.
@@ -115,90 +88,6 @@ impl DeclaredMailbox {
     pub fn kind(&self) -> MailboxKind {
         self.owner.as_ref().map_or(MailboxKind::Forward, |owner| owner.kind)
     }
-}
-
-const DEFAULT_POLLING_INTERVAL: Duration = Duration::from_secs(5 * 60);
-const DEFAULT_CONNECTIONS: u16 = 10;
-const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
-
-/// Every `[[profile]]`. One with a problem is left out only where it has no name, so that nobody is
-/// told that it does not exist.
-pub(super) fn profiles(root: &mut Root<'_>) -> Vec<DeclaredProfile> {
-    root.list("profile").into_iter().filter_map(profile).collect()
-}
-
-fn profile(mut section: Section<'_>) -> Option<DeclaredProfile> {
-    let place = section.place()?.clone();
-    let name = section.require("name", text);
-    let description = section.take("description", text).unwrap_or_default();
-    let server_type = section.take("server_type", choice(&[("imap_smtp", ServerType::ImapSmtp)]));
-    let using = [("mailbox", AuthenticateUsing::Mailbox), ("profile", AuthenticateUsing::Profile)];
-    let authenticate_using = section.take("authenticate_using", choice(&using)).unwrap_or(AuthenticateUsing::Mailbox);
-    let username = section.take_placed("username", text);
-    let (credentials, password_place) = credentials(&mut section).unzip();
-    match authenticate_using {
-        AuthenticateUsing::Profile if username.is_none() => section.problem(
-            "username is missing",
-            Some("authenticate_using = \"profile\" logs in with the profile's own name and password".to_owned()),
-        ),
-        AuthenticateUsing::Mailbox => {
-            let unused = username.as_ref().map(|(_, place)| place).or(password_place.as_ref());
-            if let Some(place) = unused {
-                let hint = "say authenticate_using = \"profile\", or give it on each mailbox";
-                section.wrong(
-                    place,
-                    "username or password",
-                    Wrong::hint("is not used: mailboxes log in themselves", hint),
-                );
-            }
-        }
-        AuthenticateUsing::Profile => {}
-    }
-    let (incoming, incoming_place) = incoming(&mut section, &place);
-    let process_email_from = section.take("process_email_from", time);
-    let interval = section.take("minimum_polling_interval", duration(Duration::ZERO..=Duration::from_secs(86_400)));
-    let connections = section.take("maximum_concurrent_connections", number(1..=300));
-    let timeout = section.take("connection_timeout", duration(Duration::from_secs(1)..=Duration::from_secs(100)));
-    section.finish();
-    Some(DeclaredProfile {
-        place,
-        name: name?,
-        description,
-        server_type: server_type.unwrap_or(ServerType::ImapSmtp),
-        authenticate_using,
-        username: username.map(|(name, _)| name),
-        credentials: credentials.unwrap_or(CredentialSource::Stored),
-        incoming,
-        incoming_place,
-        process_email_from,
-        minimum_polling_interval: interval.unwrap_or(DEFAULT_POLLING_INTERVAL),
-        maximum_concurrent_connections: connections.unwrap_or(DEFAULT_CONNECTIONS),
-        connection_timeout: timeout.unwrap_or(DEFAULT_TIMEOUT),
-    })
-}
-
-/// The endpoint, and where its port stands. Without a host where that is missing or wrong.
-fn incoming(profile: &mut Section<'_>, place: &Place) -> (Endpoint, Place) {
-    let mut endpoint = Endpoint { host: String::new(), port: 993, security: Security::Tls, auth: AuthMethod::Auto };
-    let Some(mut section) = profile.table("incoming") else {
-        let hint = "write incoming = { host = \"imap.example.com\" }".to_owned();
-        profile.problem("incoming is missing", Some(hint));
-        return (endpoint, place.clone());
-    };
-    endpoint.host = section.require("host", host).unwrap_or_default();
-    let kinds = [("tls", Security::Tls), ("starttls", Security::Starttls), ("none", Security::None)];
-    endpoint.security = section.take("security", choice(&kinds)).unwrap_or(endpoint.security);
-    if endpoint.security != Security::Tls {
-        endpoint.port = 143;
-    }
-    let mut port_place = section.place().unwrap_or(place).clone();
-    if let Some((port, place)) = section.take_placed("port", number(1..=u16::MAX)) {
-        (endpoint.port, port_place) = (port, place);
-    }
-    let methods = [("auto", AuthMethod::Auto), ("plain", AuthMethod::Plain), ("login", AuthMethod::Login)];
-    endpoint.auth = section.take("auth", choice(&methods)).unwrap_or(endpoint.auth);
-    section.finish();
-    (endpoint, port_place)
 }
 
 /// Every `[[user]]` and `[[queue]]`.
@@ -218,15 +107,54 @@ fn owner(mut section: Section<'_>, kind: MailboxKind) -> Option<DeclaredOwner> {
     Some(DeclaredOwner { place, kind, name: name?, email_address: email_address.unwrap_or_default(), external_id })
 }
 
-/// Every `[[mailbox]]`, with `incoming` where it does not say whether mail is read.
-pub(super) fn mailboxes(root: &mut Root<'_>, incoming: SyncMethod) -> Vec<DeclaredMailbox> {
-    root.list("mailbox").into_iter().filter_map(|section| mailbox(section, incoming)).collect()
+/// Every `[[mailbox]]`, with what `settings` says where it does not say whether mail is read or sent.
+pub(super) fn mailboxes(root: &mut Root<'_>, settings: &EmailSettings) -> Vec<DeclaredMailbox> {
+    root.list("mailbox").into_iter().filter_map(|section| mailbox(section, settings)).collect()
 }
 
-fn mailbox(mut section: Section<'_>, incoming: SyncMethod) -> Option<DeclaredMailbox> {
+fn mailbox(mut section: Section<'_>, settings: &EmailSettings) -> Option<DeclaredMailbox> {
     let place = section.place()?.clone();
     let email_address = section.require("email_address", address);
     let name = section.take("name", text);
+    let owner = owner_of_mailbox(&mut section);
+    let profile = section.take("profile", text);
+    let username = section.take("username", text);
+    let credentials = credentials(&mut section).map(|(source, _)| source);
+    let incoming = section.take("incoming", choice(SYNC_METHODS)).unwrap_or(settings.incoming);
+    let kind = owner.as_ref().map_or(MailboxKind::Forward, |owner| owner.kind);
+    let (outgoing, may_send_as) = sending(&mut section, kind, settings);
+    section.take("act", no_act_method);
+    let delete_after_processing = section.take_placed("delete_after_processing", boolean);
+    if let Some((true, place)) = &delete_after_processing
+        && kind == MailboxKind::User
+    {
+        let hint = "people keep their mail on the server; leave it out";
+        section.wrong(place, "delete_after_processing", Wrong::hint("is for queues and forward mailboxes only", hint));
+    }
+    let process_email_received_after = section.take("process_email_received_after", time);
+    let approved = section.take("approved", boolean);
+    let enabled = section.take("enabled", boolean);
+    section.finish();
+    let email_address = email_address?;
+    Some(DeclaredMailbox {
+        place,
+        name: name.unwrap_or_else(|| email_address.clone()),
+        owner,
+        profile,
+        username: username.unwrap_or_else(|| email_address.clone()),
+        email_address,
+        credentials,
+        incoming,
+        outgoing,
+        may_send_as,
+        delete_after_processing: delete_after_processing.is_some_and(|(delete, _)| delete),
+        process_email_received_after,
+        approved,
+        enabled,
+    })
+}
+
+fn owner_of_mailbox(section: &mut Section<'_>) -> Option<OwnerName> {
     let kinds = [("user", MailboxKind::User), ("queue", MailboxKind::Queue), ("forward", MailboxKind::Forward)];
     let kind = section.take_placed("kind", choice(&kinds));
     let owner_given = section.given("owner");
@@ -245,28 +173,41 @@ fn mailbox(mut section: Section<'_>, incoming: SyncMethod) -> Option<DeclaredMai
         }
         _ => {}
     }
-    let profile = section.take("profile", text);
-    let username = section.take("username", text);
-    let credentials = credentials(&mut section).map(|(source, _)| source);
-    let incoming = section.take("incoming", choice(SYNC_METHODS)).unwrap_or(incoming);
-    let process_email_received_after = section.take("process_email_received_after", time);
-    let approved = section.take("approved", boolean);
-    let enabled = section.take("enabled", boolean);
-    section.finish();
-    let email_address = email_address?;
-    Some(DeclaredMailbox {
-        place,
-        name: name.unwrap_or_else(|| email_address.clone()),
-        owner: owner.map(|(owner, _)| owner),
-        profile,
-        username: username.unwrap_or_else(|| email_address.clone()),
-        email_address,
-        credentials,
-        incoming,
-        process_email_received_after,
-        approved,
-        enabled,
-    })
+    owner.map(|(owner, _)| owner)
+}
+
+/// Whether it sends, and as whom besides itself. A forward mailbox never does.
+fn sending(section: &mut Section<'_>, kind: MailboxKind, settings: &EmailSettings) -> (SyncMethod, Vec<String>) {
+    let given = section.take_placed("outgoing", choice(SYNC_METHODS));
+    let mut outgoing = settings.outgoing;
+    if kind == MailboxKind::Forward {
+        outgoing = SyncMethod::None;
+        if let Some((SyncMethod::ServerSideSync, place)) = &given {
+            section.wrong(place, "outgoing", Wrong::hint("a forward mailbox sends nothing", "leave it out"));
+        }
+    } else if let Some((method, _)) = given {
+        outgoing = method;
+    }
+    let Some((mut addresses, place)) = section.take_placed("may_send_as", list(address)) else {
+        return (outgoing, Vec::new());
+    };
+    if outgoing == SyncMethod::None && !addresses.is_empty() {
+        let hint = "say outgoing = \"server_side_sync\", or leave it out";
+        section.wrong(&place, "may_send_as", Wrong::hint("is not used: the mailbox does not send", hint));
+    }
+    addresses.sort_by_key(|address| address.to_lowercase());
+    addresses.dedup_by_key(|address| address.to_lowercase());
+    (outgoing, addresses)
+}
+
+/// Appointments, contacts and tasks: no mail protocol carries them.
+fn no_act_method(value: &DeValue<'_>) -> Read<()> {
+    let text = text(value)?;
+    if text == "none" {
+        return Ok(());
+    }
+    let hint = "leave it out: appointments, contacts and tasks need a server that keeps them";
+    Err(Wrong::hint(format!("must be \"none\" on profiles of IMAP and POP3, not {text:?}"), hint))
 }
 
 fn owner_name(value: &DeValue<'_>) -> Read<OwnerName> {
@@ -288,7 +229,7 @@ fn owner_name(value: &DeValue<'_>) -> Read<OwnerName> {
 }
 
 /// Where a password comes from. The password itself is refused.
-fn credentials(section: &mut Section<'_>) -> Option<(CredentialSource, Place)> {
+pub(super) fn credentials(section: &mut Section<'_>) -> Option<(CredentialSource, Place)> {
     section.refuse(
         "password",
         "passwords never stand in the configuration",

@@ -5,6 +5,7 @@
 mod check;
 mod declared;
 mod problem;
+mod profile;
 mod read;
 mod settings;
 mod value;
@@ -15,8 +16,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-pub use declared::{Declared, DeclaredMailbox, DeclaredOwner, DeclaredProfile, OwnerName};
+pub use declared::{Declared, DeclaredMailbox, DeclaredOwner, OwnerName};
 pub use problem::{ConfigError, Place, Problem, nearest};
+pub use profile::DeclaredProfile;
 pub use settings::{DEFAULT_DATABASE, EmailSettings, KeySource, Log, Network};
 pub use value::show_duration;
 
@@ -24,7 +26,7 @@ use crate::{
     base::secret::{Kek, SecretError, exposed},
     model::{
         record::CredentialSource,
-        rules::{FailureRules, Limits, Polling, ReceiveRules},
+        rules::{FailureRules, Limits, Polling, ReceiveRules, SendRules},
     },
 };
 use read::{Findings, Root, SourceFile};
@@ -53,6 +55,8 @@ pub struct Config {
     pub limits: Limits,
     /// `[receive]`.
     pub receive: ReceiveRules,
+    /// `[sending]`.
+    pub sending: SendRules,
     /// `[failures]`.
     pub failures: FailureRules,
     /// `[email_settings]`.
@@ -134,12 +138,13 @@ impl Config {
             network: settings::network(&mut root),
             polling: settings::polling(&mut root),
             receive: settings::receive(&mut root, &limits),
+            sending: settings::sending(&mut root, &limits),
             limits,
             failures: settings::failures(&mut root),
             declared: Declared {
-                profiles: declared::profiles(&mut root),
+                profiles: profile::profiles(&mut root),
                 owners: declared::owners(&mut root),
-                mailboxes: declared::mailboxes(&mut root, email_settings.incoming),
+                mailboxes: declared::mailboxes(&mut root, &email_settings),
             },
             email_settings,
         };

@@ -20,7 +20,8 @@ use crate::{
     base::{secret::exposed, telemetry::Format},
     model::{
         mailbox::{MailboxKind, SyncMethod},
-        rules::{FailureRules, Limits, Polling, ReceiveRules},
+        outbox::InDoubt,
+        rules::{FailureRules, Limits, Polling, ReceiveRules, SendRules},
     },
 };
 
@@ -81,6 +82,8 @@ pub struct EmailSettings {
     pub default_profile: Option<String>,
     /// Whether their mail is read.
     pub incoming: SyncMethod,
+    /// Whether they send.
+    pub outgoing: SyncMethod,
     /// Whether mailboxes of users must be approved.
     pub approve_users: bool,
     /// Whether mailboxes of queues must be approved.
@@ -100,12 +103,21 @@ impl EmailSettings {
 
 impl Default for EmailSettings {
     fn default() -> Self {
-        Self { default_profile: None, incoming: SyncMethod::ServerSideSync, approve_users: true, approve_queues: true }
+        Self {
+            default_profile: None,
+            incoming: SyncMethod::ServerSideSync,
+            outgoing: SyncMethod::None,
+            approve_users: true,
+            approve_queues: true,
+        }
     }
 }
 
 pub(super) const SYNC_METHODS: &[(&str, SyncMethod)] =
     &[("server_side_sync", SyncMethod::ServerSideSync), ("none", SyncMethod::None)];
+
+pub(super) const IN_DOUBT: &[(&str, InDoubt)] =
+    &[("verify", InDoubt::Verify), ("retry", InDoubt::Retry), ("hold", InDoubt::Hold)];
 
 /// The database's address where none is given.
 pub const DEFAULT_DATABASE: &str = "sqlite:/var/lib/mailsyncd/mailsyncd.db";
@@ -273,21 +285,50 @@ pub(super) fn limits(root: &mut Root<'_>) -> Limits {
 pub(super) fn receive(root: &mut Root<'_>, limits: &Limits) -> ReceiveRules {
     let mut section = root.section("receive");
     let default = ReceiveRules::default();
-    let message = section.take_placed("maximum_message_size", size(1_000..=1_000_000_000));
-    if let Some((size, place)) = &message
-        && *size > limits.bytes_in_flight
-    {
-        let budget = value::show_size(limits.bytes_in_flight);
-        let wrong = Wrong::hint(format!("is over limits.bytes_in_flight ({budget})"), "raise limits.bytes_in_flight");
-        section.wrong(place, "maximum_message_size", wrong);
-    }
+    let message = message_size(&mut section, limits);
     let attachment = section.take("maximum_attachment_size", size(0..=128_000_000));
     let blocked = section.take("blocked_attachments", list(extension));
+    let delete_after = section.take("delete_after", duration(Duration::ZERO..=30 * DAY));
     section.finish();
     ReceiveRules {
-        maximum_message_size: message.map_or(default.maximum_message_size, |(size, _)| size),
+        maximum_message_size: message.unwrap_or(default.maximum_message_size),
         maximum_attachment_size: attachment.unwrap_or(default.maximum_attachment_size),
         blocked_attachments: blocked.map_or(default.blocked_attachments, BTreeSet::from_iter),
+        delete_after: delete_after.unwrap_or(default.delete_after),
+    }
+}
+
+/// One message must fit the memory that all share.
+fn message_size(section: &mut Section<'_>, limits: &Limits) -> Option<u64> {
+    let (size, place) = section.take_placed("maximum_message_size", size(1_000..=1_000_000_000))?;
+    if size > limits.bytes_in_flight {
+        let budget = value::show_size(limits.bytes_in_flight);
+        let wrong = Wrong::hint(format!("is over limits.bytes_in_flight ({budget})"), "raise limits.bytes_in_flight");
+        section.wrong(&place, "maximum_message_size", wrong);
+    }
+    Some(size)
+}
+
+pub(super) fn sending(root: &mut Root<'_>, limits: &Limits) -> SendRules {
+    let mut section = root.section("sending");
+    let default = SendRules::default();
+    let retry = section.take_placed("retry", list(duration(SECOND..=7 * DAY)));
+    if let Some((times, place)) = &retry
+        && times.is_empty()
+    {
+        section.wrong(place, "retry", Wrong::hint("must not be empty", "the last one is used again and again"));
+    }
+    let expire_after = section.take("expire_after", duration(60 * SECOND..=30 * DAY));
+    let in_doubt = section.take("in_doubt", choice(IN_DOUBT));
+    let maximum_message_size = message_size(&mut section, limits);
+    let outbox_poll = section.take("outbox_poll", duration(SECOND..=60 * SECOND));
+    section.finish();
+    SendRules {
+        retry: retry.map(|(times, _)| times).filter(|times| !times.is_empty()).unwrap_or(default.retry),
+        expire_after: expire_after.unwrap_or(default.expire_after),
+        in_doubt: in_doubt.unwrap_or(default.in_doubt),
+        maximum_message_size: maximum_message_size.unwrap_or(default.maximum_message_size),
+        outbox_poll: outbox_poll.unwrap_or(default.outbox_poll),
     }
 }
 
@@ -326,6 +367,7 @@ pub(super) fn email_settings(root: &mut Root<'_>) -> (EmailSettings, Option<Plac
     let settings = EmailSettings {
         default_profile,
         incoming: section.take("incoming", choice(SYNC_METHODS)).unwrap_or(default.incoming),
+        outgoing: section.take("outgoing", choice(SYNC_METHODS)).unwrap_or(default.outgoing),
         approve_users: section.take("approve_users", boolean).unwrap_or(default.approve_users),
         approve_queues: section.take("approve_queues", boolean).unwrap_or(default.approve_queues),
     };

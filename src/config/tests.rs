@@ -82,19 +82,31 @@ fn the_reference_states_the_defaults_of_records_and_comments_every_key() {
          owner = \"queue:Support\"\nprofile = \"contoso\"",
     )
     .unwrap();
+    let (bare_outgoing, _) = read(
+        "[[profile]]\nname = \"contoso\"\nincoming.host = \"imap.contoso.example\"\n\
+         outgoing.host = \"smtp.contoso.example\"",
+    )
+    .unwrap();
     let (full_profile, bare_profile) = (full.declared.profiles[0].clone(), bare.declared.profiles[0].clone());
     let same = DeclaredProfile {
         place: full_profile.place.clone(),
         incoming_place: full_profile.incoming_place.clone(),
         description: full_profile.description.clone(),
         process_email_from: full_profile.process_email_from,
+        outgoing: full_profile.outgoing.clone(),
+        outgoing_place: full_profile.outgoing_place.clone(),
+        in_doubt: Some(full.sending.in_doubt),
         ..bare_profile
     };
     assert_eq!(full_profile, same);
+    let outgoing = bare_outgoing.declared.profiles[0].outgoing.clone();
+    assert_eq!((full_profile.outgoing, outgoing.as_ref().map(|outgoing| outgoing.port)), (outgoing.clone(), Some(465)));
     let (full_mailbox, bare_mailbox) = (full.declared.mailboxes[0].clone(), bare.declared.mailboxes[0].clone());
     let same = DeclaredMailbox {
         place: full_mailbox.place.clone(),
         name: full_mailbox.name.clone(),
+        outgoing: SyncMethod::ServerSideSync,
+        may_send_as: full_mailbox.may_send_as.clone(),
         process_email_received_after: full_mailbox.process_email_received_after,
         approved: Some(true),
         enabled: Some(true),
@@ -147,6 +159,77 @@ fn a_first_configuration_needs_ten_lines() {
     assert_eq!(support.process_email_received_after, Some("2026-01-01T00:00:00Z".parse().unwrap()));
     assert_eq!(support.place.managed_by(), format!("config:{}:15", config.file.display()));
     assert_eq!((ada.email_address.as_str(), ada.place.line), ("ada@contoso.example", 12));
+}
+
+#[test]
+fn ports_follow_from_protocol_and_security() {
+    let ports = |server_type: &str, security: &str| {
+        let (config, _) = read(&format!(
+            "[network]\nallow_cleartext = true\nallowed_ports = [110, 143, 465, 587, 993, 995]\n[[profile]]\nname = \"p\"\n\
+             server_type = \"{server_type}\"\nincoming = {{ host = \"in\", security = \"{security}\" }}\n\
+             outgoing = {{ host = \"out\", security = \"{security}\" }}"
+        ))
+        .unwrap();
+        let profile = &config.declared.profiles[0];
+        (profile.incoming.port, profile.outgoing.as_ref().unwrap().port)
+    };
+    assert_eq!(
+        ["tls", "starttls", "none"].map(|security| ports("imap_smtp", security)),
+        [(993, 465), (143, 587), (143, 587)]
+    );
+    assert_eq!(
+        ["tls", "starttls", "none"].map(|security| ports("pop3_smtp", security)),
+        [(995, 465), (110, 587), (110, 587)]
+    );
+}
+
+#[test]
+fn who_sends_follows_from_settings_owner_and_mailbox() {
+    let (config, _) = read(
+        r#"
+        [email_settings]
+        default_profile = "contoso"
+        outgoing = "server_side_sync"
+        [[profile]]
+        name = "contoso"
+        incoming = { host = "imap.contoso.example" }
+        outgoing = { host = "smtp.contoso.example", security = "starttls" }
+        [[user]]
+        name = "Ada"
+        email_address = "ada@contoso.example"
+        [[queue]]
+        name = "Support"
+        email_address = "support@contoso.example"
+        [[mailbox]]
+        email_address = "support@contoso.example"
+        owner = "queue:Support"
+        outgoing = "none"
+        act = "none"
+        delete_after_processing = true
+        [[mailbox]]
+        email_address = "forward@contoso.example"
+        kind = "forward"
+        [[queue]]
+        name = "Sales"
+        email_address = "sales@contoso.example"
+        [[mailbox]]
+        email_address = "sales@contoso.example"
+        owner = "queue:Sales"
+        may_send_as = ["b@contoso.example", "A@contoso.example", "a@contoso.example"]
+        "#,
+    )
+    .unwrap();
+    let sends = |mailbox: &DeclaredMailbox| mailbox.outgoing == SyncMethod::ServerSideSync;
+    let who = config.declared.mailboxes.iter().map(|mailbox| (mailbox.name.as_str(), sends(mailbox)));
+    let wanted = [
+        ("support@contoso.example", false),
+        ("forward@contoso.example", false),
+        ("sales@contoso.example", true),
+        ("Ada", true),
+    ];
+    assert_eq!(who.collect::<Vec<_>>(), wanted);
+    assert_eq!(config.declared.mailboxes[2].may_send_as, ["A@contoso.example", "b@contoso.example"]);
+    assert!(config.declared.mailboxes[0].delete_after_processing);
 }
 
 #[test]

@@ -90,6 +90,10 @@ pub struct SendRules {
     pub expire_after: Duration,
     /// What is done with a mail in doubt, where its profile does not say.
     pub in_doubt: InDoubt,
+    /// Larger mails, in encoded bytes, are refused.
+    pub maximum_message_size: u64,
+    /// How often is looked for mail that another program queued.
+    pub outbox_poll: Duration,
 }
 
 impl Default for SendRules {
@@ -99,6 +103,8 @@ impl Default for SendRules {
             retry: minutes.map(|minutes| Duration::from_secs(minutes * 60)).to_vec(),
             expire_after: Duration::from_secs(2 * 86_400),
             in_doubt: InDoubt::Verify,
+            maximum_message_size: 50_000_000,
+            outbox_poll: Duration::from_secs(5),
         }
     }
 }
@@ -112,6 +118,8 @@ pub struct ReceiveRules {
     pub maximum_attachment_size: u64,
     /// Attachments with these file name extensions are flagged as blocked; lower case, without the dot.
     pub blocked_attachments: BTreeSet<String>,
+    /// Where mail is deleted after processing: so long after it was recorded.
+    pub delete_after: Duration,
 }
 
 impl Default for ReceiveRules {
@@ -123,6 +131,7 @@ impl Default for ReceiveRules {
             maximum_message_size: 50_000_000,
             maximum_attachment_size: 5_000_000,
             blocked_attachments: blocked.split_whitespace().map(str::to_owned).collect(),
+            delete_after: Duration::from_secs(24 * 3_600),
         }
     }
 }
