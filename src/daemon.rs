@@ -10,7 +10,7 @@ use tokio::{sync::watch, task::JoinHandle, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    admin,
+    admin::{self, error::AdminError},
     base::{chain::Chain, clock::Clock, hints::Hints, tasks::Tasks, telemetry},
     config::{Config, ConfigError, Declared},
     means::{budget::Budget, credentials::Credentials, slots::SlotLimits},
@@ -62,7 +62,7 @@ pub enum DaemonError {
     Store(#[from] StoreError),
     /// The declared records could not be written.
     #[error("could not bring the declared records into the database")]
-    Declared(#[source] StoreError),
+    Declared(#[source] AdminError),
     /// The operating system gives no signals.
     #[error("could not listen to signals")]
     Signals(#[source] std::io::Error),
@@ -299,7 +299,7 @@ async fn due(interval: &mut Option<tokio::time::Interval>) {
 
 /// Brings the database in line with the files. What they declare is not needed after that, and with
 /// thousands of mailboxes it is most of what a configuration holds.
-async fn reconcile(store: &Store, mut config: Config, clock: &Clock) -> Result<Arc<Config>, StoreError> {
+async fn reconcile(store: &Store, mut config: Config, clock: &Clock) -> Result<Arc<Config>, AdminError> {
     for line in admin::declared::reconcile(store, &config, clock).await?.lines {
         tracing::info!(change = %line, "declared record");
     }

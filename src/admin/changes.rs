@@ -1,17 +1,20 @@
 //! What the declared records change in the database, decided without touching it.
 
+mod differences;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
 };
 
+use self::differences::{approval_text, endpoint, mailbox_differences, owner_differences, profile_differences};
 use crate::{
-    config::{Config, DeclaredMailbox, DeclaredOwner, DeclaredProfile, show_duration},
+    config::{Config, ConfigError, DeclaredMailbox, DeclaredOwner, DeclaredProfile, Problem},
     model::{
         failure::clean,
         ids::{MailboxId, OwnerId, ProfileId},
         mailbox::{Approval, Mailbox, MailboxKind, SyncMethod, WorkloadState},
-        profile::{AuthenticateUsing, Endpoint, Security, ServerProfile},
+        profile::{AuthenticateUsing, ServerProfile, ServerType},
         record::{CredentialSource, FilterMethod, Owner, RecordChange, Records},
         timestamp::Timestamp,
     },
@@ -37,13 +40,48 @@ impl fmt::Display for PlannedChange {
 /// Records are found by name, mailboxes by address in upper or lower case. A record that was declared
 /// once and is not any more becomes inactive; declared again it comes back with its state. A mailbox
 /// with `enabled = true` is enabled again whatever disabled it: the file wins.
-pub fn plan_declared(config: &Config, records: &Records, now: Timestamp) -> Vec<PlannedChange> {
+///
+/// # Errors
+/// A profile would change its protocol: what its mailboxes have recorded is known by the numbers of the
+/// other one.
+pub fn plan_declared(config: &Config, records: &Records, now: Timestamp) -> Result<Vec<PlannedChange>, ConfigError> {
+    let problems = changed_protocols(config, records);
+    if !problems.is_empty() {
+        return Err(ConfigError { problems });
+    }
     let mut planner = Planner { changes: Vec::new(), now };
     let profiles = planner.profiles(config, records);
     let owners = planner.owners(config, records);
     planner.mailboxes(config, records, &profiles, &owners);
     planner.retire(config, records);
-    planner.changes
+    Ok(planner.changes)
+}
+
+fn changed_protocols(config: &Config, records: &Records) -> Vec<Problem> {
+    let types: BTreeMap<&str, ServerType> =
+        records.profiles.iter().map(|(profile, _)| (profile.name.as_str(), profile.server_type)).collect();
+    let declared = config.declared.profiles.iter();
+    let changed = declared.filter_map(|profile| {
+        let before = *types.get(profile.name.as_str())?;
+        (before != profile.server_type).then(|| Problem {
+            place: Some(profile.place.clone()),
+            text: format!(
+                "profile {} cannot become {}: it is {}",
+                profile.name,
+                protocol(profile.server_type),
+                protocol(before)
+            ),
+            hint: Some("declare a new profile under another name and move the mailboxes to it".to_owned()),
+        })
+    });
+    changed.collect()
+}
+
+const fn protocol(server_type: ServerType) -> &'static str {
+    match server_type {
+        ServerType::ImapSmtp => "imap_smtp",
+        ServerType::Pop3Smtp => "pop3_smtp",
+    }
 }
 
 type OwnerKey = (&'static str, String);
@@ -77,7 +115,7 @@ impl Planner {
             let is_default = config.email_settings.default_profile.as_ref() == Some(&declared.name);
             let after = (profile(declared, id, is_default), declared.credentials.clone());
             let text = match before {
-                None => format!("new, {}", endpoint(&after.0.incoming)),
+                None => new_profile(&after.0),
                 Some(before) if *before == after => continue,
                 Some(before) => {
                     let stored = stored_passwords(records, before);
@@ -131,15 +169,16 @@ impl Planner {
                 profile: declared.profile.as_deref().and_then(|name| profiles.get(name).copied()),
                 username: declared.username.clone(),
                 incoming_method: declared.incoming,
-                outgoing_method: SyncMethod::None,
-                delete_after_processing: false,
-                may_send_as: Vec::new(),
+                outgoing_method: declared.outgoing,
+                delete_after_processing: declared.delete_after_processing,
+                may_send_as: declared.may_send_as.clone(),
                 process_email_received_after: declared.process_email_received_after,
                 approval: approval(declared.approved, required, before.map(|(mailbox, _)| mailbox.approval)),
                 active: true,
                 managed_by: Some(declared.place.managed_by()),
-                incoming: before.map_or_else(|| new_state(declared), |(mailbox, _)| mailbox.incoming.clone()),
-                outgoing: before.map_or_else(WorkloadState::default, |(mailbox, _)| mailbox.outgoing.clone()),
+                incoming: before.map_or_else(|| new_state(declared, true), |(mailbox, _)| mailbox.incoming.clone()),
+                outgoing: before
+                    .map_or_else(|| new_state(declared, sends(declared)), |(mailbox, _)| mailbox.outgoing.clone()),
             };
             let credentials = declared.credentials.clone().unwrap_or(CredentialSource::Stored);
             self.mailbox(declared, before, (mailbox, credentials), profiles);
@@ -154,7 +193,7 @@ impl Planner {
         profiles: &BTreeMap<&str, ProfileId>,
     ) {
         let address = &declared.email_address;
-        let (id, state) = (after.0.id, after.0.incoming.clone());
+        let (id, incoming, outgoing) = (after.0.id, after.0.incoming.clone(), after.0.outgoing.clone());
         let text = match before {
             None => Some(new_mailbox(&after.0)),
             Some(before) if *before == after => None,
@@ -166,14 +205,28 @@ impl Planner {
         if before.is_none() {
             return;
         }
+        let (enable, disable) = (RecordChange::EnableIncoming(id), RecordChange::DisableIncoming(id));
+        self.enable(declared, &incoming, true, ["enabled", "disabled"], [enable, disable]);
+        let (enable, disable) = (RecordChange::EnableOutgoing(id), RecordChange::DisableOutgoing(id));
+        self.enable(declared, &outgoing, sends(declared), ["sending enabled", "sending disabled"], [enable, disable]);
+    }
+
+    /// What the file says of `enabled`, for one workload: `used` says whether it is wanted at all.
+    fn enable(
+        &mut self,
+        declared: &DeclaredMailbox,
+        state: &WorkloadState,
+        used: bool,
+        texts: [&str; 2],
+        changes: [RecordChange; 2],
+    ) {
+        let ([enabled, disabled], [enable, disable]) = (texts, changes);
         match declared.enabled {
-            Some(true) if !state.enabled => {
+            Some(true) if used && !state.enabled => {
                 let why = state.failure_code.map_or_else(String::new, |code| format!(" (it was disabled: {code})"));
-                self.add(RecordChange::EnableIncoming(id), "mailbox", address, &format!("enabled{why}"));
+                self.add(enable, "mailbox", &declared.email_address, &format!("{enabled}{why}"));
             }
-            Some(false) if state.enabled => {
-                self.add(RecordChange::DisableIncoming(id), "mailbox", address, "disabled");
-            }
+            Some(false) if state.enabled => self.add(disable, "mailbox", &declared.email_address, disabled),
             _ => {}
         }
     }
@@ -214,9 +267,9 @@ fn profile(declared: &DeclaredProfile, id: ProfileId, is_default: bool) -> Serve
         authenticate_using: declared.authenticate_using,
         username: declared.username.clone(),
         incoming: declared.incoming.clone(),
-        outgoing: None,
-        save_to_sent: false,
-        in_doubt: None,
+        outgoing: declared.outgoing.clone(),
+        save_to_sent: declared.save_to_sent,
+        in_doubt: declared.in_doubt,
         process_email_from: declared.process_email_from,
         minimum_polling_interval: declared.minimum_polling_interval,
         maximum_concurrent_connections: declared.maximum_concurrent_connections,
@@ -225,6 +278,11 @@ fn profile(declared: &DeclaredProfile, id: ProfileId, is_default: bool) -> Serve
         managed_by: Some(declared.place.managed_by()),
         active: true,
     }
+}
+
+fn new_profile(profile: &ServerProfile) -> String {
+    let outgoing = profile.outgoing.as_ref().map(|outgoing| format!(", sending through {}", endpoint(outgoing)));
+    format!("new, {}{}", endpoint(&profile.incoming), outgoing.unwrap_or_default())
 }
 
 fn owner(declared: &DeclaredOwner, id: OwnerId) -> Owner {
@@ -252,78 +310,18 @@ const fn approval(declared: Option<bool>, required: bool, before: Option<Approva
     }
 }
 
-fn new_state(declared: &DeclaredMailbox) -> WorkloadState {
-    WorkloadState { enabled: declared.enabled == Some(true), ..WorkloadState::default() }
+fn sends(declared: &DeclaredMailbox) -> bool {
+    declared.outgoing == SyncMethod::ServerSideSync
+}
+
+fn new_state(declared: &DeclaredMailbox, used: bool) -> WorkloadState {
+    WorkloadState { enabled: used && declared.enabled == Some(true), ..WorkloadState::default() }
 }
 
 fn new_mailbox(mailbox: &Mailbox) -> String {
     let enabled = if mailbox.incoming.enabled { "enabled" } else { "not enabled" };
-    format!("new, {}, {enabled}", approval_text(mailbox.approval))
-}
-
-const fn approval_text(approval: Approval) -> &'static str {
-    match approval {
-        Approval::Empty => "approval not required",
-        Approval::Approved => "approved",
-        Approval::Pending => "waiting for approval",
-        Approval::Rejected => "rejected",
-    }
-}
-
-/// What differs between two versions of a record, as text.
-#[derive(Default)]
-struct Differences(Vec<String>);
-
-impl Differences {
-    fn compare(&mut self, what: &str, before: impl fmt::Display, after: impl fmt::Display) {
-        let (before, after) = (before.to_string(), after.to_string());
-        if before != after {
-            self.0.push(format!("{what} {} -> {}", quiet(&before), quiet(&after)));
-        }
-    }
-
-    fn common(&mut self, was_active: bool, before: Option<&String>, after: Option<&String>) {
-        if !was_active {
-            self.0.insert(0, "comes back".to_owned());
-        }
-        if before != after && self.0.is_empty() {
-            let place = after.and_then(|by| by.strip_prefix("config:")).unwrap_or_default();
-            self.0.push(format!("declared at {place} now"));
-        }
-    }
-
-    fn text(self) -> String {
-        self.0.join("; ")
-    }
-}
-
-fn quiet(text: &str) -> &str {
-    if text.is_empty() { "none" } else { text }
-}
-
-fn lower(name: impl fmt::Debug) -> String {
-    format!("{name:?}").to_lowercase()
-}
-
-fn time(time: Option<Timestamp>) -> String {
-    time.map_or_else(String::new, |time| time.to_string())
-}
-
-fn endpoint(endpoint: &Endpoint) -> String {
-    let security = match endpoint.security {
-        Security::Tls => "tls",
-        Security::Starttls => "starttls",
-        Security::None => "no encryption",
-    };
-    format!("{}:{} ({security})", endpoint.host, endpoint.port)
-}
-
-fn credential_text(source: &CredentialSource) -> String {
-    match source {
-        CredentialSource::Stored => "stored".to_owned(),
-        CredentialSource::File(path) => format!("file {path}"),
-        CredentialSource::SystemdCredential(name) => format!("credential {name}"),
-    }
+    let sends = if mailbox.outgoing_method == SyncMethod::ServerSideSync { ", sends" } else { "" };
+    format!("new, {}, {enabled}{sends}", approval_text(mailbox.approval))
 }
 
 /// How many passwords in the database would be sent to another server if the endpoint changed.
@@ -336,71 +334,6 @@ fn stored_passwords(records: &Records, before: &(ServerProfile, CredentialSource
         mailbox.profile == Some(profile.id) && *source == CredentialSource::Stored
     };
     records.mailboxes.iter().filter(stored).count()
-}
-
-fn profile_differences(
-    before: &(ServerProfile, CredentialSource),
-    after: &(ServerProfile, CredentialSource),
-    stored: usize,
-) -> Differences {
-    let mut found = Differences::default();
-    let ((old, old_source), (new, new_source)) = (before, after);
-    found.compare("incoming", endpoint(&old.incoming), endpoint(&new.incoming));
-    if !found.0.is_empty() && stored > 0 {
-        found.0.push(format!("{stored} stored passwords will be sent to the new server"));
-    }
-    found.compare("auth", lower(old.incoming.auth), lower(new.incoming.auth));
-    found.compare("description", &old.description, &new.description);
-    found.compare("authenticate_using", lower(old.authenticate_using), lower(new.authenticate_using));
-    found.compare("username", old.username.as_deref().unwrap_or_default(), new.username.as_deref().unwrap_or_default());
-    found.compare("password", credential_text(old_source), credential_text(new_source));
-    found.compare("process_email_from", time(old.process_email_from), time(new.process_email_from));
-    let interval = |profile: &ServerProfile| show_duration(profile.minimum_polling_interval);
-    found.compare("minimum_polling_interval", interval(old), interval(new));
-    let connections = (old.maximum_concurrent_connections, new.maximum_concurrent_connections);
-    found.compare("maximum_concurrent_connections", connections.0, connections.1);
-    found.compare("connection_timeout", show_duration(old.connection_timeout), show_duration(new.connection_timeout));
-    found.compare("default", old.is_default, new.is_default);
-    found.common(old.active, old.managed_by.as_ref(), new.managed_by.as_ref());
-    found
-}
-
-fn owner_differences(before: &Owner, after: &Owner) -> Differences {
-    let mut found = Differences::default();
-    found.compare("email_address", &before.email_address, &after.email_address);
-    let external = |owner: &Owner| owner.external_id.clone().unwrap_or_default();
-    found.compare("external_id", external(before), external(after));
-    found.common(before.active, before.managed_by.as_ref(), after.managed_by.as_ref());
-    found
-}
-
-fn mailbox_differences(
-    before: &(Mailbox, CredentialSource),
-    after: &(Mailbox, CredentialSource),
-    profiles: &BTreeMap<&str, ProfileId>,
-) -> Differences {
-    let mut found = Differences::default();
-    let ((old, old_source), (new, new_source)) = (before, after);
-    found.compare("email_address", &old.email_address, &new.email_address);
-    found.compare("name", &old.name, &new.name);
-    found.compare("kind", kind_name(old.kind), kind_name(new.kind));
-    if old.owner != new.owner && old.kind == new.kind {
-        found.0.push("another owner".to_owned());
-    }
-    let profile = |mailbox: &Mailbox| {
-        let known = profiles.iter().find(|(_, id)| Some(**id) == mailbox.profile);
-        known.map_or_else(|| mailbox.profile.map_or_else(String::new, |id| id.to_string()), |(name, _)| (*name).into())
-    };
-    found.compare("profile", profile(old), profile(new));
-    found.compare("username", &old.username, &new.username);
-    found.compare("password", credential_text(old_source), credential_text(new_source));
-    let reads = |mailbox: &Mailbox| mailbox.incoming_method == SyncMethod::ServerSideSync;
-    found.compare("read", reads(old), reads(new));
-    let after_time = |mailbox: &Mailbox| time(mailbox.process_email_received_after);
-    found.compare("process_email_received_after", after_time(old), after_time(new));
-    found.compare("approval", approval_text(old.approval), approval_text(new.approval));
-    found.common(old.active, old.managed_by.as_ref(), new.managed_by.as_ref());
-    found
 }
 
 #[cfg(test)]

@@ -81,9 +81,9 @@ fn outgoing(records: &mut Records, id: MailboxId) -> &mut WorkloadState {
 
 fn reconcile(records: &mut Records, text: &str) -> Vec<String> {
     let config = config(text);
-    let plan = plan_declared(&config, records, NOW);
+    let plan = plan_declared(&config, records, NOW).unwrap();
     apply(records, &plan);
-    assert_eq!(plan_declared(&config, records, NOW), [], "a second plan is empty");
+    assert_eq!(plan_declared(&config, records, NOW).unwrap(), [], "a second plan is empty");
     plan.iter().map(ToString::to_string).collect()
 }
 
@@ -236,4 +236,89 @@ fn foreign_names_cannot_forge_lines() {
     let mut planner = Planner { changes: Vec::new(), now: NOW };
     planner.add(RecordChange::RetireProfile(ProfileId::generate(NOW)), "profile", "a\nb\u{1b}[31m", "x\ny");
     assert_eq!(planner.changes[0].to_string(), "profile a b [31m: x y");
+}
+
+const SENDING: &str = r#"
+[email_settings]
+default_profile = "contoso"
+[[profile]]
+name = "contoso"
+incoming = { host = "imap.contoso.example" }
+outgoing = { host = "smtp.contoso.example" }
+[[queue]]
+name = "Support"
+email_address = "support@contoso.example"
+[[mailbox]]
+email_address = "support@contoso.example"
+owner = "queue:Support"
+outgoing = "server_side_sync"
+approved = true
+enabled = true
+"#;
+
+#[test]
+fn sending_is_enabled_where_it_is_wanted() {
+    let mut records = Records::default();
+    assert_eq!(
+        reconcile(&mut records, SENDING),
+        [
+            "profile contoso: new, imap.contoso.example:993 (tls), sending through smtp.contoso.example:465 (tls)",
+            "queue Support: new, support@contoso.example",
+            "mailbox support@contoso.example: new, approved, enabled, sends",
+        ]
+    );
+    let id = mailbox(&records, "support@contoso.example").id;
+    assert!(mailbox(&records, "support@contoso.example").outgoing.enabled);
+    let failed = WorkloadState { failure_code: Some(FailureCode::AuthRejected), ..WorkloadState::default() };
+    *outgoing(&mut records, id) = failed.clone();
+    let line = "mailbox support@contoso.example: sending enabled (it was disabled: auth-rejected)";
+    assert_eq!(reconcile(&mut records, SENDING), [line]);
+
+    let silent = SENDING.replace("server_side_sync", "none");
+    assert_eq!(reconcile(&mut records, &silent), ["mailbox support@contoso.example: send true -> false"]);
+    *outgoing(&mut records, id) = failed;
+    assert_eq!(reconcile(&mut records, &silent), [""; 0], "what is not wanted is not enabled");
+    assert_eq!(reconcile(&mut records, SENDING), ["mailbox support@contoso.example: send false -> true", line]);
+    let off = SENDING.replace("enabled = true", "enabled = false");
+    let lines = ["mailbox support@contoso.example: disabled", "mailbox support@contoso.example: sending disabled"];
+    assert_eq!(reconcile(&mut records, &off), lines);
+}
+
+#[test]
+fn changes_of_sending_are_told_field_by_field() {
+    let mut records = Records::default();
+    reconcile(&mut records, SENDING);
+    let changed = SENDING
+        .replace("\"smtp.contoso.example\"", "\"smtp.contoso.example\", security = \"starttls\", auth = \"login\"")
+        .replace("[[queue]]", "save_to_sent = true\nin_doubt = \"hold\"\n[[queue]]")
+        .replace("approved", "may_send_as = [\"b@x\", \"a@x\"]\ndelete_after_processing = true\napproved");
+    let lines = reconcile(&mut records, &changed);
+    assert_eq!(
+        &lines[..1],
+        ["profile contoso: outgoing smtp.contoso.example:465 (tls) -> smtp.contoso.example:587 (starttls); \
+          1 stored passwords will be sent to the new server; outgoing auth auto -> login; \
+          save_to_sent false -> true; in_doubt none -> hold"]
+    );
+    assert_eq!(
+        &lines[2..],
+        ["mailbox support@contoso.example: may_send_as none -> a@x, b@x; delete_after_processing false -> true"]
+    );
+    let unsent = changed.replace("save_to_sent = true\nin_doubt = \"hold\"", "");
+    assert!(reconcile(&mut records, &unsent)[0].contains("in_doubt hold -> none"));
+}
+
+#[test]
+fn a_profile_keeps_its_protocol() {
+    let mut records = Records::default();
+    reconcile(&mut records, FIRST);
+    let pop3 = FIRST.replace("name = \"contoso\"", "name = \"contoso\"\nserver_type = \"pop3_smtp\"");
+    let error = plan_declared(&config(&pop3), &records, NOW).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the configuration has a problem\n  test.toml:4: profile contoso cannot become pop3_smtp: it is imap_smtp\n    \
+         hint: declare a new profile under another name and move the mailboxes to it"
+    );
+    let moved = pop3.replace("\"contoso\"", "\"contoso-pop3\"");
+    let lines = reconcile(&mut records, &moved);
+    assert!(lines.iter().any(|line| line.ends_with("-> contoso-pop3")), "{lines:?}");
 }

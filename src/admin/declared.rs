@@ -1,12 +1,10 @@
 //! Brings the database in line with the files: at start and on reload.
 
-use super::changes::{PlannedChange, plan_declared};
-use crate::{
-    base::clock::Clock,
-    config::Config,
-    model::record::RecordChange,
-    store::{Store, StoreError},
+use super::{
+    changes::{PlannedChange, plan_declared},
+    error::AdminError,
 };
+use crate::{base::clock::Clock, config::Config, model::record::RecordChange, store::Store};
 
 /// What was changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,13 +16,13 @@ pub struct Reconciled {
 /// Writes what the files declare into the database, in one transaction. Doing it again changes nothing.
 ///
 /// # Errors
-/// The database did not answer; then nothing is changed.
+/// The files contradict what the database has, or the database did not answer; then nothing is changed.
 ///
 /// # Cancel safety
 /// Dropped before it ends, all changes are made or none.
-pub async fn reconcile(store: &Store, config: &Config, clock: &Clock) -> Result<Reconciled, StoreError> {
+pub async fn reconcile(store: &Store, config: &Config, clock: &Clock) -> Result<Reconciled, AdminError> {
     let now = clock.now();
-    let plan = plan_declared(config, &store.records().await?, now);
+    let plan = plan_declared(config, &store.records().await?, now)?;
     let lines = plan.iter().map(PlannedChange::to_string).collect();
     let changes: Vec<RecordChange> = plan.into_iter().map(|planned| planned.change).collect();
     if !changes.is_empty() {

@@ -2,7 +2,7 @@
 
 use crate::{
     base::secret::SecretError,
-    config::{KeyError, Place},
+    config::{ConfigError, KeyError, Place},
     store::StoreError,
 };
 
@@ -12,6 +12,9 @@ pub enum AdminError {
     /// The database refused or did not answer.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The files contradict what the database has.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// There is no such record.
     #[error("there is no {what} {name:?}")]
     Unknown {
@@ -76,7 +79,7 @@ impl AdminError {
             Self::Key(error) => error.hint().map(str::to_owned),
             Self::Seal(error) => error.hint().map(str::to_owned),
             Self::DamagedSource { .. } => Some("restore a backup, and run: mailsyncd db check".to_owned()),
-            Self::Store(_) | Self::EmptyPassword | Self::NoSource { .. } => None,
+            Self::Store(_) | Self::Config(_) | Self::EmptyPassword | Self::NoSource { .. } => None,
         }
     }
 }

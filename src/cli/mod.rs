@@ -64,7 +64,10 @@ impl From<ConfigError> for Fault {
 impl From<AdminError> for Fault {
     fn from(error: AdminError) -> Self {
         let hint = error.hint();
-        Self::failed(error).hint(hint)
+        match error {
+            AdminError::Config(error) => Self::usage(error),
+            error => Self::failed(error).hint(hint),
+        }
     }
 }
 

@@ -20,7 +20,7 @@ use crate::{
         secrets::{may_be_stored, set_password},
     },
     base::secret::{Kek, Secret},
-    config::{Config, Problem},
+    config::{Config, ConfigError, Problem},
     model::{
         failure::{FailureCode, clean},
         record::Records,
@@ -48,17 +48,16 @@ struct CheckedProblem<'a> {
 pub(super) async fn check(context: &Context, plan: bool, form: Form) -> Result<ExitCode, Fault> {
     let config = match Config::load(&context.config) {
         Ok(config) => config,
-        Err(error) => {
-            let problems = error.problems.iter().map(checked).collect();
-            if form.json {
-                show(form, &Checked { problems, warnings: Vec::new(), changes: None }, String::new)?;
-            } else {
-                complain(&error, None);
-            }
-            return Ok(ExitCode::from(2));
-        }
+        Err(error) => return wrong(&error, form),
     };
-    let changes = if plan { Some(planned(context, &config).await?) } else { None };
+    let changes = if plan {
+        match planned(context, &config).await? {
+            Ok(changes) => Some(changes),
+            Err(error) => return wrong(&error, form),
+        }
+    } else {
+        None
+    };
     let warnings = config.warnings();
     let text = || {
         let declared = &config.declared;
@@ -78,6 +77,16 @@ pub(super) async fn check(context: &Context, plan: bool, form: Form) -> Result<E
     Ok(ExitCode::SUCCESS)
 }
 
+fn wrong(error: &ConfigError, form: Form) -> Result<ExitCode, Fault> {
+    if form.json {
+        let problems = error.problems.iter().map(checked).collect();
+        show(form, &Checked { problems, warnings: Vec::new(), changes: None }, String::new)?;
+    } else {
+        complain(error, None);
+    }
+    Ok(ExitCode::from(2))
+}
+
 fn checked(problem: &Problem) -> CheckedProblem<'_> {
     CheckedProblem {
         file: problem.place.as_ref().map(|place| &*place.file),
@@ -88,7 +97,7 @@ fn checked(problem: &Problem) -> CheckedProblem<'_> {
 }
 
 /// What a start or a reload would change. A database that is not there yet has nothing.
-async fn planned(context: &Context, config: &Config) -> Result<Vec<String>, Fault> {
+async fn planned(context: &Context, config: &Config) -> Result<Result<Vec<String>, ConfigError>, Fault> {
     let records = match Store::open(&config.database_url, Role::Tool).await {
         Ok(store) => {
             let records = store.records().await?;
@@ -99,7 +108,7 @@ async fn planned(context: &Context, config: &Config) -> Result<Vec<String>, Faul
         Err(error) => return Err(error.into()),
     };
     let plan = plan_declared(config, &records, context.clock.now());
-    Ok(plan.iter().map(PlannedChange::to_string).collect())
+    Ok(plan.map(|plan| plan.iter().map(PlannedChange::to_string).collect()))
 }
 
 /// `status` as JSON.
