@@ -1,16 +1,18 @@
 /* The limit: a client that writes its commands at once and throws away what it reads.
  *
- *     raw fetch|poll|idle HOST PORT CA_FILE USER_FORMAT FIRST COUNT CONNECTIONS
+ *     raw fetch|poll|idle|retr HOST PORT CA_FILE USER_FORMAT FIRST COUNT CONNECTIONS
  *
  * USER_FORMAT is a user name, or holds one %05d for FIRST .. FIRST+COUNT-1. The password is "bench".
  *   fetch  LOGIN, EXAMINE, UID FETCH 1:* BODY.PEEK[] in one write
  *   poll   LOGIN, STATUS in one write
  *   idle   LOGIN, EXAMINE, IDLE; holds COUNT connections from one process until standard input ends
+ *   retr   POP3: USER, PASS and STAT in one write, then RETR of every message, a hundred outstanding
  *
  * It waits for the greeting, as a client must, and sends LOGOUT only after the last tagged reply: Dovecot 2.3
  * loses the end of an answer over TLS where LOGOUT is pipelined behind it. Nothing is believed blindly: the
  * certificate and its name are verified, literals are skipped by their length, every tagged reply must be OK.
  */
+#define _GNU_SOURCE /* memmem */
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -24,9 +26,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { BUFFER = 1 << 17, LINE = 8192 };
+enum { BUFFER = 1 << 17, LINE = 8192, WINDOW = 100 };
 
-static enum { FETCH, POLL, IDLE } mode;
+static enum { FETCH, POLL, IDLE, RETR } mode;
 static const char *host, *user_format;
 static struct addrinfo *peer;
 static SSL_CTX *tls;
@@ -158,12 +160,98 @@ end:
     return good;
 }
 
+/* A POP3 answer: a status line, and after that of a RETR the lines of the message up to a lone dot. */
+struct pop {
+    SSL *ssl;
+    char *buffer;
+    int at, end;
+};
+
+/* Reads more where everything was used; 0 where the connection ended. */
+static int pop_more(struct pop *p) {
+    if (p->at < p->end) return 1;
+    p->at = 0;
+    p->end = SSL_read(p->ssl, p->buffer, BUFFER);
+    if (p->end > 0) atomic_fetch_add(&octets, p->end);
+    return p->end > 0;
+}
+
+/* One status line into `line`; 0 where it is not +OK. */
+static int pop_line(struct pop *p, char *line) {
+    int length = 0;
+    do {
+        if (length == LINE - 1 || !pop_more(p)) return 0;
+        line[length++] = p->buffer[p->at++];
+    } while (line[length - 1] != '\n');
+    line[length] = 0;
+    if (!strncmp(line, "+OK", 3)) return 1;
+    fprintf(stderr, "raw: %s", line);
+    return 0;
+}
+
+/* Skips the lines of a message. */
+static int pop_body(struct pop *p) {
+    static const char end[] = "\r\n.\r\n";
+    char seam[8] = "\r\n"; /* the last octets of what was read before: the end may lie across two reads */
+    int kept = 2;
+    while (pop_more(p)) {
+        char *data = p->buffer + p->at, *found;
+        int size = p->end - p->at, ahead = size < 4 ? size : 4;
+        memcpy(seam + kept, data, ahead);
+        if ((found = memmem(seam, kept + ahead, end, 5))) {
+            p->at += found + 5 - seam - kept;
+            return 1;
+        }
+        if ((found = memmem(data, size, end, 5))) {
+            p->at += found + 5 - data;
+            return 1;
+        }
+        if (size >= 4) {
+            memcpy(seam, data + size - 4, 4);
+            kept = 4;
+        } else {
+            int all = kept + size, drop = all > 4 ? all - 4 : 0;
+            memmove(seam, seam + drop, all - drop);
+            kept = all - drop;
+        }
+        p->at = p->end;
+    }
+    return 0;
+}
+
+static int pop_session(int number, char *buffer) {
+    char user[256], text[512], line[LINE];
+    struct pop p = {.ssl = dial(), .buffer = buffer};
+    int total, asked = 0, got = 0, good = 0;
+    snprintf(user, sizeof user, user_format, number);
+    snprintf(text, sizeof text, "USER %s\r\nPASS bench\r\nSTAT\r\n", user);
+    if (!p.ssl || !pop_line(&p, line) || !say(p.ssl, text)) goto end;
+    for (int i = 0; i < 3; i++) if (!pop_line(&p, line)) goto end;
+    total = atoi(line + 4);
+    while (got < total) {
+        /* Half a window at a time, so that a write holds many. */
+        if (asked < total && asked - got <= WINDOW / 2) {
+            char commands[WINDOW * 16];
+            int length = 0;
+            while (asked < total && asked - got < WINDOW) length += sprintf(commands + length, "RETR %d\r\n", ++asked);
+            if (SSL_write(p.ssl, commands, length) != length) goto end;
+        }
+        if (!pop_line(&p, line) || !pop_body(&p)) goto end;
+        atomic_fetch_add(&messages, 1);
+        got++;
+    }
+    good = say(p.ssl, "QUIT\r\n") && pop_line(&p, line);
+end:
+    if (p.ssl) hang_up(p.ssl);
+    return good;
+}
+
 static void *worker(void *unused) {
     char *buffer = malloc(BUFFER);
     int number;
     while (buffer && (number = atomic_fetch_add(&next_user, 1)) < first + count) {
         atomic_fetch_add(&sessions, 1);
-        if (!session(number, buffer)) atomic_fetch_add(&failures, 1);
+        if (!(mode == RETR ? pop_session : session)(number, buffer)) atomic_fetch_add(&failures, 1);
     }
     free(buffer);
     return unused;
@@ -171,10 +259,11 @@ static void *worker(void *unused) {
 
 int main(int argc, char **argv) {
     if (argc != 9) {
-        fprintf(stderr, "usage: raw fetch|poll|idle HOST PORT CA_FILE USER_FORMAT FIRST COUNT CONNECTIONS\n");
+        fprintf(stderr, "usage: raw fetch|poll|idle|retr HOST PORT CA_FILE USER_FORMAT FIRST COUNT CONNECTIONS\n");
         return 2;
     }
-    mode = !strcmp(argv[1], "fetch") ? FETCH : !strcmp(argv[1], "poll") ? POLL : IDLE;
+    const char *what = argv[1];
+    mode = !strcmp(what, "fetch") ? FETCH : !strcmp(what, "poll") ? POLL : !strcmp(what, "retr") ? RETR : IDLE;
     host = argv[2], user_format = argv[5];
     first = atoi(argv[6]), count = atoi(argv[7]);
     int threads = atoi(argv[8]);

@@ -3,7 +3,7 @@ import shutil
 import sqlite3
 import subprocess
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Callable
@@ -29,7 +29,7 @@ class Bench:
     mail: Path
     port: int
     binary: Path
-    insert_only: Path
+    examples: Path
 
     @property
     def ca(self):
@@ -41,9 +41,14 @@ class Bench:
         """The pid of the mail server's master process."""
         return int((self.dir / "dovecot" / "run" / "master.pid").read_text())
 
+    @property
+    def pop(self):
+        """The same bench over POP3S."""
+        return self.at(self.port + 2)
+
     def at(self, port):
         """The same bench seen through another port."""
-        return Bench(self.dir, self.mail, port, self.binary, self.insert_only)
+        return replace(self, port=port)
 
 
 def raw(bench, mode, users, count, connections, messages):
@@ -88,7 +93,7 @@ class Daemon:
         self.bench, self.root, self.process = bench, bench.dir / name, None
         self.config, self.database = self.root / "mailsyncd.toml", self.root / "mailsyncd.db"
 
-    def configure(self, users, *, interval="24h", push=False, connections=50):
+    def configure(self, users, *, protocol="imap", interval="24h", push=False, connections=50):
         """Writes the configuration; the database stays as it is."""
         (self.root / "conf.d").mkdir(parents=True, exist_ok=True)
         secret = self.root / "password"
@@ -110,7 +115,7 @@ connections_per_host = {connections}
 logins_per_host_per_second = 10000
 [[profile]]
 name = "bench"
-server_type = "imap_smtp"
+server_type = "{protocol}_smtp"
 minimum_polling_interval = "{interval}"
 maximum_concurrent_connections = 10
 incoming = {{ host = "localhost", port = {self.bench.port}, security = "tls" }}
@@ -210,7 +215,17 @@ def insert_only(bench, name="daemon"):
         cost.wall = float(fields[3])
         return ""
 
-    return Contender("insert only", [str(bench.insert_only), str(bench.dir / name / "mailsyncd.db"), str(fresh)], prepare, check)
+    return Contender("insert only", [str(bench.examples / "insert_only"), str(bench.dir / name / "mailsyncd.db"), str(fresh)], prepare, check)
+
+
+def poplib(bench, user, messages):
+    """The standard library's poplib, which fetches and forgets."""
+    script = str(Path(__file__).with_name("pop_client.py"))
+
+    def check(cost):
+        return "" if cost.output.startswith(f"{messages} ") else f"got {cost.output.strip()}"
+
+    return Contender("poplib", ["python3", script, str(bench.port), str(bench.ca), user], check=check)
 
 
 def imapflow(bench, mode, users, count, connections):

@@ -47,8 +47,8 @@ def _cell(value, width, digits=2):
 
 
 def table(costs, base="raw"):
-    """All contenders in the order of their first run."""
-    head = (f"{'contender':<22}{'runs':>5}{'wall s':>9}{'/ raw':>7}{'CPU s':>9}{'/ raw':>7}{'CPU w/o DB':>12}{'/ raw':>7}"
+    """All contenders in the order of their first run, compared with `base`."""
+    head = (f"{'contender':<22}{'runs':>5}{'wall s':>9}{'/ base':>7}{'CPU s':>9}{'/ base':>7}{'CPU w/o DB':>12}{'/ base':>7}"
             f"{'peak MB':>9}{'server CPU':>12}{'others CPU':>12}")
     lines = [head, "-" * len(head)]
     for name in dict.fromkeys(cost.contender for cost in costs):

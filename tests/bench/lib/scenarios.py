@@ -5,7 +5,7 @@ import sys
 import time
 from pathlib import Path
 
-from lib import clients, measure, report
+from lib import clients, measure, report, sending
 from lib.clients import Daemon
 
 HERE = Path(__file__).resolve().parent.parent
@@ -26,22 +26,25 @@ class Scenarios:
         command = [sys.executable, str(HERE / "corpus.py"), str(self.bench.mail), kind, "--owner", owner.stdout.strip(), *words]
         subprocess.run(command, check=True)
 
-    def turns(self, scenario, contenders):
-        """All contenders one after the other, as often as asked for."""
+    def turns(self, scenario, contenders, *, server=None, base="raw"):
+        """All contenders one after the other, as often as asked for. `server` is the pid of what they
+        talk to, `base` the contender that the others are compared with."""
+        server = server or self.bench.server
         wanted = [one for one in contenders if one and (not self.options.only or one.name in self.options.only)]
+        wanted[0].prepare()
         subprocess.run(wanted[0].command, capture_output=True, check=False)  # the server's caches are warm for everybody
         costs = []
         for turn in range(1, self.options.passes + 1):
             for one in wanted:
                 one.prepare()
-                cost = measure.run(scenario, one.name, turn, one.command, server=self.bench.server)
+                cost = measure.run(scenario, one.name, turn, one.command, server=server)
                 cost.failed = cost.failed or one.check(cost)
                 costs.append(cost)
                 with self.results.open("a") as file:
                     file.write(json.dumps(cost.row() | {"quick": self.options.quick}) + "\n")
                 note = f"  FAILED: {cost.failed}" if cost.failed else ""
                 print(f"  turn {turn}  {one.name:<22} {cost.wall:7.2f} s  CPU {cost.cpu:6.2f} s{note}", flush=True)
-        print("\n" + report.table(costs) + "\n")
+        print("\n" + report.table(costs, base) + "\n")
         return costs
 
     def others(self, *args):
@@ -102,6 +105,58 @@ class Scenarios:
                 *far.others("fetch", user, 1, 1),
             ])
         print(report.target("wall / raw", report.ratio(costs, "mailsyncd", "raw", report.wall), 1.5))
+
+    # --- one maildrop ---
+
+    def pop_big(self):
+        """One maildrop of 20,000 messages, 863 MB, over POP3S."""
+        count = 2_000 if self.options.quick else 20_000
+        user = f"big{count}"
+        self.corpus("big", "--name", user, "--count", str(count))
+        bench = self.bench.pop
+        costs = self.turns("pop-big", [
+            clients.raw(bench, "retr", user, 1, 1, count),
+            clients.ours(bench, [user], count, name="pop", protocol="pop3"),
+            clients.insert_only(bench, "pop"),
+            clients.poplib(bench, user, count),
+        ])
+        print(report.target("wall / raw", report.ratio(costs, "mailsyncd", "raw", report.wall), 2))
+
+    def pop_rtt(self):
+        """500 messages over POP3S at a round trip of 20 ms."""
+        count = 100 if self.options.quick else 500
+        user = f"rtt{count}"
+        self.corpus("rtt", "--name", user, "--count", str(count))
+        with Relay(self.bench.pop.port, self.options.round_trip) as port:
+            far = Scenarios(self.bench.at(port), self.options)
+            costs = far.turns("pop-rtt", [
+                clients.raw(far.bench, "retr", user, 1, 1, count),
+                clients.ours(far.bench, [user], count, name="pop", protocol="pop3"),
+                clients.poplib(far.bench, user, count),
+            ])
+        print(report.target("wall / raw", report.ratio(costs, "mailsyncd", "raw", report.wall), 2))
+
+    # --- sending ---
+
+    def send(self):
+        """5,000 mails of 10 kB to smtp-sink over 10 reused connections, every mark durable."""
+        count = 500 if self.options.quick else 5_000
+        with sending.Sink() as sink:
+            costs = self.turns("send", [make(self.bench, sink.port, count) for make in (
+                sending.smtp_source, sending.ours, sending.commits_only, sending.smtplib, sending.nodemailer)], server=sink.process.pid, base="smtp-source")
+        source, commits = (report.median(costs, name, report.wall) for name in ("smtp-source", "commits only"))
+        ours = report.median(costs, "mailsyncd", report.wall)
+        print(report.target("wall / nodemailer", report.ratio(costs, "mailsyncd", "nodemailer", report.wall), 1))
+        if source and commits and ours:
+            print(report.target("wall / (smtp-source + commits only)", ours / (source + commits), 1.3))
+
+    def conversation(self):
+        """The same mails with marks in memory: what the conversation itself costs."""
+        count = 500 if self.options.quick else 5_000
+        with sending.Sink() as sink:
+            costs = self.turns("conversation", [make(self.bench, sink.port, count) for make in (
+                sending.smtp_source, sending.conversation, sending.smtplib, sending.nodemailer)], server=sink.process.pid, base="smtp-source")
+        print(report.target("CPU / smtplib", report.ratio(costs, "mailsyncd, in memory", "smtplib", report.cpu), 1))
 
     # --- many mailboxes ---
 
@@ -218,4 +273,5 @@ class Relay:
 
 
 NAMES = {"big": Scenarios.big, "rtt": Scenarios.rtt, "many-first": Scenarios.many_first, "many-poll": Scenarios.many_poll,
-         "idle": Scenarios.idle, "memory-10000": Scenarios.memory_10000, "peak": Scenarios.peak}
+         "idle": Scenarios.idle, "memory-10000": Scenarios.memory_10000, "peak": Scenarios.peak,
+         "pop-big": Scenarios.pop_big, "pop-rtt": Scenarios.pop_rtt, "send": Scenarios.send, "conversation": Scenarios.conversation}
