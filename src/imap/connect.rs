@@ -192,7 +192,8 @@ fn choose(wanted: AuthMethod, offered: Capabilities, secure: bool) -> Result<Met
     let plain = match wanted {
         AuthMethod::Plain => true,
         AuthMethod::Login => false,
-        AuthMethod::Auto => offered.plain,
+        // There is no reading without a log-in; the configuration refuses `none` here.
+        AuthMethod::Auto | AuthMethod::None => offered.plain,
     };
     // Without TLS, LOGINDISABLED means "not without TLS", whatever else is offered.
     if offered.login_disabled && (!plain || !secure) {

@@ -48,6 +48,8 @@ pub enum AuthMethod {
     Plain,
     /// The LOGIN command.
     Login,
+    /// Not at all: for a relay that knows us by our address. Only for sending.
+    None,
 }
 
 /// Where and how one protocol of a profile is reached.

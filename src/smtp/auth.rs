@@ -27,7 +27,8 @@ enum Method {
     Login,
 }
 
-/// Logs in, with the method that the endpoint asks for or else the better one offered.
+/// Logs in, with the method that the endpoint asks for or else the better one offered; or not at
+/// all, where it asks for none.
 pub(super) async fn log_in<T: Io>(
     wire: &mut Wire<T>,
     wanted: AuthMethod,
@@ -36,10 +37,10 @@ pub(super) async fn log_in<T: Io>(
     credentials: Credentials<'_>,
     timeouts: &Timeouts,
 ) -> Result<(), SmtpError> {
-    let method = choose(wanted, offered, secure)?;
-    let lines = match method {
-        Method::Plain => plain_lines(credentials),
-        Method::Login => login_lines(credentials),
+    let lines = match choose(wanted, offered, secure)? {
+        Some(Method::Plain) => plain_lines(credentials),
+        Some(Method::Login) => login_lines(credentials),
+        None => return Ok(()),
     };
     if lines.iter().any(|line| line.len() + 2 > SASL_LINE) {
         return Err(SmtpError::Credentials);
@@ -47,12 +48,13 @@ pub(super) async fn log_in<T: Io>(
     exchange(wire, &lines, timeouts).await.map_err(|error| without_secrets(error, &lines, credentials))
 }
 
-fn choose(wanted: AuthMethod, offered: &Capabilities, secure: bool) -> Result<Method, SmtpError> {
+fn choose(wanted: AuthMethod, offered: &Capabilities, secure: bool) -> Result<Option<Method>, SmtpError> {
     match wanted {
-        AuthMethod::Plain => Ok(Method::Plain),
-        AuthMethod::Login => Ok(Method::Login),
-        AuthMethod::Auto if offered.auth_plain => Ok(Method::Plain),
-        AuthMethod::Auto if offered.auth_login => Ok(Method::Login),
+        AuthMethod::None => Ok(None),
+        AuthMethod::Plain => Ok(Some(Method::Plain)),
+        AuthMethod::Login => Ok(Some(Method::Login)),
+        AuthMethod::Auto if offered.auth_plain => Ok(Some(Method::Plain)),
+        AuthMethod::Auto if offered.auth_login => Ok(Some(Method::Login)),
         AuthMethod::Auto => Err(SmtpError::NoLogIn { before_tls: !secure && offered.starttls }),
     }
 }
@@ -137,12 +139,13 @@ mod tests {
             starttls,
             ..Capabilities::default()
         };
-        let chosen = |wanted, plain, login| choose(wanted, &offered(plain, login, false), true).ok();
+        let chosen = |wanted, plain, login| choose(wanted, &offered(plain, login, false), true).ok().flatten();
         assert_eq!(chosen(AuthMethod::Auto, true, true), Some(Method::Plain));
         assert_eq!(chosen(AuthMethod::Auto, false, true), Some(Method::Login));
         assert_eq!(chosen(AuthMethod::Auto, false, false), None);
         assert_eq!(chosen(AuthMethod::Plain, false, true), Some(Method::Plain));
         assert_eq!(chosen(AuthMethod::Login, true, false), Some(Method::Login));
+        assert_eq!(choose(AuthMethod::None, &offered(true, true, false), true).unwrap(), None);
         for (starttls, secure, before_tls) in [(true, false, true), (true, true, false), (false, false, false)] {
             let error = choose(AuthMethod::Auto, &offered(false, false, starttls), secure).unwrap_err();
             assert!(matches!(error, SmtpError::NoLogIn { before_tls: is } if is == before_tls));

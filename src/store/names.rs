@@ -48,7 +48,7 @@ named! {
     InDoubt in "in_doubt" { Verify = "verify", Retry = "retry", Hold = "hold" }
     AuthenticateUsing in "authenticate_using" { Mailbox = "mailbox", Profile = "profile" }
     Security in "security" { Tls = "tls", Starttls = "starttls", None = "none" }
-    AuthMethod in "auth" { Auto = "auto", Plain = "plain", Login = "login" }
+    AuthMethod in "auth" { Auto = "auto", Plain = "plain", Login = "login", None = "none" }
     MailboxKind in "kind" { User = "user", Queue = "queue", Forward = "forward" }
     SyncMethod in "method" { None = "none", ServerSideSync = "server_side_sync" }
     Approval in "approval" { Empty = "empty", Approved = "approved", Pending = "pending", Rejected = "rejected" }

@@ -4,7 +4,7 @@ ALTER TABLE server_profiles
     ADD COLUMN outgoing_host TEXT,
     ADD COLUMN outgoing_port BIGINT CHECK (outgoing_port BETWEEN 1 AND 65535),
     ADD COLUMN outgoing_security TEXT CHECK (outgoing_security IN ('tls', 'starttls', 'none')),
-    ADD COLUMN outgoing_auth TEXT CHECK (outgoing_auth IN ('auto', 'plain', 'login', 'xoauth2', 'oauthbearer')),
+    ADD COLUMN outgoing_auth TEXT CHECK (outgoing_auth IN ('auto', 'plain', 'login', 'none', 'xoauth2', 'oauthbearer')),
     ADD COLUMN save_to_sent BOOLEAN NOT NULL DEFAULT FALSE,
     ADD COLUMN in_doubt TEXT CHECK (in_doubt IN ('verify', 'retry', 'hold')),
     ADD COLUMN outgoing_hold_since TIMESTAMPTZ,

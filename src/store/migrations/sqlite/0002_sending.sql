@@ -6,7 +6,7 @@ ALTER TABLE server_profiles ADD COLUMN outgoing_port INTEGER CHECK (outgoing_por
 ALTER TABLE server_profiles ADD COLUMN outgoing_security TEXT
     CHECK (outgoing_security IN ('tls', 'starttls', 'none'));
 ALTER TABLE server_profiles ADD COLUMN outgoing_auth TEXT
-    CHECK (outgoing_auth IN ('auto', 'plain', 'login', 'xoauth2', 'oauthbearer'))
+    CHECK (outgoing_auth IN ('auto', 'plain', 'login', 'none', 'xoauth2', 'oauthbearer'))
     CHECK ((outgoing_host IS NULL) = (outgoing_port IS NULL))
     CHECK ((outgoing_host IS NULL) = (outgoing_security IS NULL))
     CHECK ((outgoing_host IS NULL) = (outgoing_auth IS NULL));
