@@ -1,7 +1,5 @@
 //! IMAP: rows I1 to I31 of `failures.md`.
 
-use std::time::Duration;
-
 use super::{Class, net, providers};
 use crate::{
     imap::error::{ImapError, Refusal, Reply},
@@ -11,9 +9,6 @@ use crate::{
         Scope,
     },
 };
-
-/// No server makes us wait longer, whatever it asks for.
-const LONGEST_WAIT: Duration = Duration::from_hours(24);
 
 /// Where in the conversation something was said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +61,7 @@ pub fn failure(error: &ImapError) -> Failure {
 fn said(class: Class, reply: &Reply, error: &ImapError) -> Failure {
     let mut failure = class.failure(&error.to_string());
     if failure.persistence == Throttled {
-        failure.retry_after = wait_asked_for(&reply.text);
+        failure.retry_after = providers::wait_asked_for(&reply.text);
     }
     failure
 }
@@ -132,16 +127,6 @@ fn unavailable(reply: &Reply, login: bool) -> Class {
         _ if login => Class::mailbox(FailureCode::AuthUnavailable, Transient),
         _ => Class::mailbox(FailureCode::ServerFault, Transient),
     }
-}
-
-/// Exchange Online: `Suggested Backoff Time: 89117 milliseconds`.
-fn wait_asked_for(text: &str) -> Option<Duration> {
-    let text = text.to_ascii_lowercase();
-    let (_, rest) = text.split_once("backoff time")?;
-    let rest = rest.trim_start_matches(|c: char| c.is_whitespace() || matches!(c, ':' | '='));
-    let digits = rest.split(|c: char| !c.is_ascii_digit()).next().filter(|digits| !digits.is_empty())?;
-    let milliseconds = digits.parse().unwrap_or(u64::MAX);
-    Some(Duration::from_millis(milliseconds).min(LONGEST_WAIT))
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! The rows of `failures.md` A.1 by their names. Not there: I2 (OAuth), I10 (nothing is appended),
 //! I12 and I21 (said with OK, so no error).
 
+use std::time::Duration;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -217,7 +219,7 @@ proptest! {
         for error in [no(command, &line), bad(command, &line), ImapError::Bye(Reply::parse(&line)), ImapError::Greeting(Reply::parse(&line))] {
             let failure = failure(&error);
             prop_assert!(matches!(failure.scope, Mailbox | Profile));
-            prop_assert!(failure.retry_after.is_none_or(|wait| wait <= LONGEST_WAIT));
+            prop_assert!(failure.retry_after.is_none_or(|wait| wait <= providers::LONGEST_WAIT));
         }
     }
 }

@@ -8,6 +8,7 @@
 pub mod imap;
 pub mod net;
 mod providers;
+pub mod smtp;
 
 use crate::model::failure::{Failure, FailureCode, Persistence, Scope};
 

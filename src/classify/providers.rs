@@ -1,10 +1,16 @@
 //! What providers say in words because they have no response code for it.
 
+use std::time::Duration;
+
 use super::Class;
 use crate::model::failure::{
     FailureCode,
     Persistence::{Permanent, Throttled, Transient, UntilConfirmed},
+    Scope,
 };
+
+/// No server makes us wait longer, whatever it asks for.
+pub(super) const LONGEST_WAIT: Duration = Duration::from_hours(24);
 
 /// A part of the text in lower case, and what it means.
 type Row = (&'static str, Class);
@@ -32,7 +38,29 @@ const TABLE: &[Row] = &[
     ("basicauthblocked", Class::profile(FailureCode::AuthMethodBlocked, Permanent)),
     // 163.com and its sisters, which want a client registered.
     ("unsafe login", Class::mailbox(FailureCode::InboxUnavailable, UntilConfirmed)),
+    // When sending. Gmail:
+    ("unusual rate of unsolicited mail", Class::profile(FailureCode::SendingBlocked, Throttled)),
+    ("daily user sending limit exceeded", Class::mailbox(FailureCode::SendingQuotaExceeded, Throttled)),
+    ("daily sending quota exceeded", Class::mailbox(FailureCode::SendingQuotaExceeded, Throttled)),
+    // Exchange Online:
+    ("smtpclientauthentication is disabled for the tenant", Class::profile(FailureCode::SmtpAuthDisabled, Permanent)),
+    ("smtpclientauthentication is disabled for the mailbox", Class::mailbox(FailureCode::SmtpAuthDisabled, Permanent)),
+    ("basic authentication is not supported", Class::profile(FailureCode::AuthMethodBlocked, Permanent)),
+    ("concurrent connections limit exceeded", Class::mailbox(FailureCode::SendingThrottled, Throttled)),
+    ("sender thread limit exceeded", Class::mailbox(FailureCode::SendingThrottled, Throttled)),
+    ("submission quota exceeded", Class::mailbox(FailureCode::SendingQuotaExceeded, Throttled)),
+    ("submissionquotaexceeded", Class::mailbox(FailureCode::SendingQuotaExceeded, Throttled)),
+    ("message rate limit", Class::mailbox(FailureCode::SendingThrottled, Throttled)),
+    ("recipient rate limit", Class::mailbox(FailureCode::SendingQuotaExceeded, Throttled)),
+    ("quotaexceededexception", Class::mailbox(FailureCode::MailboxFull, UntilConfirmed)),
+    // cPanel, on thousands of small hosts:
+    ("exceeded the max emails per hour", Class::mailbox(FailureCode::SendingQuotaExceeded, Throttled)),
+    ("exceeded the max defers and failures per hour", Class::mailbox(FailureCode::SendingBlocked, Throttled)),
+    // Servers that say it with 552, as RFC 821 had it:
+    ("too many recipients", Class::new(FailureCode::MailDeferred, Scope::Message, Transient)),
     // Said by many.
+    ("sending limit exceeded", Class::mailbox(FailureCode::SendingQuotaExceeded, Throttled)),
+    ("exceeded the sending limit", Class::mailbox(FailureCode::SendingQuotaExceeded, Throttled)),
     ("too many connections", Class::mailbox(FailureCode::LoginThrottled, Throttled)),
 ];
 
@@ -41,6 +69,16 @@ pub(super) fn known(text: &str) -> Option<Class> {
     let text = text.to_lowercase();
     let found = TABLE.iter().filter(|(part, _)| text.contains(part));
     found.max_by_key(|(part, _)| part.len()).map(|(_, class)| *class)
+}
+
+/// Exchange Online: `Suggested Backoff Time: 89117 milliseconds`.
+pub(super) fn wait_asked_for(text: &str) -> Option<Duration> {
+    let text = text.to_ascii_lowercase();
+    let (_, rest) = text.split_once("backoff time")?;
+    let rest = rest.trim_start_matches(|c: char| c.is_whitespace() || matches!(c, ':' | '='));
+    let digits = rest.split(|c: char| !c.is_ascii_digit()).next().filter(|digits| !digits.is_empty())?;
+    let milliseconds = digits.parse().unwrap_or(u64::MAX);
+    Some(Duration::from_millis(milliseconds).min(LONGEST_WAIT))
 }
 
 #[cfg(test)]

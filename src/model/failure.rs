@@ -68,6 +68,10 @@ failure_codes! {
     AuthContactAdmin = "auth-contact-admin", "ask the provider's administrator";
     /// The provider does not take passwords any more.
     AuthMethodBlocked = "auth-method-blocked", "the provider blocks password sign-in for this profile";
+    /// The server offers no log-in that we know.
+    AuthNotOffered = "auth-not-offered", "check that outgoing names the provider's submission server and its port (465 or 587)";
+    /// The provider takes no mail over SMTP from this mailbox, or from anybody.
+    SmtpAuthDisabled = "smtp-auth-disabled", "switch Authenticated SMTP on at the provider";
     /// The server's own back end for logging in is ill.
     AuthUnavailable = "auth-unavailable", "nothing to do: tried again later";
     /// There is no password for the mailbox, or it cannot be read.
@@ -138,6 +142,8 @@ failure_codes! {
     SenderRefused = "sender-refused", "grant the mailbox the right to send as this address at the provider";
     /// The server does not want this mail.
     MailRefused = "mail-refused", "the server's words say why; correct the mail and queue it again";
+    /// The server does not take this mail now.
+    MailDeferred = "mail-deferred", "nothing to do: tried again later";
     /// The mail is larger than the server takes.
     MailTooLarge = "mail-too-large", "send it with fewer or smaller attachments";
     /// The mail cannot be made from what was queued.
@@ -146,6 +152,14 @@ failure_codes! {
     MailExpired = "mail-expired", "see what the server said last, then run: mailsyncd activity retry";
     /// The last line of the mail was sent, but no answer came.
     DeliveryInDoubt = "delivery-in-doubt", "look whether the recipients have it, then run: mailsyncd activity retry or activity cancel";
+    /// The server asks to send more slowly.
+    SendingThrottled = "sending-throttled", "nothing to do: sending goes on when the server allows";
+    /// The provider's limit on sent mail was reached.
+    SendingQuotaExceeded = "sending-quota-exceeded", "nothing to do: sending goes on when the provider allows; ask it for a higher limit if this lasts";
+    /// The provider stopped the sending for a reason of its own.
+    SendingBlocked = "sending-blocked", "correct what the server's words name; sending goes on by itself";
+    /// The mailbox is full.
+    MailboxFull = "mailbox-full", "make room in the mailbox at the provider";
     /// The copy of a sent mail could not be put into the Sent folder.
     SentCopyFailed = "sent-copy-failed", "the mail was sent; only its copy in the Sent folder is missing";
     /// The database is locked, down or out of reach.
@@ -161,7 +175,15 @@ failure_codes! {
 impl FailureCode {
     /// Whether the server asks to be left alone for a while.
     pub const fn is_throttling(self) -> bool {
-        matches!(self, Self::LoginThrottled | Self::ServerThrottled | Self::BandwidthExceeded)
+        matches!(
+            self,
+            Self::LoginThrottled
+                | Self::ServerThrottled
+                | Self::BandwidthExceeded
+                | Self::SendingThrottled
+                | Self::SendingQuotaExceeded
+                | Self::SendingBlocked
+        )
     }
 }
 
