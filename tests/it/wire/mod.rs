@@ -5,5 +5,7 @@ mod hostile;
 mod identifiers;
 mod peer;
 mod pop3;
+mod script;
 mod secure;
+mod smtp;
 mod transcript;

@@ -96,6 +96,8 @@ pub enum Step {
     Drip(Vec<u8>, Duration),
     /// Keeps the connection open and does nothing.
     Wait,
+    /// Keeps the connection open for so long, and does not even read.
+    Sleep(Duration),
     /// Closes.
     Close,
 }
@@ -198,6 +200,10 @@ pub async fn play(stream: DuplexStream, stage: Stage, steps: Vec<Step>) {
                 }
             },
             Step::Wait => stream.read_to_end(&mut Vec::new()).await.map(drop),
+            Step::Sleep(pause) => {
+                tokio::time::sleep(pause).await;
+                Ok(())
+            }
             Step::Close => return,
         };
         if written.is_err() {

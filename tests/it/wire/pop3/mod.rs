@@ -11,10 +11,18 @@ use mailsyncd::{
 };
 use tokio::io::DuplexStream;
 
-use super::peer::{endpoint, system_trust, timeouts};
+use super::{
+    peer::{endpoint, system_trust, timeouts},
+    script::{Protocol, play_all},
+};
+
+#[tokio::test(start_paused = true)]
+async fn every_transcript_plays() {
+    play_all(Protocol::Pop3, call_all).await;
+}
 
 /// Does each call of a transcript.
-pub async fn call_all(stream: DuplexStream, calls: &[&str]) -> Vec<String> {
+async fn call_all(stream: DuplexStream, calls: &[&str]) -> Vec<String> {
     let mut stream = Some(stream);
     let mut session = None;
     let mut results = Vec::new();
