@@ -179,8 +179,9 @@ fn choose(
     }
     Ok(match wanted {
         AuthMethod::Plain => plain,
-        AuthMethod::Auto if offered.plain => plain,
-        AuthMethod::Auto | AuthMethod::Login => Method::User,
+        // There is no reading without a log-in; the configuration refuses `none` here.
+        AuthMethod::Auto | AuthMethod::None if offered.plain => plain,
+        AuthMethod::Auto | AuthMethod::Login | AuthMethod::None => Method::User,
     })
 }
 
