@@ -13,16 +13,18 @@ use crate::{
     admin::{self, error::AdminError},
     base::{chain::Chain, clock::Clock, hints::Hints, tasks::Tasks, telemetry},
     config::{Config, ConfigError, Declared},
-    means::{budget::Budget, credentials::Credentials, slots::SlotLimits},
+    means::{
+        budget::Budget,
+        credentials::Credentials,
+        network::{Network, NetworkSettings},
+        slots::SlotLimits,
+    },
     model::{failure::Failure, ids::NodeId},
     net::{
         dial::PortPolicy,
         tls::{TlsClient, TlsConfigError},
     },
-    receive::{
-        imap_source::{ConnectionSettings, ImapSources},
-        policy::Steps,
-    },
+    receive::{imap_source::ImapSources, policy::Steps},
     schedule::{
         agenda::Mode,
         driver::{Driver, Settings},
@@ -132,6 +134,7 @@ struct Daemon {
     tls: TlsClient,
     store: Store,
     clock: Clock,
+    network: Network,
     sources: Arc<ImapSources>,
     settings: watch::Sender<Settings>,
     hints: Hints,
@@ -153,13 +156,9 @@ impl Daemon {
     ) -> Result<Self, DaemonError> {
         let config = reconcile(&store, config, &clock).await.map_err(DaemonError::Declared)?;
         let (hints, progress, tasks) = (Hints::new(), Progress::default(), Tasks::new());
-        let sources = Arc::new(ImapSources::new(
-            tls.clone(),
-            connection_settings(&store, &config),
-            hints.clone(),
-            tasks.clone(),
-            clock.clone(),
-        ));
+        let network = Network::new(tls.clone(), network_settings(&store, &config));
+        let sources = Arc::new(ImapSources::new(network.clone(), hints.clone(), tasks.clone(), clock.clone()));
+        sources.set_push(config.polling.push);
         let (settings, in_force) = watch::channel(schedule_settings(&config));
         let stop = CancellationToken::new();
         let driver = Driver {
@@ -179,7 +178,21 @@ impl Daemon {
             stop_within: GRACE,
         };
         let schedule = tasks.spawn("schedule", driver.run(stop.clone()));
-        Ok(Self { config, tls, store, clock, sources, settings, hints, progress, tasks, stop, schedule, turns: 0 })
+        Ok(Self {
+            config,
+            tls,
+            store,
+            clock,
+            network,
+            sources,
+            settings,
+            hints,
+            progress,
+            tasks,
+            stop,
+            schedule,
+            turns: 0,
+        })
     }
 
     /// Answers signals and the watchdog until the schedule has ended.
@@ -252,7 +265,8 @@ impl Daemon {
                 tracing::warn!(key, "takes effect at the next start only");
             }
         }
-        self.sources.reconfigure(connection_settings(&self.store, &config));
+        self.network.reconfigure(network_settings(&self.store, &config));
+        self.sources.set_push(config.polling.push);
         self.settings.send_replace(schedule_settings(&config));
         self.hints.records();
         self.config = config;
@@ -307,15 +321,14 @@ async fn reconcile(store: &Store, mut config: Config, clock: &Clock) -> Result<A
     Ok(Arc::new(config))
 }
 
-fn connection_settings(store: &Store, config: &Arc<Config>) -> ConnectionSettings {
-    ConnectionSettings {
+fn network_settings(store: &Store, config: &Arc<Config>) -> NetworkSettings {
+    NetworkSettings {
         credentials: Credentials::new(store.clone(), Arc::clone(config)),
         ports: PortPolicy { allowed: config.network.allowed_ports.clone() },
         limits: SlotLimits {
             total: usize::try_from(config.limits.connections).unwrap_or(usize::MAX),
             per_host: usize::try_from(config.limits.connections_per_host).unwrap_or(usize::MAX),
         },
-        push: config.polling.push,
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::model::{
     ids::{MailboxId, ProfileId},
-    mailbox::Mailbox,
+    mailbox::{Mailbox, Workload},
     profile::{AuthenticateUsing, Endpoint, ServerProfile},
 };
 
@@ -17,6 +17,8 @@ pub struct Account {
     pub address: String,
     /// Which profile.
     pub profile: ProfileId,
+    /// For what: limits count for each workload by itself, so that neither waits for the other.
+    pub workload: Workload,
     /// Where and how.
     pub endpoint: Endpoint,
     /// Login name.
@@ -30,8 +32,17 @@ pub struct Account {
 }
 
 impl Account {
-    /// How `mailbox` is reached through `profile`.
+    /// How the mail of `mailbox` is read through `profile`.
     pub fn new(profile: &ServerProfile, mailbox: &Mailbox) -> Self {
+        Self::at(Workload::Incoming, profile.incoming.clone(), profile, mailbox)
+    }
+
+    /// Where the mail of `mailbox` is handed in; `None` where `profile` names no server for that.
+    pub fn outgoing(profile: &ServerProfile, mailbox: &Mailbox) -> Option<Self> {
+        Some(Self::at(Workload::Outgoing, profile.outgoing.clone()?, profile, mailbox))
+    }
+
+    fn at(workload: Workload, endpoint: Endpoint, profile: &ServerProfile, mailbox: &Mailbox) -> Self {
         let profile_credentials = profile.authenticate_using == AuthenticateUsing::Profile;
         let username = match &profile.username {
             Some(username) if profile_credentials => username,
@@ -41,7 +52,8 @@ impl Account {
             mailbox: mailbox.id,
             address: mailbox.email_address.clone(),
             profile: profile.id,
-            endpoint: profile.incoming.clone(),
+            workload,
+            endpoint,
             username: username.clone(),
             profile_credentials,
             maximum_connections: usize::from(profile.maximum_concurrent_connections),

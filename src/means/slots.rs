@@ -7,12 +7,17 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
 use tokio::sync::Notify;
 
-use crate::model::ids::{MailboxId, ProfileId};
+use crate::model::{
+    ids::{MailboxId, ProfileId},
+    mailbox::Workload,
+};
+
+use super::account::Account;
 
 /// The limits in force.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,8 +33,16 @@ pub struct SlotLimits {
 pub struct SlotKey {
     /// The host it goes to.
     pub host: String,
-    /// The profile and its limit, where the profile's credentials are used.
-    pub profile: Option<(ProfileId, usize)>,
+    /// The profile, for one of its workloads, and its limit, where the profile's credentials are used.
+    pub profile: Option<((ProfileId, Workload), usize)>,
+}
+
+impl SlotKey {
+    /// What a connection for `account` counts towards.
+    pub fn of(account: &Account) -> Self {
+        let profile = ((account.profile, account.workload), account.maximum_connections);
+        Self { host: account.endpoint.host.clone(), profile: account.profile_credentials.then_some(profile) }
+    }
 }
 
 /// What to do to open one more connection.
@@ -48,7 +61,7 @@ struct Counts {
     limits: SlotLimits,
     total: usize,
     hosts: BTreeMap<String, usize>,
-    profiles: BTreeMap<ProfileId, usize>,
+    profiles: BTreeMap<(ProfileId, Workload), usize>,
     /// Parked connections, oldest first.
     parked: Vec<(MailboxId, SlotKey)>,
 }
@@ -56,8 +69,9 @@ struct Counts {
 impl Counts {
     fn room(&mut self, key: &SlotKey) -> Room {
         let host_full = self.hosts.get(&key.host).is_some_and(|open| *open >= self.limits.per_host);
-        let profile_full =
-            |profile: &(ProfileId, usize)| self.profiles.get(&profile.0).is_some_and(|open| *open >= profile.1);
+        let profile_full = |profile: &((ProfileId, Workload), usize)| {
+            self.profiles.get(&profile.0).is_some_and(|open| *open >= profile.1)
+        };
         let profile = key.profile.as_ref().filter(|profile| profile_full(profile)).map(|(id, _)| *id);
         let total_full = self.total >= self.limits.total;
         if !host_full && profile.is_none() && !total_full {
@@ -97,18 +111,33 @@ fn decrement<K: Ord>(counts: &mut BTreeMap<K, usize>, key: &K) {
     }
 }
 
+/// Closes the connection parked for a mailbox.
+type Evict = Box<dyn Fn(MailboxId) + Send + Sync>;
+
 /// The count of open connections, shared by all that open them.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Slots {
     counts: Arc<Mutex<Counts>>,
     freed: Arc<Notify>,
+    evict: Arc<OnceLock<Evict>>,
+}
+
+impl std::fmt::Debug for Slots {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Slots").field("counts", &self.counts).finish_non_exhaustive()
+    }
 }
 
 impl Slots {
     /// Nothing open yet.
     pub fn new(limits: SlotLimits) -> Self {
         let counts = Counts { limits, total: 0, hosts: BTreeMap::new(), profiles: BTreeMap::new(), parked: Vec::new() };
-        Self { counts: Arc::new(Mutex::new(counts)), freed: Arc::new(Notify::new()) }
+        Self { counts: Arc::new(Mutex::new(counts)), freed: Arc::default(), evict: Arc::default() }
+    }
+
+    /// Says, once, how a parked connection is closed: whoever parks some must.
+    pub fn evict_by(&self, evict: impl Fn(MailboxId) + Send + Sync + 'static) {
+        let _ = self.evict.set(Box::new(evict));
     }
 
     fn counts(&self) -> std::sync::MutexGuard<'_, Counts> {
@@ -122,12 +151,11 @@ impl Slots {
         self.freed.notify_waiters();
     }
 
-    /// Waits for room for one more connection. `evict` must close the connection parked for the
-    /// mailbox it is given.
+    /// Waits for room for one more connection. The one parked longest that is in the way is closed.
     ///
     /// # Cancel safety
     /// Dropping it takes no slot.
-    pub async fn take(&self, key: SlotKey, mut evict: impl FnMut(MailboxId)) -> Slot {
+    pub async fn take(&self, key: SlotKey) -> Slot {
         loop {
             let mut freed = std::pin::pin!(self.freed.notified());
             // Registered before the look, so that a slot freed in between is not missed.
@@ -135,7 +163,11 @@ impl Slots {
             let room = self.counts().room(&key);
             match room {
                 Room::Taken => return Slot { slots: self.clone(), key },
-                Room::Evict(mailbox) => evict(mailbox),
+                Room::Evict(mailbox) => {
+                    if let Some(evict) = self.evict.get() {
+                        evict(mailbox);
+                    }
+                }
                 Room::Full => {}
             }
             freed.await;
@@ -198,28 +230,34 @@ mod tests {
     #[test]
     fn a_full_host_does_not_stop_another_and_a_freed_slot_is_given_on() {
         let slots = Slots::new(SlotLimits { total: 3, per_host: 1 });
-        let a = slots.take(key("a"), |_| ()).now_or_never().unwrap();
-        assert!(slots.take(key("a"), |_| ()).now_or_never().is_none());
-        let _b = slots.take(key("b"), |_| ()).now_or_never().unwrap();
+        let a = slots.take(key("a")).now_or_never().unwrap();
+        assert!(slots.take(key("a")).now_or_never().is_none());
+        let _b = slots.take(key("b")).now_or_never().unwrap();
         drop(a);
-        assert!(slots.take(key("a"), |_| ()).now_or_never().is_some());
+        assert!(slots.take(key("a")).now_or_never().is_some());
         assert_eq!(slots.open(), 1);
     }
 
     #[test]
     fn the_connection_parked_longest_that_is_in_the_way_gives_place() {
         let slots = Slots::new(SlotLimits { total: 3, per_host: 2 });
-        let mut kept = BTreeMap::new();
+        let kept = Arc::new(Mutex::new(BTreeMap::new()));
+        let evicted = Arc::new(Mutex::new(Vec::new()));
+        let (closing, closed) = (Arc::clone(&kept), Arc::clone(&evicted));
+        slots.evict_by(move |id| closed.lock().unwrap().push(closing.lock().unwrap().remove(&id).unwrap()));
         for host in ["b", "a", "a"] {
             let id = mailbox();
-            let slot = slots.take(key(host), |_| ()).now_or_never().unwrap();
+            let slot = slots.take(key(host)).now_or_never().unwrap();
             slots.parked(id, slot.key().clone());
-            kept.insert(id, (host, slot));
+            kept.lock().unwrap().insert(id, (host, slot));
         }
-        let mut evicted = Vec::new();
-        let taken = slots.take(key("a"), |id| evicted.push(kept.remove(&id).unwrap().0)).now_or_never();
-        // The slot is freed inside `evict`; the waiter was registered before and wakes.
-        assert!(taken.is_some() && evicted == ["a"], "{evicted:?}");
+        // The slot is freed a moment after; the waiter was registered before and wakes.
+        let mut taking = std::pin::pin!(slots.take(key("a")));
+        assert!(taking.as_mut().now_or_never().is_none());
+        let closed: Vec<&str> = evicted.lock().unwrap().drain(..).map(|(host, _): (&str, Slot)| host).collect();
+        assert_eq!(closed, ["a"]);
+        let taken = taking.now_or_never();
+        assert!(taken.is_some());
         assert_eq!(slots.open(), 3);
     }
 
@@ -227,10 +265,12 @@ mod tests {
     fn a_profile_with_credentials_of_its_own_has_its_own_limit() {
         let slots = Slots::new(SlotLimits { total: 9, per_host: 9 });
         let profile = ProfileId::generate(Timestamp::EPOCH);
-        let of_profile = || SlotKey { host: "a".to_owned(), profile: Some((profile, 2)) };
-        let _one = slots.take(of_profile(), |_| ()).now_or_never().unwrap();
-        let _two = slots.take(of_profile(), |_| ()).now_or_never().unwrap();
-        assert!(slots.take(of_profile(), |_| ()).now_or_never().is_none());
-        assert!(slots.take(key("a"), |_| ()).now_or_never().is_some());
+        let of_profile = || SlotKey { host: "a".to_owned(), profile: Some(((profile, Workload::Incoming), 2)) };
+        let _one = slots.take(of_profile()).now_or_never().unwrap();
+        let _two = slots.take(of_profile()).now_or_never().unwrap();
+        assert!(slots.take(of_profile()).now_or_never().is_none());
+        assert!(slots.take(key("a")).now_or_never().is_some());
+        let sending = SlotKey { profile: Some(((profile, Workload::Outgoing), 2)), ..of_profile() };
+        assert!(slots.take(sending).now_or_never().is_some(), "reading does not keep from sending");
     }
 }

@@ -3,7 +3,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -19,20 +22,15 @@ use crate::{
         connect::{self, NetSession, Timeouts},
         error::ImapError,
     },
-    means::{
-        account::Account,
-        credentials::Credentials,
-        slots::{Slot, SlotKey, SlotLimits, Slots},
-    },
+    means::{account::Account, network::Network, slots::Slot},
     model::{
         cursor::{FetchedMessage, FolderView, ListedMessage},
-        failure::{Failure, FailureCode, Scope},
+        failure::{Failure, FailureCode},
         ids::MailboxId,
-        record::SecretOwner,
         timestamp::Timestamp,
         uid::{Uid, UidSet},
     },
-    net::{dial::PortPolicy, error::NetError, tls::TlsClient},
+    net::error::NetError,
 };
 
 use super::{
@@ -45,19 +43,6 @@ const KEEP_FOR: Duration = Duration::from_secs(120);
 /// What a parked connection may be late before it is closed: its mailbox was disabled or removed.
 const KEEP_AFTER: Duration = Duration::from_secs(60);
 
-/// What the configuration says of connections; may change while the daemon runs.
-#[derive(Clone)]
-pub struct ConnectionSettings {
-    /// Where passwords are found.
-    pub credentials: Credentials,
-    /// Ports that may be dialled.
-    pub ports: PortPolicy,
-    /// Limits on open connections.
-    pub limits: SlotLimits,
-    /// Whether parked connections watch their Inbox.
-    pub push: bool,
-}
-
 /// Hands out IMAP connections, one for each mailbox at a time.
 #[derive(Clone)]
 pub struct ImapSources {
@@ -65,9 +50,9 @@ pub struct ImapSources {
 }
 
 struct Shared {
-    tls: TlsClient,
-    slots: Slots,
-    settings: RwLock<ConnectionSettings>,
+    network: Network,
+    /// Whether parked connections watch their Inbox.
+    push: AtomicBool,
     parked: Mutex<BTreeMap<MailboxId, Parked>>,
     hints: Hints,
     tasks: Tasks,
@@ -106,17 +91,21 @@ impl std::fmt::Debug for ImapSource {
 
 impl ImapSources {
     /// No connection yet. Background work runs in `tasks`; changes that IDLE shows go to `hints`.
-    pub fn new(tls: TlsClient, settings: ConnectionSettings, hints: Hints, tasks: Tasks, clock: Clock) -> Self {
-        let slots = Slots::new(settings.limits);
-        let parked = Mutex::new(BTreeMap::new());
-        let settings = RwLock::new(settings);
-        Self { shared: Arc::new(Shared { tls, slots, settings, parked, hints, tasks, clock }) }
+    pub fn new(network: Network, hints: Hints, tasks: Tasks, clock: Clock) -> Self {
+        let (parked, push) = (Mutex::new(BTreeMap::new()), AtomicBool::new(false));
+        let shared = Arc::new(Shared { network: network.clone(), push, parked, hints, tasks, clock });
+        let parking = Arc::downgrade(&shared);
+        network.slots().evict_by(move |mailbox| {
+            if let Some(shared) = parking.upgrade() {
+                shared.close_parked(mailbox);
+            }
+        });
+        Self { shared }
     }
 
-    /// Takes new settings over. Open connections stay; new ones follow the new settings.
-    pub fn reconfigure(&self, settings: ConnectionSettings) {
-        self.shared.slots.limit(settings.limits);
-        *self.shared.settings.write().unwrap_or_else(PoisonError::into_inner) = settings;
+    /// Whether connections parked from now on watch their Inbox.
+    pub fn set_push(&self, push: bool) {
+        self.shared.push.store(push, Ordering::Relaxed);
     }
 
     /// Closes parked connections whose mailbox was not polled again in time.
@@ -140,7 +129,7 @@ impl ImapSources {
 
     /// Open connections, parked ones too.
     pub fn open_connections(&self) -> usize {
-        self.shared.slots.open()
+        self.shared.network.slots().open()
     }
 }
 
@@ -150,13 +139,9 @@ impl Shared {
         self.parked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn settings(&self) -> ConnectionSettings {
-        self.settings.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
     fn unpark(&self, mailbox: MailboxId) -> Option<Parked> {
         let parked = self.parked().remove(&mailbox)?;
-        self.slots.unparked(mailbox);
+        self.network.slots().unparked(mailbox);
         Some(parked)
     }
 
@@ -175,17 +160,10 @@ impl Shared {
 
     /// Connects and logs in, in the slot given.
     async fn connect(&self, account: &Account) -> Result<NetSession, Failure> {
-        let owner = if account.profile_credentials {
-            SecretOwner::Profile(account.profile)
-        } else {
-            SecretOwner::Mailbox(account.mailbox)
-        };
-        let ConnectionSettings { credentials, ports, .. } = self.settings();
-        let scope = if account.profile_credentials { Scope::Profile } else { Scope::Mailbox };
-        let password = credentials.password(owner).await.map_err(|error| error.failure(scope))?;
+        let (password, ports) = (self.network.password(account).await?, self.network.ports());
         let credentials = connect::Credentials { username: &account.username, password: password.expose() };
         let timeouts = Timeouts::new(account.timeout);
-        let connect = || connect::open(&account.endpoint, credentials, &ports, &self.tls, timeouts);
+        let connect = || connect::open(&account.endpoint, credentials, &ports, self.network.tls(), timeouts);
         retry(Retries::CONNECT, is_momentary, connect).await.map_err(failure)
     }
 }
@@ -210,9 +188,7 @@ impl Sources for ImapSources {
                 None => {}
             }
         }
-        let profile = account.profile_credentials.then_some((account.profile, account.maximum_connections));
-        let key = SlotKey { host: account.endpoint.host.clone(), profile };
-        let slot = self.shared.slots.take(key, |mailbox| self.shared.close_parked(mailbox)).await;
+        let slot = self.shared.network.slot(account).await;
         let session = self.shared.connect(account).await.inspect_err(|failure| {
             // Connections that rest take what those that work are short of.
             if failure.code == FailureCode::ResourcesExhausted {
@@ -231,7 +207,7 @@ impl Sources for ImapSources {
 
     async fn park(&self, account: &Account, mut source: ImapSource, next_poll_in: Duration) {
         source.rested = true;
-        let push = self.shared.settings().push && source.session.offers_idle().await.unwrap_or(false);
+        let push = self.shared.push.load(Ordering::Relaxed) && source.session.offers_idle().await.unwrap_or(false);
         if !push && next_poll_in > KEEP_FOR {
             self.shared.tasks.spawn("log out", source.close());
             return;
@@ -245,7 +221,7 @@ impl Sources for ImapSources {
         };
         self.shared.parked().insert(account.mailbox, Parked { account: account.clone(), waiting, until });
         // Last: who is told that it may be closed must find it.
-        self.shared.slots.parked(account.mailbox, key);
+        self.shared.network.slots().parked(account.mailbox, key);
     }
 }
 
