@@ -35,7 +35,9 @@ pub fn failure(error: &StoreError) -> Failure {
     let (code, scope) = match error {
         E::DiskFull(_) => (FailureCode::DiskFull, Scope::Daemon),
         E::LeaseLost => (FailureCode::DatabaseUnavailable, Scope::Mailbox),
-        E::Conflict { .. } | E::Sql(_) | E::Unsupported { .. } => (FailureCode::InternalError, Scope::Mailbox),
+        E::Conflict { .. } | E::IllegalMove { .. } | E::Unsendable { .. } | E::Sql(_) | E::Unsupported { .. } => {
+            (FailureCode::InternalError, Scope::Mailbox)
+        }
         E::Busy(_)
         | E::Unavailable(_)
         | E::Closed

@@ -14,12 +14,61 @@ use super::{
     uid::Uid,
 };
 
-/// Where an activity stands. Incoming ones are `received` from the first.
+/// Where an activity stands. Incoming ones are `received` from the first; for the moves of the others
+/// see [`super::outbox::may_become`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ActivityStatus {
     /// Read from a mail server.
     Received,
+    /// Being written; not sent yet.
+    Draft,
+    /// To be sent, or sent again.
+    PendingSend,
+    /// Being sent, or perhaps sent: its last line may have reached the server.
+    Sending,
+    /// The server took it.
+    Sent,
+    /// Given up.
+    Failed,
+    /// Withdrawn by a person.
+    Canceled,
+    /// Kept back until a person decides.
+    Held,
+}
+
+impl ActivityStatus {
+    /// Every status.
+    pub const ALL: [Self; 8] = [
+        Self::Received,
+        Self::Draft,
+        Self::PendingSend,
+        Self::Sending,
+        Self::Sent,
+        Self::Failed,
+        Self::Canceled,
+        Self::Held,
+    ];
+
+    /// The word in the database and in `--json`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Received => "received",
+            Self::Draft => "draft",
+            Self::PendingSend => "pending_send",
+            Self::Sending => "sending",
+            Self::Sent => "sent",
+            Self::Failed => "failed",
+            Self::Canceled => "canceled",
+            Self::Held => "held",
+        }
+    }
+}
+
+impl fmt::Display for ActivityStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
 }
 
 /// Why a message is not recorded.

@@ -136,6 +136,8 @@ failure_codes! {
     MessagePoison = "message-poison", "the source is kept; report the message";
     /// The server lists the message but never gives it.
     MessageUnanswered = "message-unanswered", "ask the provider to repair the message";
+    /// The mailbox of a mail that is to be sent does not send: not enabled, not approved, no server.
+    SendingOff = "sending-off", "make the mailbox send: see mailsyncd mailbox show";
     /// Recipients were refused.
     RecipientsRefused = "recipients-refused", "check the addresses; the server's words are with each recipient";
     /// The mailbox may not send as the mail's sender.

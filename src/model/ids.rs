@@ -45,6 +45,8 @@ record_id! {
     ActivityId
     /// Identifies a user or a queue: the owner of a mailbox.
     OwnerId
+    /// Identifies an alert.
+    AlertId
     /// Identifies one running daemon among those that share a database.
     NodeId
 }

@@ -4,6 +4,7 @@
 //! documentation: a *View* was observed, a *Plan* or *Verdict* was decided, a *Report* was done.
 
 pub mod activity;
+pub mod alert;
 pub mod cursor;
 pub mod failure;
 pub mod ids;

@@ -1,14 +1,47 @@
 //! Mail on its way out: what is claimed, what becomes of it, and what one settlement writes.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::{
-    activity::NewSource,
+    activity::{ActivityStatus, NewSource},
     failure::Failure,
-    ids::ActivityId,
-    message::{Party, PartyRole},
+    ids::{ActivityId, MailboxId},
+    message::{Attachment, Party, PartyRole},
     timestamp::Timestamp,
 };
+
+/// How long after its last line may have been sent a mail in doubt is looked for first.
+pub const FIRST_VERIFICATION: Duration = Duration::from_secs(60);
+
+/// Who moves a mail on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mover {
+    /// The send cycle that holds the lease of its mailbox.
+    Cycle,
+    /// A person, by command.
+    Person,
+}
+
+/// Whether a mail may go from one status to another. What is perhaps sent is not in a person's hands
+/// until the cycle has found out what can be found out, and holds it.
+pub const fn may_become(from: ActivityStatus, to: ActivityStatus, mover: Mover) -> bool {
+    use ActivityStatus as S;
+    match mover {
+        Mover::Cycle => matches!(
+            (from, to),
+            (S::PendingSend, S::Sending | S::Failed)
+                | (S::Sending, S::Sending | S::Sent | S::PendingSend | S::Failed | S::Held)
+        ),
+        Mover::Person => matches!(
+            (from, to),
+            (S::Draft | S::Held | S::Failed, S::PendingSend)
+                | (S::Draft | S::PendingSend | S::Held | S::Failed, S::Canceled)
+                | (S::PendingSend, S::Held)
+        ),
+    }
+}
 
 /// What is done with a mail of which nobody knows whether the server took it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -213,4 +246,114 @@ pub struct MailSettlement {
     pub recipients: Vec<RecipientResult>,
     /// The server's last word on the mail as a whole.
     pub reply: Option<String>,
+}
+
+impl MailVerdict {
+    /// The status that follows.
+    pub const fn status(&self) -> ActivityStatus {
+        match self {
+            Self::Sent(_) => ActivityStatus::Sent,
+            Self::RetryAt(..) | Self::Returned => ActivityStatus::PendingSend,
+            Self::Failed(_) => ActivityStatus::Failed,
+            Self::InDoubt { .. } => ActivityStatus::Sending,
+            Self::Held(_) => ActivityStatus::Held,
+        }
+    }
+
+    /// What went wrong.
+    pub const fn failure(&self) -> Option<&Failure> {
+        match self {
+            Self::Sent(failure) => failure.as_ref(),
+            Self::RetryAt(_, failure) | Self::Failed(failure) | Self::Held(failure) | Self::InDoubt { failure, .. } => {
+                Some(failure)
+            }
+            Self::Returned => None,
+        }
+    }
+}
+
+/// What a mail that is queued is made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NewContent {
+    /// Words and files; composed at the first claim.
+    Draft(Vec<OutboxAttachment>),
+    /// A finished mail.
+    Composed {
+        /// Its Message-ID, without brackets.
+        message_id: String,
+        /// Its bytes.
+        source: NewSource,
+        /// The files in it.
+        attachments: Vec<Attachment>,
+    },
+}
+
+/// A mail to be queued.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewMail {
+    /// Its identifier.
+    pub id: ActivityId,
+    /// Who sends it.
+    pub mailbox: MailboxId,
+    /// The address in From, where that is not the mailbox's own.
+    pub send_as: Option<String>,
+    /// Subject.
+    pub subject: String,
+    /// The plain text.
+    pub text: Option<String>,
+    /// The HTML body.
+    pub html: Option<String>,
+    /// Everybody on it, in order.
+    pub parties: Vec<Party>,
+    /// What it is made of.
+    pub content: NewContent,
+    /// The recorded mail that it answers.
+    pub answers: Option<ActivityId>,
+    /// Not sent before.
+    pub send_after: Option<Timestamp>,
+    /// Asked for again with the same key, the mail that is there already is the answer.
+    pub idempotency_key: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ActivityStatus as S, *};
+
+    #[test]
+    fn the_moves_are_these_and_no_others() {
+        let cycle = [
+            (S::PendingSend, S::Sending),
+            (S::PendingSend, S::Failed),
+            (S::Sending, S::Sending),
+            (S::Sending, S::Sent),
+            (S::Sending, S::PendingSend),
+            (S::Sending, S::Failed),
+            (S::Sending, S::Held),
+        ];
+        let person = [
+            (S::Draft, S::PendingSend),
+            (S::Held, S::PendingSend),
+            (S::Failed, S::PendingSend),
+            (S::Draft, S::Canceled),
+            (S::PendingSend, S::Canceled),
+            (S::Held, S::Canceled),
+            (S::Failed, S::Canceled),
+            (S::PendingSend, S::Held),
+        ];
+        for from in S::ALL {
+            for to in S::ALL {
+                assert_eq!(may_become(from, to, Mover::Cycle), cycle.contains(&(from, to)), "{from} -> {to}");
+                assert_eq!(may_become(from, to, Mover::Person), person.contains(&(from, to)), "{from} -> {to}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_sent_or_canceled_stays_so() {
+        for end in [S::Sent, S::Canceled, S::Received] {
+            let moved =
+                S::ALL.iter().any(|to| may_become(end, *to, Mover::Cycle) || may_become(end, *to, Mover::Person));
+            assert!(!moved, "{end}");
+        }
+    }
 }

@@ -22,6 +22,18 @@ pub struct Source {
     pub bytes: Bytes,
 }
 
+impl Source {
+    /// Shares the bytes of a source.
+    pub fn of(source: &NewSource) -> Self {
+        Self {
+            sha256: source.sha256,
+            size: source.size,
+            encoding: source.encoding,
+            bytes: Bytes(Arc::clone(&source.bytes)),
+        }
+    }
+}
+
 /// A [`BatchCommit`] of its own.
 #[derive(Debug)]
 pub struct Batch {
@@ -45,15 +57,9 @@ impl Batch {
             source: None,
             verdict: entry.verdict.clone(),
         };
-        let source = |source: &NewSource| Source {
-            sha256: source.sha256,
-            size: source.size,
-            encoding: source.encoding,
-            bytes: Bytes(Arc::clone(&source.bytes)),
-        };
         Self {
             entries: commit.entries.iter().map(entry).collect(),
-            sources: commit.entries.iter().map(|entry| entry.source.as_ref().map(source)).collect(),
+            sources: commit.entries.iter().map(|entry| entry.source.as_ref().map(Source::of)).collect(),
             cursor: commit.cursor.clone(),
         }
     }

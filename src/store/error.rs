@@ -2,6 +2,8 @@
 
 use std::{path::PathBuf, sync::Arc};
 
+use crate::model::{activity::ActivityStatus, ids::ActivityId};
+
 /// An operation on the database failed.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
@@ -94,6 +96,22 @@ pub enum StoreError {
     #[error("the change contradicts what the database has ({what}): nothing was written")]
     Conflict {
         /// The rule that was broken.
+        what: String,
+    },
+    /// A mail cannot go from where it stands to where it was to go: nothing was written.
+    #[error("activity {activity} is {from}: it cannot become {to}")]
+    IllegalMove {
+        /// Which mail.
+        activity: ActivityId,
+        /// Where it stands.
+        from: ActivityStatus,
+        /// Where it was to go.
+        to: ActivityStatus,
+    },
+    /// A mail cannot be queued as it is: nothing was written.
+    #[error("{what}")]
+    Unsendable {
+        /// What is wrong with it.
         what: String,
     },
     /// This database cannot do that.

@@ -18,6 +18,7 @@ mod rows;
 mod schema;
 mod sql;
 mod sqlite;
+mod stuck;
 mod views;
 mod writer;
 
@@ -148,6 +149,7 @@ macro_rules! write {
 }
 
 mod api;
+mod api_outbox;
 
 /// A database address without the password it may contain.
 fn without_password(url: &str) -> String {

@@ -2,10 +2,11 @@
 
 use super::error::StoreError;
 use crate::model::{
-    activity::{IgnoreReason, SourceEncoding},
+    activity::{ActivityStatus, IgnoreReason, SourceEncoding},
+    alert::Severity,
     mailbox::{Approval, MailboxKind, SyncMethod},
     message::PartyRole,
-    outbox::InDoubt,
+    outbox::{InDoubt, RecipientState},
     profile::{AuthMethod, AuthenticateUsing, Security, ServerType},
     record::FilterMethod,
 };
@@ -55,6 +56,12 @@ named! {
     FilterMethod in "filter_method" { All = "all" }
     PartyRole in "role" { From = "from", To = "to", Cc = "cc", Bcc = "bcc", ReplyTo = "reply_to" }
     SourceEncoding in "encoding" { None = "none", Lz4 = "lz4" }
+    ActivityStatus in "status" {
+        Received = "received", Draft = "draft", PendingSend = "pending_send", Sending = "sending", Sent = "sent",
+        Failed = "failed", Canceled = "canceled", Held = "held"
+    }
+    RecipientState in "result" { Accepted = "accepted", Refused = "refused", Deferred = "deferred", Unknown = "unknown" }
+    Severity in "severity" { Information = "information", Warning = "warning", Error = "error" }
     IgnoreReason in "reason" { BeforeStartingPoint = "before_starting_point", Vanished = "vanished" }
 }
 

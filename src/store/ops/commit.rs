@@ -7,7 +7,7 @@ use crate::{
     model::{
         activity::{Committed, Fence, IgnoreReason, LedgerEntry, NewActivity, Verdict},
         ids::{ActivityId, MailboxId},
-        message::{MessageKey, PartyRole, Sha256},
+        message::{Attachment, MessageKey, Party, PartyRole, Sha256},
         timestamp::Timestamp,
     },
     store::{
@@ -153,7 +153,8 @@ fn new_activity(entry: &LedgerEntry) -> Option<&NewActivity> {
     }
 }
 
-async fn insert_sources(conn: &mut Conn, sources: BTreeMap<Sha256, Source>) -> Result<()> {
+/// Bytes of mail, where they are not kept yet.
+pub async fn insert_sources(conn: &mut Conn, sources: BTreeMap<Sha256, Source>) -> Result<()> {
     let bind = |values: &mut super::insert::Values<'_, '_>, source: Source| {
         values
             .push_bind(Hash::from(source.sha256))
@@ -202,45 +203,64 @@ async fn insert_details(conn: &mut Conn, mailbox: MailboxId, new: &[&NewActivity
     let parties = new.iter().flat_map(|activity| {
         activity.message.parties.iter().enumerate().map(|(position, party)| (activity.id, position, party))
     });
-    PARTIES
-        .rows(conn, parties.collect(), |values, (activity, position, party)| {
-            values
-                .push_bind(Id(activity.0))
-                .push_bind(integer(position as u64))
-                .push_bind(party.role.word())
-                .push_bind(MailText(&party.address))
-                .push_bind(MailText(&party.display_name));
-        })
-        .await?;
+    insert_parties(conn, parties.collect()).await?;
     let attachments = new.iter().flat_map(|activity| {
-        activity.attachments.iter().enumerate().map(|(position, attachment)| (activity.id, position, attachment))
+        let files = activity.attachments.iter().enumerate();
+        files.map(|(position, new)| (activity.id, position, &new.attachment, new.blocked))
     });
-    ATTACHMENTS
-        .rows(conn, attachments.collect(), |values, (activity, position, new)| {
-            let attachment = &new.attachment;
-            values
-                .push_bind(Id(activity.0))
-                .push_bind(integer(position as u64))
-                .push_bind(i64::from(attachment.part))
-                .push_bind(MailText(&attachment.file_name))
-                .push_bind(MailText(&attachment.content_type))
-                .push_bind(attachment.content_id.as_deref().map(MailText))
-                .push_bind(integer(attachment.size))
-                .push_bind(Hash::from(attachment.sha256))
-                .push_bind(new.blocked);
-        })
-        .await?;
+    insert_attachments(conn, attachments.collect()).await?;
+    insert_events(conn, "activity.recorded", new.iter().map(|activity| activity.id).collect(), mailbox, now).await
+}
+
+/// Addresses of activities, each with its place.
+pub async fn insert_parties(conn: &mut Conn, parties: Vec<(ActivityId, usize, &Party)>) -> Result<()> {
+    let bind = |values: &mut super::insert::Values<'_, '_>,
+                (activity, position, party): (ActivityId, usize, &Party)| {
+        values
+            .push_bind(Id(activity.0))
+            .push_bind(integer(position as u64))
+            .push_bind(party.role.word())
+            .push_bind(MailText(&party.address))
+            .push_bind(MailText(&party.display_name));
+    };
+    PARTIES.rows(conn, parties, bind).await?;
+    Ok(())
+}
+
+/// A file of an activity, with its place, and why it is blocked.
+type Placed<'a> = (ActivityId, usize, &'a Attachment, Option<&'static str>);
+
+/// Files of activities whose bytes are in the source.
+pub async fn insert_attachments(conn: &mut Conn, attachments: Vec<Placed<'_>>) -> Result<()> {
+    let bind = |values: &mut super::insert::Values<'_, '_>, (activity, position, attachment, blocked): Placed<'_>| {
+        values
+            .push_bind(Id(activity.0))
+            .push_bind(integer(position as u64))
+            .push_bind(i64::from(attachment.part))
+            .push_bind(MailText(&attachment.file_name))
+            .push_bind(MailText(&attachment.content_type))
+            .push_bind(attachment.content_id.as_deref().map(MailText))
+            .push_bind(integer(attachment.size))
+            .push_bind(Hash::from(attachment.sha256))
+            .push_bind(blocked);
+    };
+    ATTACHMENTS.rows(conn, attachments, bind).await?;
+    Ok(())
+}
+
+/// Something happened to activities of a mailbox that a consumer may want to know.
+pub async fn insert_events(
+    conn: &mut Conn,
+    kind: &'static str,
+    activities: Vec<ActivityId>,
+    mailbox: MailboxId,
+    now: Timestamp,
+) -> Result<()> {
     let payload = format!(r#"{{"mailbox":"{mailbox}"}}"#);
-    let events: Vec<ActivityId> = new.iter().map(|activity| activity.id).collect();
-    EVENTS
-        .rows(conn, events, |values, activity| {
-            values
-                .push_bind(Time(now))
-                .push_bind("activity.recorded")
-                .push_bind(Id(activity.0))
-                .push_bind(Json(payload.clone()));
-        })
-        .await?;
+    let bind = |values: &mut super::insert::Values<'_, '_>, activity: ActivityId| {
+        values.push_bind(Time(now)).push_bind(kind).push_bind(Id(activity.0)).push_bind(Json(payload.clone()));
+    };
+    EVENTS.rows(conn, activities, bind).await?;
     Ok(())
 }
 
@@ -312,6 +332,6 @@ fn count(rows: &[Judged]) -> Committed {
 }
 
 /// A size for a column: no mail comes near the bound.
-fn integer(size: u64) -> i64 {
+pub fn integer(size: u64) -> i64 {
     i64::try_from(size).unwrap_or(i64::MAX)
 }

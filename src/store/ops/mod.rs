@@ -3,13 +3,17 @@
 
 use super::{Conn, Db, text};
 
+pub mod alerts;
 pub mod check;
 pub mod commit;
+pub mod doors;
 pub mod inbox;
 pub mod insert;
 pub mod leases;
+pub mod outbox;
 pub mod records;
 pub mod secrets;
+pub mod stuck;
 pub mod views;
 
 /// What every operation answers.

@@ -70,7 +70,7 @@ ALTER TABLE email_activities
     ALTER COLUMN created_at SET DEFAULT now();
 
 -- Few rows whatever has been sent: what the schedule asks again and again is answered from these alone.
-CREATE INDEX email_activities_pending ON email_activities (mailbox, created_at, id, send_after, postponed_until)
+CREATE INDEX email_activities_pending ON email_activities (mailbox, created_at, id, send_after, postponed_until, send_as)
     WHERE status = 'pending_send';
 CREATE INDEX email_activities_sending ON email_activities (mailbox, send_epoch, dot_at, postponed_until, created_at)
     WHERE status = 'sending';
@@ -82,6 +82,7 @@ ALTER TABLE email_parties
     ADD COLUMN reply_code BIGINT CHECK (reply_code BETWEEN 200 AND 599),
     ADD COLUMN enhanced_code TEXT,
     ADD COLUMN reply_text TEXT,
+    ADD CHECK (position <= 4294967295),
     ALTER COLUMN display_name SET DEFAULT '';
 
 -- Outgoing attachments: `content` has the bytes until they are in the source; no part, no SHA-256.

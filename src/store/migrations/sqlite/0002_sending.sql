@@ -108,7 +108,7 @@ ALTER TABLE new_activities RENAME TO email_activities;
 
 CREATE INDEX email_activities_received ON email_activities (received_at);
 -- Few rows whatever has been sent: what the schedule asks again and again is answered from these alone.
-CREATE INDEX email_activities_pending ON email_activities (mailbox, created_at, id, send_after, postponed_until)
+CREATE INDEX email_activities_pending ON email_activities (mailbox, created_at, id, send_after, postponed_until, send_as)
     WHERE status = 'pending_send';
 CREATE INDEX email_activities_sending ON email_activities (mailbox, send_epoch, dot_at, postponed_until, created_at)
     WHERE status = 'sending';
@@ -117,7 +117,7 @@ CREATE INDEX email_activities_outgoing ON email_activities (created_at) WHERE di
 
 CREATE TABLE new_parties (
     activity TEXT NOT NULL REFERENCES email_activities (id),
-    position INTEGER NOT NULL CHECK (position >= 0),
+    position INTEGER NOT NULL CHECK (position BETWEEN 0 AND 4294967295),
     role TEXT NOT NULL CHECK (role IN ('from', 'to', 'cc', 'bcc', 'reply_to')),
     address TEXT NOT NULL,
     display_name TEXT NOT NULL DEFAULT '',

@@ -1,0 +1,163 @@
+//! What a [`Store`] can do with mail on its way out.
+
+use super::*;
+use crate::model::{
+    activity::ActivityStatus,
+    alert::{AlertSubject, NewAlert},
+    failure::FailureCode,
+    outbox::{Composed, DoubtfulMail, MailSettlement, NewContent, NewMail, OutboxMail, Recovered},
+};
+
+impl Store {
+    /// Queues a mail. Durable. With an idempotency key that its mailbox has seen, nothing is written
+    /// and the mail that has the key is the answer. A mailbox that is not enabled or not approved
+    /// gets it all the same; it waits, and says why.
+    ///
+    /// # Errors
+    /// [`StoreError::Unsendable`] says what is wrong with it.
+    pub async fn queue_mail(&self, mail: &NewMail, now: Timestamp) -> Result<ActivityId, StoreError> {
+        let bytes = match &mail.content {
+            NewContent::Draft(attachments) => attachments.iter().map(|file| file.content.len()).sum(),
+            NewContent::Composed { source, .. } => source.bytes.len(),
+        };
+        write!(self, Durable, bytes, doors::queue_mail(mail = mail.clone(), now = now))
+    }
+
+    /// A person keeps a mail back that is not being sent yet. Durable.
+    ///
+    /// # Errors
+    /// [`StoreError::IllegalMove`], or [`StoreError::Conflict`] where there is no such activity.
+    pub async fn hold_mail(&self, activity: ActivityId, now: Timestamp) -> Result<(), StoreError> {
+        self.move_mail(activity, ActivityStatus::Held, now).await
+    }
+
+    /// A person has a mail sent (again): as if it had just been queued, to those recipients whom the
+    /// server has not accepted. Its bytes stay. Durable.
+    ///
+    /// # Errors
+    /// [`StoreError::IllegalMove`]; [`StoreError::Unsendable`] where no recipient is left;
+    /// [`StoreError::Conflict`] where there is no such activity.
+    pub async fn retry_mail(&self, activity: ActivityId, now: Timestamp) -> Result<(), StoreError> {
+        self.move_mail(activity, ActivityStatus::PendingSend, now).await
+    }
+
+    /// A person withdraws a mail that is not being sent yet. Durable.
+    ///
+    /// # Errors
+    /// [`StoreError::IllegalMove`], or [`StoreError::Conflict`] where there is no such activity.
+    pub async fn cancel_mail(&self, activity: ActivityId, now: Timestamp) -> Result<(), StoreError> {
+        self.move_mail(activity, ActivityStatus::Canceled, now).await
+    }
+
+    async fn move_mail(&self, activity: ActivityId, to: ActivityStatus, now: Timestamp) -> Result<(), StoreError> {
+        write!(self, Durable, 0, doors::move_mail(activity = activity, to = to, now = now))
+    }
+
+    /// Writes on mail that waits in vain why it does: its mailbox cannot send. What waiting cannot help
+    /// (no such mailbox, no recipient, an address it may not send as) becomes `failed`, with an alert.
+    /// Returns how many say so for the first time. Where there are none, nothing is written.
+    ///
+    /// # Errors
+    /// The database does not take writes.
+    pub async fn explain_stuck(&self, now: Timestamp) -> Result<u64, StoreError> {
+        let stuck = read!(self, stuck::find())?;
+        if stuck.is_empty() {
+            return Ok(0);
+        }
+        write!(self, Lazy, 0, stuck::explain(stuck = stuck.clone(), now = now))
+    }
+
+    /// Takes over what an earlier holder of the lease left `sending`: pending again where its last
+    /// line was never sent; else in doubt, with an alert, to be looked for. Lazy: done again, it
+    /// comes to the same.
+    ///
+    /// # Errors
+    /// [`StoreError::LeaseLost`].
+    pub async fn recover_outbox(&self, fence: Fence, now: Timestamp) -> Result<Recovered, StoreError> {
+        write!(self, Lazy, 0, outbox::recover_outbox(fence = fence, now = now))
+    }
+
+    /// Takes up to `limit` mails of the mailbox that are due, oldest first: each becomes `sending`
+    /// under this lease, and the attempt is counted. Together they have at most `max_bytes`, or
+    /// there is only one. Lazy: [`Store::mark_dot`] takes it to the disk before anything counts.
+    ///
+    /// # Errors
+    /// [`StoreError::LeaseLost`].
+    pub async fn claim_mails(
+        &self,
+        fence: Fence,
+        now: Timestamp,
+        limit: u32,
+        max_bytes: u64,
+    ) -> Result<Vec<OutboxMail>, StoreError> {
+        let most = max_bytes;
+        write!(self, Lazy, 0, outbox::claim_mails(fence = fence, now = now, limit = limit, max_bytes = most))
+    }
+
+    /// Writes the bytes and the Message-ID of claimed mails, which never change again; the contents
+    /// of attachments live on in the bytes. Lazy, as [`Store::claim_mails`].
+    ///
+    /// # Errors
+    /// [`StoreError::LeaseLost`]; [`StoreError::Conflict`] where a mail is not being sent under this
+    /// lease, or has other bytes already: then none is written.
+    pub async fn put_composed(&self, fence: Fence, mails: &[Composed]) -> Result<(), StoreError> {
+        let bytes = mails.iter().map(|mail| mail.source.bytes.len()).sum();
+        write!(self, Lazy, bytes, outbox::put_composed(fence = fence, mails = mails.to_vec()))
+    }
+
+    /// Marks that the last line of a mail is about to be sent. Durable: from here on it is not sent
+    /// again unless it is known that the server did not take it.
+    ///
+    /// # Errors
+    /// [`StoreError::LeaseLost`] unless the mail is composed and `sending` under this lease: the last
+    /// line must not be sent.
+    pub async fn mark_dot(&self, fence: Fence, activity: ActivityId, now: Timestamp) -> Result<(), StoreError> {
+        write!(self, Durable, 0, outbox::mark_dot(fence = fence, activity = activity, now = now))
+    }
+
+    /// Writes what became of a mail, of each recipient, and the alerts that follow: in doubt, a
+    /// warning; failed or held, an error; some recipients refused, a warning; whatever was open
+    /// before is closed. Durable.
+    ///
+    /// # Errors
+    /// [`StoreError::LeaseLost`]; [`StoreError::IllegalMove`] where the mail is not `sending` under
+    /// this lease.
+    pub async fn settle_mail(
+        &self,
+        fence: Fence,
+        settlement: &MailSettlement,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let settlement = || settlement.clone();
+        write!(self, Durable, 0, outbox::settle_mail(fence = fence, settlement = settlement(), now = now))
+    }
+
+    /// Mails of the mailbox whose last line may have been sent, and which are to be looked for now.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn doubtful_mails(&self, fence: Fence, now: Timestamp) -> Result<Vec<DoubtfulMail>, StoreError> {
+        read!(self, outbox::doubtful_mails(fence, now))
+    }
+
+    /// Raises an alert; one that is open for the same subject and code is counted. Durable.
+    ///
+    /// # Errors
+    /// The database does not take writes.
+    pub async fn raise_alert(&self, alert: &NewAlert, now: Timestamp) -> Result<(), StoreError> {
+        write!(self, Durable, 0, alerts::raise(alert = alert.clone(), now = now))
+    }
+
+    /// Closes an alert, where it is open. Lazy.
+    ///
+    /// # Errors
+    /// The database does not take writes.
+    pub async fn close_alert(
+        &self,
+        subject: AlertSubject,
+        code: FailureCode,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        write!(self, Lazy, 0, alerts::close(subject = subject, code = code, now = now))
+    }
+}

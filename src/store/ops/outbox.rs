@@ -1,0 +1,363 @@
+//! The outbox, as the holder of a mailbox's lease for sending works on it.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use super::{Conn, Db, Result, alerts, commit, leases, text};
+use crate::{
+    model::{
+        activity::{ActivityStatus, Fence, NewSource, SourceEncoding},
+        alert::{AlertSubject, NewAlert, Severity},
+        failure::FailureCode,
+        ids::ActivityId,
+        message::{Party, PartyRole, Sha256},
+        outbox::{
+            Composed, DoubtfulMail, Draft, FIRST_VERIFICATION, MailSettlement, MailVerdict, OutboxAttachment,
+            OutboxContent, OutboxMail, OutboxParty, RecipientState, Recovered,
+        },
+        timestamp::Timestamp,
+    },
+    store::{
+        batch::Source,
+        codec::{Hash, Id, Ids, MailText, Time},
+        error::StoreError,
+        names::Named,
+        rows::narrow,
+        sql,
+    },
+};
+
+fn ids<'i>(activities: impl IntoIterator<Item = &'i ActivityId>) -> Ids {
+    Ids(activities.into_iter().map(|id| Id(id.0)).collect())
+}
+
+/// See [`crate::store::Store::recover_outbox`].
+pub async fn recover_outbox(conn: &mut Conn, fence: Fence, now: Timestamp) -> Result<Recovered> {
+    type Row = (Id, Option<Time>, Option<Time>);
+    leases::fence(conn, fence).await?;
+    let statement = sqlx::query_as::<Db, Row>(text(sql::LEFT_BEHIND)).bind(Id(fence.mailbox.0)).bind(fence.epoch);
+    let mut recovered = Recovered::default();
+    for (id, dot_at, due) in statement.fetch_all(&mut *conn).await? {
+        let Some(dot_at) = dot_at else {
+            sqlx::query::<Db>(text(sql::RECOVER_PENDING)).bind(id).execute(&mut *conn).await?;
+            recovered.pending += 1;
+            continue;
+        };
+        sqlx::query::<Db>(text(sql::RECOVER_DOUBTFUL))
+            .bind(id)
+            .bind(fence.epoch)
+            .bind(due.unwrap_or(Time(dot_at.0.plus(FIRST_VERIFICATION))))
+            .execute(&mut *conn)
+            .await?;
+        if due.is_none() {
+            recovered.doubtful += 1;
+            let text = "the program ended after its last line may have been sent and before the server's answer";
+            alerts::raise(conn, in_doubt(ActivityId(id.0), text), now).await?;
+        }
+    }
+    Ok(recovered)
+}
+
+fn in_doubt(activity: ActivityId, text: &str) -> NewAlert {
+    NewAlert {
+        subject: AlertSubject::Activity(activity),
+        severity: Severity::Warning,
+        code: FailureCode::DeliveryInDoubt,
+        text: text.to_owned(),
+    }
+}
+
+/// See [`crate::store::Store::claim_mails`].
+pub async fn claim_mails(
+    conn: &mut Conn,
+    fence: Fence,
+    now: Timestamp,
+    limit: u32,
+    max_bytes: u64,
+) -> Result<Vec<OutboxMail>> {
+    leases::fence(conn, fence).await?;
+    let due: Vec<(Id, i64)> = sqlx::query_as::<Db, (Id, i64)>(text(sql::CLAIMABLE))
+        .bind(Id(fence.mailbox.0))
+        .bind(Time(now))
+        .bind(i64::from(limit))
+        .fetch_all(&mut *conn)
+        .await?;
+    let mut bytes = 0u64;
+    // At least one, however large.
+    let fits = |(place, (_, weight)): &(usize, (Id, i64))| {
+        bytes = bytes.saturating_add(weight.unsigned_abs());
+        *place == 0 || bytes <= max_bytes
+    };
+    let wanted = Ids(due.into_iter().enumerate().take_while(fits).map(|(_, (id, _))| id).collect());
+    if wanted.0.is_empty() {
+        return Ok(Vec::new());
+    }
+    let claimed: Vec<Id> = sqlx::query_scalar::<Db, Id>(text(sql::CLAIM_MAILS))
+        .bind(&wanted)
+        .bind(fence.epoch)
+        .bind(Time(now))
+        .bind(Id(fence.mailbox.0))
+        .fetch_all(&mut *conn)
+        .await?;
+    read(conn, Ids(claimed)).await
+}
+
+#[derive(sqlx::FromRow)]
+struct MailRow {
+    id: Id,
+    delivery_attempts: i64,
+    queued_at: Time,
+    sender: String,
+    subject: String,
+    body_text: Option<String>,
+    body_html: Option<String>,
+    message_id: Option<String>,
+    in_reply_to: Option<String>,
+    message_references: String,
+    answered_id: Option<String>,
+    answered_references: Option<String>,
+    source: Option<Hash>,
+    size: Option<i64>,
+    encoding: Option<String>,
+    bytes: Option<Vec<u8>>,
+}
+
+impl MailRow {
+    fn content(&mut self, attachments: Vec<OutboxAttachment>) -> Result<OutboxContent> {
+        let kept = (self.message_id.take(), self.source, self.size, self.encoding.take(), self.bytes.take());
+        if let (Some(message_id), Some(sha256), Some(size), Some(encoding), Some(bytes)) = kept {
+            let encoding = SourceEncoding::of(&encoding)?;
+            let source =
+                NewSource { sha256: Sha256(sha256.0), size: size.unsigned_abs(), encoding, bytes: Arc::new(bytes) };
+            return Ok(OutboxContent::Composed(Composed { activity: ActivityId(self.id.0), message_id, source }));
+        }
+        let mut references: Vec<String> = self.message_references.lines().map(str::to_owned).collect();
+        if references.is_empty() {
+            references.extend(self.answered_references.iter().flat_map(|all| all.lines()).map(str::to_owned));
+            references.extend(self.answered_id.clone());
+        }
+        Ok(OutboxContent::Draft(Box::new(Draft {
+            sender: self.sender.clone(),
+            subject: std::mem::take(&mut self.subject),
+            text: self.body_text.take(),
+            html: self.body_html.take(),
+            in_reply_to: self.in_reply_to.take().or_else(|| self.answered_id.take()),
+            references,
+            attachments,
+        })))
+    }
+}
+
+/// Claimed mails with all that belongs to them, oldest first.
+async fn read(conn: &mut Conn, claimed: Ids) -> Result<Vec<OutboxMail>> {
+    let rows = sqlx::query_as::<Db, MailRow>(text(sql::CLAIMED_MAILS)).bind(&claimed).fetch_all(&mut *conn).await?;
+    let mut parties = parties(conn, &claimed).await?;
+    let drafts: Vec<Id> = rows.iter().filter(|row| row.source.is_none()).map(|row| row.id).collect();
+    let mut attachments = if drafts.is_empty() { BTreeMap::new() } else { contents(conn, &Ids(drafts)).await? };
+    let mail = |mut row: MailRow| {
+        Ok(OutboxMail {
+            activity: ActivityId(row.id.0),
+            attempts: narrow("delivery_attempts", row.delivery_attempts)?,
+            queued_at: row.queued_at.0,
+            parties: parties.remove(&row.id).unwrap_or_default(),
+            content: row.content(attachments.remove(&row.id).unwrap_or_default())?,
+            sender: row.sender,
+        })
+    };
+    rows.into_iter().map(mail).collect()
+}
+
+async fn parties(conn: &mut Conn, activities: &Ids) -> Result<BTreeMap<Id, Vec<OutboxParty>>> {
+    type Row = (Id, i64, String, String, String, Option<String>);
+    let rows = sqlx::query_as::<Db, Row>(text(sql::PARTIES_OF)).bind(activities).fetch_all(conn).await?;
+    let mut of: BTreeMap<Id, Vec<OutboxParty>> = BTreeMap::new();
+    for (activity, position, role, address, display_name, result) in rows {
+        of.entry(activity).or_default().push(OutboxParty {
+            position: narrow("position", position)?,
+            party: Party { role: PartyRole::of(&role)?, address, display_name },
+            result: result.as_deref().map(RecipientState::of).transpose()?,
+        });
+    }
+    Ok(of)
+}
+
+async fn contents(conn: &mut Conn, activities: &Ids) -> Result<BTreeMap<Id, Vec<OutboxAttachment>>> {
+    type Row = (Id, String, String, Option<String>, Vec<u8>);
+    let rows = sqlx::query_as::<Db, Row>(text(sql::CONTENTS_OF)).bind(activities).fetch_all(conn).await?;
+    let mut of: BTreeMap<Id, Vec<OutboxAttachment>> = BTreeMap::new();
+    for (activity, file_name, content_type, content_id, content) in rows {
+        of.entry(activity).or_default().push(OutboxAttachment { file_name, content_type, content_id, content });
+    }
+    Ok(of)
+}
+
+/// See [`crate::store::Store::put_composed`].
+pub async fn put_composed(conn: &mut Conn, fence: Fence, mails: Vec<Composed>) -> Result<()> {
+    leases::fence(conn, fence).await?;
+    // Each hash once, in order, as two transactions that keep the same bytes must not deadlock.
+    let sources: BTreeMap<Sha256, Source> =
+        mails.iter().map(|mail| (mail.source.sha256, Source::of(&mail.source))).collect();
+    commit::insert_sources(conn, sources).await?;
+    for Composed { activity, message_id, source } in mails {
+        let done = sqlx::query::<Db>(text(sql::SET_COMPOSED))
+            .bind(Id(activity.0))
+            .bind(Id(fence.mailbox.0))
+            .bind(fence.epoch)
+            .bind(&message_id)
+            .bind(Hash::from(source.sha256))
+            .execute(&mut *conn)
+            .await?;
+        if done.rows_affected() == 0 {
+            let what = format!("activity {activity} is not being sent, or has other bytes already");
+            return Err(StoreError::Conflict { what });
+        }
+        sqlx::query::<Db>(text(sql::CLEAR_CONTENTS)).bind(Id(activity.0)).execute(&mut *conn).await?;
+    }
+    Ok(())
+}
+
+/// See [`crate::store::Store::mark_dot`].
+pub async fn mark_dot(conn: &mut Conn, fence: Fence, activity: ActivityId, now: Timestamp) -> Result<()> {
+    let done = sqlx::query::<Db>(text(sql::MARK_DOT))
+        .bind(Id(activity.0))
+        .bind(Id(fence.mailbox.0))
+        .bind(fence.epoch)
+        .bind(Time(now))
+        .execute(conn)
+        .await?;
+    if done.rows_affected() == 0 { Err(StoreError::LeaseLost) } else { Ok(()) }
+}
+
+/// See [`crate::store::Store::settle_mail`].
+pub async fn settle_mail(conn: &mut Conn, fence: Fence, settlement: MailSettlement, now: Timestamp) -> Result<()> {
+    let MailSettlement { activity, verdict, recipients, reply } = settlement;
+    if settle_row(conn, fence, activity, &verdict, reply, now).await? == 0 {
+        leases::fence(conn, fence).await?;
+        return Err(refused(conn, activity, verdict.status()).await);
+    }
+    for recipient in recipients {
+        let reply = recipient.reply.as_ref();
+        sqlx::query::<Db>(text(sql::SET_RESULT))
+            .bind(Id(activity.0))
+            .bind(i64::from(recipient.position))
+            .bind(recipient.state.map(Named::word))
+            .bind(reply.map(|reply| i64::from(reply.code)))
+            .bind(reply.and_then(|reply| reply.enhanced.as_deref()))
+            .bind(reply.map(|reply| MailText(&reply.text)))
+            .execute(&mut *conn)
+            .await?;
+    }
+    tell(conn, fence, activity, &verdict, now).await
+}
+
+async fn settle_row(
+    conn: &mut Conn,
+    fence: Fence,
+    activity: ActivityId,
+    verdict: &MailVerdict,
+    reply: Option<String>,
+    now: Timestamp,
+) -> Result<u64> {
+    let statement = if *verdict == MailVerdict::Returned { sql::RETURN_MAIL } else { sql::SETTLE_MAIL };
+    let row = sqlx::query::<Db>(text(statement)).bind(Id(activity.0)).bind(Id(fence.mailbox.0)).bind(fence.epoch);
+    if *verdict == MailVerdict::Returned {
+        return Ok(row.execute(conn).await?.rows_affected());
+    }
+    let (due, verifications) = match verdict {
+        MailVerdict::RetryAt(due, _) => (Some(*due), 0),
+        MailVerdict::InDoubt { verify_at, verifications, .. } => (Some(*verify_at), *verifications),
+        MailVerdict::Sent(_) | MailVerdict::Failed(_) | MailVerdict::Held(_) | MailVerdict::Returned => (None, 0),
+    };
+    let doubtful = matches!(verdict, MailVerdict::InDoubt { .. });
+    let keeps_dot = doubtful || matches!(verdict, MailVerdict::Sent(_) | MailVerdict::Held(_));
+    let sent = matches!(verdict, MailVerdict::Sent(_));
+    let failure = verdict.failure();
+    let done = row
+        .bind(verdict.status().word())
+        .bind(due.map(Time))
+        .bind(sent.then_some(Time(now)))
+        .bind(keeps_dot)
+        .bind(doubtful.then_some(Time(now)))
+        .bind(i64::from(verifications))
+        .bind(failure.map(|failure| failure.code.name()))
+        .bind(failure.map(|failure| MailText(&failure.text)))
+        .bind(reply.as_deref().map(MailText))
+        .execute(conn)
+        .await?;
+    Ok(done.rows_affected())
+}
+
+/// Alerts and the event that follow from a verdict.
+async fn tell(
+    conn: &mut Conn,
+    fence: Fence,
+    activity: ActivityId,
+    verdict: &MailVerdict,
+    now: Timestamp,
+) -> Result<()> {
+    let alert = match verdict {
+        MailVerdict::Returned => return Ok(()),
+        MailVerdict::RetryAt(..) | MailVerdict::Sent(None) => None,
+        MailVerdict::InDoubt { failure, .. } => Some(in_doubt(activity, &failure.text)),
+        MailVerdict::Sent(Some(failure)) => Some((Severity::Warning, failure)).map(|it| of(activity, it)),
+        MailVerdict::Failed(failure) | MailVerdict::Held(failure) => Some(of(activity, (Severity::Error, failure))),
+    };
+    alerts::close_others(conn, activity.0, alert.as_ref().map(|alert| alert.code), now).await?;
+    if let Some(alert) = alert {
+        alerts::raise(conn, alert, now).await?;
+    }
+    let event = match verdict.status() {
+        ActivityStatus::Sent => "activity.sent",
+        ActivityStatus::Failed => "activity.failed",
+        ActivityStatus::Held => "activity.held",
+        _ => return Ok(()),
+    };
+    commit::insert_events(conn, event, vec![activity], fence.mailbox, now).await
+}
+
+fn of(activity: ActivityId, (severity, failure): (Severity, &crate::model::failure::Failure)) -> NewAlert {
+    NewAlert { subject: AlertSubject::Activity(activity), severity, code: failure.code, text: failure.text.clone() }
+}
+
+/// Why a mail did not move, where the lease is not lost.
+pub async fn refused(conn: &mut Conn, activity: ActivityId, to: ActivityStatus) -> StoreError {
+    match status(conn, activity).await {
+        Ok(Some(from)) => StoreError::IllegalMove { activity, from, to },
+        Ok(None) => StoreError::Conflict { what: format!("there is no activity {activity}") },
+        Err(error) => error,
+    }
+}
+
+/// Where a mail stands; keeps its row from other writers until the end.
+pub async fn status(conn: &mut Conn, activity: ActivityId) -> Result<Option<ActivityStatus>> {
+    let row: Option<String> =
+        sqlx::query_scalar::<Db, String>(text(sql::STATUS_OF)).bind(Id(activity.0)).fetch_optional(conn).await?;
+    row.as_deref().map(ActivityStatus::of).transpose()
+}
+
+/// See [`crate::store::Store::doubtful_mails`].
+pub async fn doubtful_mails(conn: &mut Conn, fence: Fence, now: Timestamp) -> Result<Vec<DoubtfulMail>> {
+    type Row = (Id, Option<String>, i64, Option<Time>, Time, i64);
+    let rows: Vec<Row> = sqlx::query_as::<Db, Row>(text(sql::DOUBTFUL))
+        .bind(Id(fence.mailbox.0))
+        .bind(fence.epoch)
+        .bind(Time(now))
+        .fetch_all(&mut *conn)
+        .await?;
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
+    let of: Vec<ActivityId> = rows.iter().map(|row| ActivityId(row.0.0)).collect();
+    let mut parties = parties(conn, &ids(&of)).await?;
+    let mail = |(id, message_id, attempts, queued_at, dot_at, verifications): Row| {
+        Ok(DoubtfulMail {
+            activity: ActivityId(id.0),
+            message_id: message_id.unwrap_or_default(),
+            attempts: narrow("delivery_attempts", attempts)?,
+            queued_at: queued_at.unwrap_or(dot_at).0,
+            dot_at: dot_at.0,
+            verifications: narrow("verifications", verifications)?,
+            parties: parties.remove(&id).unwrap_or_default(),
+        })
+    };
+    rows.into_iter().map(mail).collect()
+}

@@ -1,0 +1,129 @@
+//! Mail on its way out.
+
+use super::Sql;
+
+statements! {
+    CLAIMABLE = [
+        "SELECT a.id, CAST(coalesce(s.size, coalesce(length(a.body_text), 0) + coalesce(length(a.body_html), 0) + \
+         coalesce((SELECT sum(length(t.content)) FROM email_attachments t WHERE t.activity = a.id), 0)) AS BIGINT) AS \
+         weight FROM email_activities a LEFT JOIN email_sources s ON s.sha256 = a.source WHERE a.mailbox = $1 AND \
+         a.status = 'pending_send' AND (a.send_after IS NULL OR a.send_after <= $2) AND (a.postponed_until IS NULL OR \
+         a.postponed_until <= $2) AND (a.send_as IS NULL OR EXISTS (SELECT 1 FROM mailboxes m WHERE m.id = a.mailbox \
+         AND lower(m.email_address) = lower(a.send_as)) OR EXISTS (SELECT 1 FROM send_grants g WHERE g.mailbox = \
+         a.mailbox AND lower(g.address) = lower(a.send_as))) AND (a.source IS NOT NULL OR NOT EXISTS (SELECT 1 FROM \
+         email_attachments t WHERE t.activity = a.id AND t.content IS NULL)) ORDER BY a.created_at, a.id LIMIT $3"];
+    CLAIM_MAILS = [
+        "UPDATE email_activities SET status = 'sending', send_epoch = $2, delivery_attempts = delivery_attempts + 1, \
+         queued_at = coalesce(queued_at, $3), postponed_until = NULL WHERE id "
+        {ids "$1"}
+        " AND mailbox = $4 AND status = 'pending_send' RETURNING id"];
+    CLAIMED_MAILS = [
+        "SELECT a.id, a.delivery_attempts, a.queued_at, coalesce(a.send_as, m.email_address) AS sender, a.subject, \
+         CASE WHEN a.source IS NULL THEN a.body_text END AS body_text, CASE WHEN a.source IS NULL THEN a.body_html END \
+         AS body_html, a.message_id, a.in_reply_to, a.message_references, r.message_id AS answered_id, \
+         r.message_references AS answered_references, a.source, s.size, s.encoding, s.bytes FROM email_activities a \
+         JOIN mailboxes m ON m.id = a.mailbox LEFT JOIN email_sources s ON s.sha256 = a.source LEFT JOIN \
+         email_activities r ON r.id = a.answers WHERE a.id "
+        {ids "$1"}
+        " ORDER BY a.created_at, a.id"];
+    PARTIES_OF = [
+        "SELECT activity, position, role, address, display_name, result FROM email_parties WHERE activity "
+        {ids "$1"}
+        " ORDER BY activity, position"];
+    CONTENTS_OF = [
+        "SELECT activity, file_name, content_type, content_id, content FROM email_attachments WHERE activity "
+        {ids "$1"}
+        " AND content IS NOT NULL ORDER BY activity, position"];
+    SET_COMPOSED = [
+        "UPDATE email_activities SET message_id = $4, source = $5 WHERE id = $1 AND mailbox = $2 AND send_epoch = $3 \
+         AND status = 'sending' AND dot_at IS NULL AND (source IS NULL OR source = $5)"];
+    CLEAR_CONTENTS = [
+        "UPDATE email_attachments SET size = coalesce(size, length(content)), content = NULL WHERE activity = $1 AND \
+         content IS NOT NULL"];
+    MARK_DOT = [
+        "UPDATE email_activities SET dot_at = $4 WHERE id = $1 AND mailbox = $2 AND send_epoch = $3 AND status = \
+         'sending' AND source IS NOT NULL AND (dot_at IS NULL OR dot_at = $4) AND EXISTS (SELECT 1 FROM mailboxes \
+         WHERE id = $2 AND outgoing_lease_epoch = $3 AND outgoing_lease_owner IS NOT NULL)"];
+    SETTLE_MAIL = [
+        "UPDATE email_activities SET status = $4, postponed_until = $5, sent_at = coalesce($6, sent_at), dot_at = CASE \
+         WHEN $7 THEN coalesce(dot_at, $8) END, verifications = $9, failure_code = $10, failure_detail = $11, \
+         server_reply = coalesce($12, server_reply) WHERE id = $1 AND mailbox = $2 AND send_epoch = $3 AND status = \
+         'sending' AND EXISTS (SELECT 1 FROM mailboxes WHERE id = $2 AND outgoing_lease_epoch = $3 AND \
+         outgoing_lease_owner IS NOT NULL)"];
+    RETURN_MAIL = [
+        "UPDATE email_activities SET status = 'pending_send', delivery_attempts = delivery_attempts - 1 WHERE id = $1 \
+         AND mailbox = $2 AND send_epoch = $3 AND status = 'sending' AND EXISTS (SELECT 1 FROM mailboxes WHERE id = $2 \
+         AND outgoing_lease_epoch = $3 AND outgoing_lease_owner IS NOT NULL)"];
+    SET_RESULT = [
+        "UPDATE email_parties SET result = $3, reply_code = $4, enhanced_code = $5, reply_text = $6 WHERE activity = $1 \
+         AND position = $2"];
+    LEFT_BEHIND = [
+        "SELECT id, dot_at, postponed_until FROM email_activities WHERE mailbox = $1 AND status = 'sending' AND \
+         send_epoch <> $2 "
+        {lock}];
+    RECOVER_PENDING = [
+        "UPDATE email_activities SET status = 'pending_send' WHERE id = $1 AND status = 'sending' AND dot_at IS NULL"];
+    RECOVER_DOUBTFUL = [
+        "UPDATE email_activities SET send_epoch = $2, postponed_until = $3 WHERE id = $1 AND status = 'sending' AND \
+         dot_at IS NOT NULL"];
+    DOUBTFUL = [
+        "SELECT id, message_id, delivery_attempts, queued_at, dot_at, verifications FROM email_activities WHERE mailbox \
+         = $1 AND status = 'sending' AND send_epoch = $2 AND dot_at IS NOT NULL AND postponed_until <= $3 ORDER BY \
+         dot_at, id"];
+    STATUS_OF = [
+        "SELECT status FROM email_activities WHERE id = $1 "
+        {lock}];
+    STUCK = [
+        "SELECT a.id, m.state, m.outgoing_method, m.approval, m.outgoing_enabled, m.outgoing_last_error, \
+         p.state AS profile_state, CASE WHEN p.outgoing_host IS NULL THEN 0 ELSE 1 END AS servers, (SELECT count(*) FROM \
+         email_parties t WHERE t.activity = a.id AND t.role IN ('to', 'cc', 'bcc')) AS recipients, (SELECT count(*) FROM \
+         email_attachments t WHERE t.activity = a.id AND t.content IS NULL AND a.source IS NULL) AS missing, CASE WHEN \
+         a.send_as IS NULL OR lower(m.email_address) = lower(a.send_as) OR EXISTS (SELECT 1 FROM send_grants g WHERE \
+         g.mailbox = a.mailbox AND lower(g.address) = lower(a.send_as)) THEN NULL ELSE a.send_as END AS not_granted FROM \
+         email_activities a LEFT JOIN mailboxes m ON m.id = a.mailbox LEFT JOIN server_profiles p ON p.id = \
+         m.server_profile WHERE a.status = 'pending_send' AND (m.id IS NULL OR m.state <> 'active' OR m.outgoing_method \
+         <> 'server_side_sync' OR m.approval NOT IN ('empty', 'approved') OR NOT m.outgoing_enabled OR p.id IS NULL OR \
+         p.state <> 'active' OR p.outgoing_host IS NULL OR NOT EXISTS (SELECT 1 FROM email_parties t WHERE t.activity = \
+         a.id AND t.role IN ('to', 'cc', 'bcc')) OR EXISTS (SELECT 1 FROM email_attachments t WHERE t.activity = a.id \
+         AND t.content IS NULL AND a.source IS NULL) OR (a.send_as IS NOT NULL AND lower(m.email_address) <> \
+         lower(a.send_as) AND NOT EXISTS (SELECT 1 FROM send_grants g WHERE g.mailbox = a.mailbox AND lower(g.address) = \
+         lower(a.send_as)))) AND coalesce(a.failure_code, '') <> 'sending-off' ORDER BY a.id LIMIT 1000"];
+    EXPLAIN_STUCK = [
+        "UPDATE email_activities SET status = $2, failure_code = $3, failure_detail = $4 WHERE id = $1 AND status = \
+         'pending_send'"];
+    QUEUED_BY_KEY = [
+        "SELECT id FROM email_activities WHERE mailbox = $1 AND idempotency_key = $2"];
+    QUEUE_MAIL = [
+        "INSERT INTO email_activities (id, direction, status, mailbox, subject, sender, message_id, source, body_text, \
+         body_html, created_at, send_after, send_as, idempotency_key, answers, queued_at) VALUES ($1, 'outgoing', \
+         'pending_send', $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) ON CONFLICT (mailbox, \
+         idempotency_key) DO NOTHING"];
+    MAY_SEND = [
+        "SELECT m.email_address, m.state, m.outgoing_method, p.outgoing_host, "
+        {grants "m.id"}
+        " FROM mailboxes m LEFT JOIN server_profiles p ON p.id = m.server_profile WHERE m.id = $1"];
+    MOVE_MAIL = [
+        "UPDATE email_activities SET status = $3, postponed_until = NULL WHERE id = $1 AND status = $2"];
+    REQUEUE_MAIL = [
+        "UPDATE email_activities SET status = 'pending_send', delivery_attempts = 0, verifications = 0, dot_at = NULL, \
+         postponed_until = NULL, queued_at = $3, failure_code = NULL, failure_detail = NULL, server_reply = NULL \
+         WHERE id = $1 AND status = $2"];
+    REOPEN_RECIPIENTS = [
+        "UPDATE email_parties SET result = NULL, reply_code = NULL, enhanced_code = NULL, reply_text = NULL WHERE \
+         activity = $1 AND result IN ('refused', 'deferred', 'unknown')"];
+    OPEN_RECIPIENTS = [
+        "SELECT count(*) FROM email_parties WHERE activity = $1 AND role IN ('to', 'cc', 'bcc') AND (result IS NULL OR \
+         result <> 'accepted')"];
+    RAISE_ALERT = [
+        "INSERT INTO alerts (id, subject_kind, subject, severity, code, text, hint, first_seen, last_seen, count) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, 1) ON CONFLICT (subject, code) WHERE closed_at IS NULL DO UPDATE \
+         SET severity = excluded.severity, text = excluded.text, hint = excluded.hint, last_seen = excluded.last_seen, \
+         count = alerts.count + 1"];
+    CLOSE_ALERT = [
+        "UPDATE alerts SET closed_at = $3 WHERE subject = $1 AND code = $2 AND closed_at IS NULL"];
+    CLOSE_ALERTS = [
+        "UPDATE alerts SET closed_at = $3 WHERE subject = $1 AND code <> $2 AND closed_at IS NULL"];
+    OPEN_ALERTS = [
+        "SELECT id, subject_kind, subject, severity, code, text, hint, first_seen, last_seen, count FROM alerts WHERE \
+         closed_at IS NULL ORDER BY last_seen DESC, id LIMIT $1"];
+}

@@ -1,0 +1,72 @@
+//! Why mail that is to be sent is not: its mailbox cannot send it, or nobody could.
+
+use sqlx::FromRow;
+
+use super::codec::Id;
+use crate::model::{activity::ActivityStatus, failure::FailureCode, ids::ActivityId};
+
+/// A mail that waits in vain, and why.
+#[derive(Clone, Debug)]
+pub struct Stuck {
+    /// Which.
+    pub activity: ActivityId,
+    /// Where it stands now: waiting, or given up where waiting cannot help.
+    pub status: ActivityStatus,
+    /// Why.
+    pub code: FailureCode,
+    /// Why, in words.
+    pub text: String,
+}
+
+/// A mail that may wait in vain, with what decides on it.
+#[derive(FromRow)]
+pub struct WaitingRow {
+    id: Id,
+    state: Option<String>,
+    outgoing_method: Option<String>,
+    approval: Option<String>,
+    outgoing_enabled: Option<bool>,
+    outgoing_last_error: Option<String>,
+    profile_state: Option<String>,
+    servers: i64,
+    recipients: i64,
+    missing: i64,
+    not_granted: Option<String>,
+}
+
+impl WaitingRow {
+    /// Why it waits.
+    pub fn stuck(self) -> Stuck {
+        use ActivityStatus::{Failed, PendingSend};
+        use FailureCode::{MailInvalid, SenderRefused, SendingOff};
+        let is = |column: &Option<String>, word| column.as_deref() == Some(word);
+        let (status, code, text) = if self.state.is_none() {
+            (Failed, MailInvalid, "there is no such mailbox".to_owned())
+        } else if self.recipients == 0 {
+            (Failed, MailInvalid, "it has no recipient: no party with role to, cc or bcc".to_owned())
+        } else if self.missing > 0 {
+            (Failed, MailInvalid, "an attachment has no content".to_owned())
+        } else if let Some(address) = self.not_granted {
+            (Failed, SenderRefused, format!("the mailbox may not send as {address}: grant it by may_send_as"))
+        } else if !is(&self.state, "active") {
+            (PendingSend, SendingOff, "the mailbox is not active".to_owned())
+        } else if !is(&self.outgoing_method, "server_side_sync") {
+            (PendingSend, SendingOff, "the mailbox does not send: its outgoing method is none".to_owned())
+        } else if !is(&self.profile_state, "active") || self.servers == 0 {
+            (
+                PendingSend,
+                SendingOff,
+                "the mailbox has no server to hand mail to: its profile has no outgoing".to_owned(),
+            )
+        } else if is(&self.approval, "rejected") {
+            (PendingSend, SendingOff, "the mailbox was rejected".to_owned())
+        } else if is(&self.approval, "pending") {
+            (PendingSend, SendingOff, "the mailbox waits for approval".to_owned())
+        } else {
+            debug_assert_eq!(self.outgoing_enabled, Some(false));
+            let why = self.outgoing_last_error.map_or_else(String::new, |error| format!(", after: {error}"));
+            (PendingSend, SendingOff, format!("sending is not enabled for the mailbox{why}"))
+        };
+        Stuck { activity: ActivityId(self.id.0), status, code, text }
+    }
+}
