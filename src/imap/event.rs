@@ -1,8 +1,8 @@
 //! A response, reduced to what we read of it and freed from the parser's types.
 
 use async_imap::imap_proto::{
-    AttributeValue, Capability, MailboxDatum, MessageSection, Outcome, Response, ResponseCode, SectionPath, Status,
-    StatusAttribute,
+    AttributeValue, Capability, MailboxDatum, MailboxListData, MessageSection, NameAttribute, Outcome, Response,
+    ResponseCode, SectionPath, Status, StatusAttribute,
 };
 
 use super::{date::internal_date, error::Reply};
@@ -25,6 +25,10 @@ pub enum Event {
     Folder(FolderNumbers),
     /// About one message.
     Fetch(Fetched),
+    /// A folder, in the answer to LIST.
+    Listed(Listed),
+    /// The answer to SEARCH.
+    Found(Vec<u32>),
     /// Anything else.
     Other,
 }
@@ -67,11 +71,35 @@ pub struct Capabilities {
     pub starttls: bool,
     /// IDLE.
     pub idle: bool,
+    /// LIST-EXTENDED and SPECIAL-USE: LIST can be asked for marks of special folders.
+    pub special_use: bool,
+    /// LITERAL+: literals need no permission.
+    pub literal_plus: bool,
+    /// UIDPLUS: UID EXPUNGE.
+    pub uidplus: bool,
+    /// MOVE.
+    pub moves: bool,
+}
+
+/// A folder as LIST shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// As it goes over the wire.
+    pub name: String,
+    /// What stands between the levels of names.
+    pub delimiter: Option<char>,
+    /// Whether it can be opened.
+    pub selectable: bool,
+    /// Marked as the folder of sent mail.
+    pub sent: bool,
+    /// Marked as the folder of deleted mail.
+    pub trash: bool,
 }
 
 impl Capabilities {
     fn from_names<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
         let mut found = Self::default();
+        let (mut extended, mut special) = (false, false);
         for name in names {
             match name.to_ascii_uppercase().as_str() {
                 "AUTH=PLAIN" => found.plain = true,
@@ -79,9 +107,15 @@ impl Capabilities {
                 "LOGINDISABLED" => found.login_disabled = true,
                 "STARTTLS" => found.starttls = true,
                 "IDLE" => found.idle = true,
+                "LIST-EXTENDED" => extended = true,
+                "SPECIAL-USE" => special = true,
+                "LITERAL+" => found.literal_plus = true,
+                "UIDPLUS" => found.uidplus = true,
+                "MOVE" => found.moves = true,
                 _ => {}
             }
         }
+        found.special_use = extended && special;
         found
     }
 
@@ -133,6 +167,8 @@ impl Event {
             Response::Capabilities(list) => Self::Capabilities(Capabilities::from_parsed(list)),
             Response::MailboxData(MailboxDatum::Exists(count)) => Self::Exists(*count),
             Response::MailboxData(MailboxDatum::Status { status, .. }) => Self::Folder(folder_numbers(status)),
+            Response::MailboxData(MailboxDatum::List(folder)) => Self::Listed(listed(folder)),
+            Response::MailboxData(MailboxDatum::Search(numbers)) => Self::Found(numbers.clone()),
             Response::Fetch(_, attributes) => Self::Fetch(fetched(attributes, &mut lifted)),
             _ => Self::Other,
         }
@@ -172,6 +208,18 @@ fn condition(status: &Status, outcome: &Outcome<'_>) -> Condition {
     };
     let code = (!name.is_empty()).then(|| name.to_owned());
     Condition { status, reply: Reply { code, arguments: String::new(), text: text.trim().to_owned() }, note }
+}
+
+fn listed(folder: &MailboxListData<'_>) -> Listed {
+    let plain = |text: &str| String::from_utf8_lossy(&unquoted(text.as_bytes())).into_owned();
+    let has = |attribute: &NameAttribute<'_>| folder.name_attributes.contains(attribute);
+    Listed {
+        name: plain(&folder.name),
+        delimiter: folder.delimiter.as_deref().and_then(|delimiter| plain(delimiter).chars().next()),
+        selectable: !has(&NameAttribute::NoSelect),
+        sent: has(&NameAttribute::Sent),
+        trash: has(&NameAttribute::Trash),
+    }
 }
 
 fn folder_numbers(attributes: &[StatusAttribute]) -> FolderNumbers {
@@ -266,14 +314,24 @@ mod tests {
 
     #[test]
     fn capabilities_are_read_in_any_case() {
-        let Event::Capabilities(found) =
-            event("* CAPABILITY IMAP4rev1 auth=plain Sasl-IR LoginDisabled StartTLS IDLE\r\n")
-        else {
+        let Event::Capabilities(found) = event(
+            "* CAPABILITY IMAP4rev1 auth=plain Sasl-IR LoginDisabled StartTLS IDLE List-Extended special-use literal+ UidPlus MOVE\r\n",
+        ) else {
             panic!()
         };
         assert_eq!(
             found,
-            Capabilities { plain: true, sasl_ir: true, login_disabled: true, starttls: true, idle: true }
+            Capabilities {
+                plain: true,
+                sasl_ir: true,
+                login_disabled: true,
+                starttls: true,
+                idle: true,
+                special_use: true,
+                literal_plus: true,
+                uidplus: true,
+                moves: true,
+            }
         );
     }
 }

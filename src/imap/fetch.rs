@@ -76,7 +76,7 @@ impl<S: Io> Session<S> {
             if let Some(command) = commands.pop_front() {
                 open.push_back(self.wire.send("FETCH", &command).await?);
             }
-            self.examined(&tag).await
+            self.examined("EXAMINE", &tag).await
         })
         .await?;
         match self.listed(uids, commands, open).await {
@@ -256,7 +256,7 @@ fn commands(uids: &UidSet, items: &str) -> VecDeque<String> {
 }
 
 /// `uids` as sequence-sets that fit into a command each.
-fn sets(uids: &UidSet) -> Vec<String> {
+pub(super) fn sets(uids: &UidSet) -> Vec<String> {
     let mut sets: Vec<String> = Vec::new();
     for (first, last) in uids.ranges() {
         let range = if first == last { first.to_string() } else { format!("{first}:{last}") };

@@ -4,7 +4,10 @@
 //! `tests/data/transcripts/`. Two kinds: responses mended before the parser sees them ([`mend`]),
 //! and answers read more kindly than they were meant.
 
-use super::error::{Refusal, Reply};
+use super::{
+    error::{Refusal, Reply},
+    folders,
+};
 
 /// Mends a complete response in place, or drops it by returning `false`.
 ///
@@ -14,6 +17,7 @@ use super::error::{Refusal, Reply};
 ///   of several bytes, and loses a letter where not. Seen from Courier 4.x and hand-made proxies.
 /// * `INTERNALDATE NIL` panics imap-proto. Seen from Domino 8.5 for damaged messages.
 /// * `CAPABILITY` without `IMAP4rev1` is refused by imap-proto; RFC 9051 servers may leave it out.
+/// * LIST is written anew, see [`folders`].
 /// * `RFC822.SIZE` beyond 32 bits is not read by imap-proto (allowed since RFC 9051).
 pub fn mend(line: &mut Vec<u8>) -> bool {
     let Some(rest) = line.strip_prefix(b"* ") else {
@@ -33,7 +37,11 @@ pub fn mend(line: &mut Vec<u8>) -> bool {
             true
         }
         b"EXISTS" | b"EXPUNGE" => numbered,
-        b"STATUS" => true,
+        b"STATUS" | b"SEARCH" => true,
+        b"LIST" => folders::rewritten(line).is_some_and(|fresh| {
+            *line = fresh;
+            true
+        }),
         b"CAPABILITY" => {
             if !line.to_ascii_uppercase().windows(10).any(|window| window == b" IMAP4REV1") {
                 let end = line.len().saturating_sub(2);

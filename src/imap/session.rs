@@ -1,4 +1,4 @@
-//! A logged-in connection, reading the Inbox.
+//! A logged-in connection.
 
 use std::{collections::VecDeque, fmt, time::Duration};
 
@@ -21,7 +21,8 @@ use crate::{
 
 /// A logged-in connection to one mailbox's server.
 ///
-/// Nothing here changes anything on the server. After an error the connection is in an unknown
+/// Nothing changes anything on the server but [`Session::append`], [`Session::delete`] and
+/// [`Session::move_to`]. After an error the connection is in an unknown
 /// state: drop it. Every method ends within the [`Timeouts`].
 ///
 /// # Cancel safety
@@ -80,16 +81,21 @@ impl<S: Io> Session<S> {
     /// # Errors
     /// It cannot be opened, it has no UIDVALIDITY, or the connection is lost.
     pub async fn examine(&mut self) -> Result<FolderView, ImapError> {
+        self.open("EXAMINE", "INBOX").await
+    }
+
+    /// Opens a folder by the command `name`.
+    pub(super) async fn open(&mut self, name: &'static str, folder: &str) -> Result<FolderView, ImapError> {
         self.wire.guard().allow(Allowance::SMALL);
-        bounded(self.timeouts.command, "EXAMINE", async {
-            let tag = self.wire.send("EXAMINE", "EXAMINE INBOX").await?;
-            self.examined(&tag).await
+        bounded(self.timeouts.command, name, async {
+            let tag = self.wire.send(name, &format!("{name} {folder}")).await?;
+            self.examined(name, &tag).await
         })
         .await
     }
 
-    /// Reads up to the answer to the EXAMINE with this tag.
-    pub(super) async fn examined(&mut self, tag: &str) -> Result<FolderView, ImapError> {
+    /// Reads up to the answer to the EXAMINE or SELECT with this tag.
+    pub(super) async fn examined(&mut self, name: &'static str, tag: &str) -> Result<FolderView, ImapError> {
         let mut numbers = FolderNumbers::default();
         let listen = |event| {
             match event {
@@ -99,7 +105,7 @@ impl<S: Io> Session<S> {
             }
             Ok(())
         };
-        let done = self.wire.answer("EXAMINE", tag, listen).await?;
+        let done = self.wire.answer(name, tag, listen).await?;
         note(&mut numbers, &done);
         let view = view(numbers)?;
         self.opened = Some(view.exists);
@@ -107,17 +113,22 @@ impl<S: Io> Session<S> {
         Ok(view)
     }
 
-    /// Whether the server offers IDLE; asks it where it has not said so by itself.
+    /// Whether the server offers IDLE.
     ///
     /// # Errors
     /// The connection is lost.
     pub async fn offers_idle(&mut self) -> Result<bool, ImapError> {
+        Ok(self.capabilities().await?.idle)
+    }
+
+    /// What the server can do; asks it where it has not said so by itself.
+    pub(super) async fn capabilities(&mut self) -> Result<Capabilities, ImapError> {
         if let Some(known) = self.capabilities {
-            return Ok(known.idle);
+            return Ok(known);
         }
         let asked = ask_capabilities(&mut self.wire, &self.timeouts).await?;
         self.capabilities = Some(asked);
-        Ok(asked.idle)
+        Ok(asked)
     }
 
     /// Shows whether the connection still lives.

@@ -4,6 +4,7 @@ use std::{fmt, future::Future, io, panic::AssertUnwindSafe, time::Duration};
 
 use async_imap::{Client, imap_proto::Status};
 use futures::FutureExt;
+use tokio::io::AsyncWriteExt;
 
 use super::{
     error::{ImapError, Refusal, Reply},
@@ -61,6 +62,19 @@ impl<T: Io> Wire<T> {
     /// Sends a line that belongs to the command before it.
     pub async fn send_line(&mut self, name: &'static str, line: &str) -> Result<(), ImapError> {
         self.session.run_command_untagged(line).await.map_err(|error| lost(error, name))
+    }
+
+    /// Sends bytes that belong to the command before them.
+    pub async fn send_bytes(&mut self, name: &'static str, bytes: &[u8]) -> Result<(), ImapError> {
+        let guard = self.session.get_mut();
+        let sent = async {
+            guard.write_all(bytes).await?;
+            guard.flush().await
+        };
+        match sent.await {
+            Ok(()) => Ok(()),
+            Err(error) => Err(self.last_words(name).await.unwrap_or_else(|| broken(&error, name))),
+        }
     }
 
     /// Why the server closed, where it said so before: found behind a failed write.

@@ -3,7 +3,7 @@
 use std::{fmt::Write, time::Duration};
 
 use mailsyncd::{
-    imap::{error::ImapError, session::Session},
+    imap::{FolderName, error::ImapError, session::Session},
     model::{
         cursor::{FolderView, ListedMessage},
         profile::{AuthMethod, Security},
@@ -27,10 +27,9 @@ async fn call_all(stream: DuplexStream, calls: &[&str]) -> Vec<String> {
     let mut session = None;
     let mut results = Vec::new();
     for line in calls {
-        let mut words = line.split(' ');
-        let call = words.next().unwrap();
+        let (call, argument) = line.split_once(' ').unwrap_or((line, ""));
         if call == "login" {
-            match log_in_with(stream.take().unwrap(), words).await {
+            match log_in_with(stream.take().unwrap(), argument.split_whitespace()).await {
                 Ok(new) => {
                     session = Some(new);
                     results.push("ok".to_owned());
@@ -41,7 +40,7 @@ async fn call_all(stream: DuplexStream, calls: &[&str]) -> Vec<String> {
             let result = session.take().unwrap().logout().await;
             results.push(shown(result.map(|()| "ok".to_owned())));
         } else {
-            let result = call_one(session.as_mut().unwrap(), call, words.next().unwrap_or_default()).await;
+            let result = call_one(session.as_mut().unwrap(), call, argument).await;
             results.push(shown(result));
         }
     }
@@ -100,6 +99,26 @@ async fn call_one(session: &mut Session<DuplexStream>, call: &str, argument: &st
         "idle" => session.idle().await.map(|()| "ok".to_owned())?,
         "wait" => format!("{:?}", session.wait(Duration::from_secs(600)).await?),
         "done" => session.done().await.map(|()| "ok".to_owned())?,
+        "folders" => {
+            let folders = session.folders().await?;
+            let name = |folder: Option<FolderName>| folder.map_or("-".to_owned(), |name| name.as_str().to_owned());
+            format!("sent {} trash {}", name(folders.sent), name(folders.trash))
+        }
+        "open" => folder(session.examine_folder(&FolderName::new(argument).unwrap()).await?),
+        "select" => folder(session.select().await?),
+        "search" => {
+            let (name, value) = argument.split_once(' ').unwrap();
+            joined(session.search_header(name, value).await?.iter().map(Uid::to_string))
+        }
+        "append" => {
+            let (name, message) = argument.split_once(' ').unwrap();
+            session.append(&FolderName::new(name).unwrap(), message.as_bytes()).await.map(|()| "ok".to_owned())?
+        }
+        "delete" => session.delete(&set(argument)).await?.to_string(),
+        "move" => {
+            let (uids, name) = argument.split_once(' ').unwrap();
+            session.move_to(&set(uids), &FolderName::new(name).unwrap()).await?.to_string()
+        }
         other => panic!("unknown call {other}"),
     })
 }
