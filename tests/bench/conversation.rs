@@ -9,6 +9,7 @@ use std::{collections::BTreeSet, env, fs, sync::Arc, time::Duration};
 use anyhow::{Context as _, Result, bail};
 use futures::future::try_join_all;
 use mailsyncd::{
+    base::tasks::Tasks,
     model::profile::{AuthMethod, Endpoint, Security},
     net::{dial::PortPolicy, tls::TlsClient},
     smtp::{
@@ -36,9 +37,10 @@ async fn main() -> Result<()> {
     let mail = fs::read_to_string(file).with_context(|| format!("reading {file}"))?.replace('\n', "\r\n");
     let mail = Arc::new(mail.into_bytes());
     let outbox = Arc::new(Mutex::new(vec![Mark::Pending; count]));
+    let tasks = Tasks::new();
     let runs = (0..connections).map(|first| {
         let (mail, outbox) = (Arc::clone(&mail), Arc::clone(&outbox));
-        tokio::spawn(async move { send(port, &mail, &outbox, (first..count).step_by(connections)).await })
+        tasks.spawn("send", async move { send(port, &mail, &outbox, (first..count).step_by(connections)).await })
     });
     for run in try_join_all(runs).await? {
         run?;
