@@ -56,6 +56,8 @@ const TABLE: &[Row] = &[
     // cPanel, on thousands of small hosts:
     ("exceeded the max emails per hour", Class::mailbox(FailureCode::SendingQuotaExceeded, Throttled)),
     ("exceeded the max defers and failures per hour", Class::mailbox(FailureCode::SendingBlocked, Throttled)),
+    // Postfix, to the first recipient:
+    ("sender address rejected: not owned by", Class::new(FailureCode::SenderRefused, Scope::Message, Permanent)),
     // Servers that say it with 552, as RFC 821 had it:
     ("too many recipients", Class::new(FailureCode::MailDeferred, Scope::Message, Transient)),
     // Said by many.

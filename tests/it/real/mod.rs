@@ -12,6 +12,7 @@ mod secrets;
 mod servers;
 mod session;
 mod signals;
+mod smtp;
 mod unit;
 
 use crate::support::{daemon::Daemon, dovecot::Dovecot, process::installed};

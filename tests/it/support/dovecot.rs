@@ -135,6 +135,21 @@ impl Dovecot {
         self.log().lines().filter(|line| line.contains("imap-login: Info: Login: ")).count()
     }
 
+    /// Where other servers ask who may log in.
+    pub fn auth_socket(&self) -> PathBuf {
+        self.dir.path().join("run/auth-others")
+    }
+
+    /// The directory of all users' mail.
+    pub fn store(&self) -> PathBuf {
+        self.dir.path().join("mail")
+    }
+
+    /// Whom all mail belongs to.
+    pub fn account(&self) -> &Account {
+        &self.account
+    }
+
     /// The certificate of the authority that clients are to trust.
     pub fn authority(&self) -> &Path {
         &self.certificates.authority
@@ -296,6 +311,11 @@ service anvil {
 }
 service stats {
   chroot =
+}
+service auth {
+  unix_listener auth-others {
+    mode = 0666
+  }
 }
 service imap-login {
   chroot =

@@ -9,6 +9,8 @@ pub mod databases;
 pub mod dovecot;
 pub mod golden;
 pub mod mail;
+#[allow(dead_code, reason = "every ring uses its part of it")]
+pub mod postfix;
 pub mod postgres;
 pub mod process;
 pub mod records;
