@@ -28,7 +28,7 @@ pub struct WaitingRow {
     outgoing_enabled: Option<bool>,
     outgoing_last_error: Option<String>,
     profile_state: Option<String>,
-    servers: i64,
+    outgoing_host: Option<String>,
     recipients: i64,
     missing: i64,
     not_granted: Option<String>,
@@ -52,7 +52,7 @@ impl WaitingRow {
             (PendingSend, SendingOff, "the mailbox is not active".to_owned())
         } else if !is(&self.outgoing_method, "server_side_sync") {
             (PendingSend, SendingOff, "the mailbox does not send: its outgoing method is none".to_owned())
-        } else if !is(&self.profile_state, "active") || self.servers == 0 {
+        } else if !is(&self.profile_state, "active") || self.outgoing_host.is_none() {
             (
                 PendingSend,
                 SendingOff,

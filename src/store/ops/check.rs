@@ -32,6 +32,12 @@ pub async fn invariants(conn: &mut Conn) -> Result<Vec<String>> {
     for id in ids(conn, sql::CHECK_SOURCES).await? {
         found.push(format!("activity {id} has no source"));
     }
+    for id in ids(conn, sql::CHECK_SENT).await? {
+        found.push(format!("activity {id} is sent, but nothing shows that a server took it"));
+    }
+    for id in ids(conn, sql::CHECK_COMPOSED).await? {
+        found.push(format!("activity {id} is composed by half: its Message-ID or its bytes are missing"));
+    }
     let defaults = names(conn, sql::CHECK_DEFAULTS).await?;
     if defaults.len() > 1 {
         found.push(format!("more than one default profile: {}", defaults.join(", ")));

@@ -19,6 +19,12 @@ statements! {
     CHECK_SOURCES = [
         "SELECT id FROM email_activities WHERE direction = 'incoming' AND source IS NULL ORDER BY id \
          LIMIT 20"];
+    CHECK_SENT = [
+        "SELECT id FROM email_activities WHERE direction = 'outgoing' AND status = 'sent' AND (dot_at IS NULL OR sent_at \
+         IS NULL OR source IS NULL) ORDER BY id LIMIT 20"];
+    CHECK_COMPOSED = [
+        "SELECT id FROM email_activities WHERE direction = 'outgoing' AND (source IS NULL) <> (message_id IS NULL) ORDER \
+         BY id LIMIT 20"];
     CHECK_DEFAULTS = [
         "SELECT name FROM server_profiles WHERE is_default AND state = 'active' ORDER BY name"];
 }

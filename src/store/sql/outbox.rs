@@ -74,20 +74,22 @@ statements! {
         "SELECT status FROM email_activities WHERE id = $1 "
         {lock}];
     STUCK = [
-        "SELECT a.id, m.state, m.outgoing_method, m.approval, m.outgoing_enabled, m.outgoing_last_error, \
-         p.state AS profile_state, CASE WHEN p.outgoing_host IS NULL THEN 0 ELSE 1 END AS servers, (SELECT count(*) FROM \
-         email_parties t WHERE t.activity = a.id AND t.role IN ('to', 'cc', 'bcc')) AS recipients, (SELECT count(*) FROM \
-         email_attachments t WHERE t.activity = a.id AND t.content IS NULL AND a.source IS NULL) AS missing, CASE WHEN \
-         a.send_as IS NULL OR lower(m.email_address) = lower(a.send_as) OR EXISTS (SELECT 1 FROM send_grants g WHERE \
-         g.mailbox = a.mailbox AND lower(g.address) = lower(a.send_as)) THEN NULL ELSE a.send_as END AS not_granted FROM \
-         email_activities a LEFT JOIN mailboxes m ON m.id = a.mailbox LEFT JOIN server_profiles p ON p.id = \
-         m.server_profile WHERE a.status = 'pending_send' AND (m.id IS NULL OR m.state <> 'active' OR m.outgoing_method \
-         <> 'server_side_sync' OR m.approval NOT IN ('empty', 'approved') OR NOT m.outgoing_enabled OR p.id IS NULL OR \
-         p.state <> 'active' OR p.outgoing_host IS NULL OR NOT EXISTS (SELECT 1 FROM email_parties t WHERE t.activity = \
-         a.id AND t.role IN ('to', 'cc', 'bcc')) OR EXISTS (SELECT 1 FROM email_attachments t WHERE t.activity = a.id \
-         AND t.content IS NULL AND a.source IS NULL) OR (a.send_as IS NOT NULL AND lower(m.email_address) <> \
-         lower(a.send_as) AND NOT EXISTS (SELECT 1 FROM send_grants g WHERE g.mailbox = a.mailbox AND lower(g.address) = \
-         lower(a.send_as)))) AND coalesce(a.failure_code, '') <> 'sending-off' ORDER BY a.id LIMIT 1000"];
+        "SELECT a.id, m.state, m.outgoing_method, m.approval, m.outgoing_enabled, m.outgoing_last_error, p.state AS \
+         profile_state, p.outgoing_host, (SELECT count(*) FROM email_parties t WHERE t.activity = a.id AND t.role IN \
+         ('to', 'cc', 'bcc')) AS recipients, (SELECT count(*) FROM email_attachments t WHERE t.activity = a.id AND \
+         t.content IS NULL AND a.source IS NULL) AS missing, CASE WHEN a.send_as IS NULL OR lower(m.email_address) = \
+         lower(a.send_as) OR EXISTS (SELECT 1 FROM send_grants g WHERE g.mailbox = a.mailbox AND lower(g.address) = \
+         lower(a.send_as)) THEN NULL ELSE a.send_as END AS not_granted FROM email_activities a "
+        {indexed "email_activities_pending"}
+        " LEFT JOIN mailboxes m ON m.id = a.mailbox LEFT JOIN server_profiles p ON p.id = m.server_profile WHERE \
+         a.status = 'pending_send' AND (m.id IS NULL OR m.state <> 'active' OR m.outgoing_method <> \
+         'server_side_sync' OR m.approval NOT IN ('empty', 'approved') OR NOT m.outgoing_enabled OR p.id IS NULL OR \
+         p.state <> 'active' OR p.outgoing_host IS NULL OR NOT EXISTS (SELECT 1 FROM email_parties t WHERE \
+         t.activity = a.id AND t.role IN ('to', 'cc', 'bcc')) OR EXISTS (SELECT 1 FROM email_attachments t WHERE \
+         t.activity = a.id AND t.content IS NULL AND a.source IS NULL) OR (a.send_as IS NOT NULL AND \
+         lower(m.email_address) <> lower(a.send_as) AND NOT EXISTS (SELECT 1 FROM send_grants g WHERE g.mailbox = \
+         a.mailbox AND lower(g.address) = lower(a.send_as)))) AND coalesce(a.failure_code, '') <> 'sending-off' \
+         ORDER BY a.mailbox, a.created_at LIMIT 1000"];
     EXPLAIN_STUCK = [
         "UPDATE email_activities SET status = $2, failure_code = $3, failure_detail = $4 WHERE id = $1 AND status = \
          'pending_send'"];

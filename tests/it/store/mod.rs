@@ -3,9 +3,11 @@
 mod fixtures;
 mod migrating;
 mod opening;
+mod outbox;
 mod receiving;
 mod records;
 mod schedule;
+mod sql_door;
 mod statements;
 mod views;
 mod writing;

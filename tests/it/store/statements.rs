@@ -43,7 +43,32 @@ const HOT: &[(&str, &str)] = &[
     ("SOURCE", ""),
     ("SET_ASIDE_OF", "inbox_ledger_set_aside"),
     ("ACTIVITIES", "email_activities_received"),
+    ("CLAIM_OUTGOING", ""),
+    ("CLAIMED_OUTGOING", ""),
+    ("FENCE_OUTGOING", ""),
+    ("SETTLE_OUTGOING", ""),
+    ("SCHEDULE_ENTRIES_OUTGOING", "email_activities_pending"),
+    ("SCHEDULE_ENTRIES_OUTGOING", "email_activities_sending"),
+    ("STUCK", "email_activities_pending"),
+    ("CLAIMABLE", "email_activities_pending"),
+    ("CLAIM_MAILS", ""),
+    ("CLAIMED_MAILS", ""),
+    ("PARTIES_OF", ""),
+    ("CONTENTS_OF", ""),
+    ("SET_COMPOSED", ""),
+    ("CLEAR_CONTENTS", ""),
+    ("MARK_DOT", ""),
+    ("SETTLE_MAIL", ""),
+    ("RETURN_MAIL", ""),
+    ("SET_RESULT", ""),
+    ("LEFT_BEHIND", "email_activities_sending"),
+    ("DOUBTFUL", "email_activities_sending"),
+    ("QUEUED_BY_KEY", ""),
+    ("CLOSE_ALERTS", "alerts_open"),
 ];
+
+/// Steps over what other steps took from an index.
+const OF_INDEXES: &[&str] = &["SCAN d", "SCAN w"];
 
 fn hot() -> impl Iterator<Item = (&'static str, Sql, &'static str)> {
     let statement = |wanted| {
@@ -62,7 +87,10 @@ async fn hot_statements_use_indexes_on_sqlite() {
         let details: Vec<String> = steps.into_iter().map(|step| step.3).collect();
         // A list parameter is scanned, and the newest activities or wishes in the order of their index.
         let scan = details.iter().find(|detail| {
-            detail.starts_with("SCAN") && !detail.contains("json_each") && !detail.contains("USING INDEX")
+            detail.starts_with("SCAN")
+                && !detail.contains("json_each")
+                && !detail.contains(" INDEX ")
+                && !OF_INDEXES.contains(&detail.as_str())
         });
         assert_eq!(scan, None, "{name}: {details:?}");
         assert!(details.iter().any(|detail| detail.contains(index)), "{name}: {details:?}");
