@@ -22,7 +22,7 @@ use super::{
 /// How the server offers TLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tls {
-    /// On the IMAPS port and by STARTTLS, which is required before a log-in.
+    /// On ports of its own and by STARTTLS, which is required before a log-in.
     Required,
     /// Not at all.
     Off,
@@ -38,6 +38,10 @@ pub struct Dovecot {
     pub imap: u16,
     /// Port for implicit TLS.
     pub imaps: u16,
+    /// Port for POP3 with STLS, and for plain connections.
+    pub pop3: u16,
+    /// Port for POP3 with implicit TLS.
+    pub pop3s: u16,
     process: Option<Group>,
 }
 
@@ -63,10 +67,11 @@ impl Dovecot {
             File::create(dir.path().join(file)).unwrap();
             account.own(&dir.path().join(file));
         }
-        let mut server = Self { dir, account, certificates, tls, imap: 0, imaps: 0, process: None };
+        let mut server = Self { dir, account, certificates, tls, imap: 0, imaps: 0, pop3: 0, pop3s: 0, process: None };
         // Somebody may take a port between our look and the server's start: then others are tried.
         let up = (0..5).any(|_| {
             (server.imap, server.imaps) = (free_port(), free_port());
+            (server.pop3, server.pop3s) = (free_port(), free_port());
             server.try_start()
         });
         assert!(up, "dovecot does not start:\n{}", server.log());
@@ -123,6 +128,8 @@ impl Dovecot {
             .replace("@KEY@", self.certificates.key.to_str().unwrap())
             .replace("@IMAP@", &self.imap.to_string())
             .replace("@IMAPS@", &self.imaps.to_string())
+            .replace("@POP3@", &self.pop3.to_string())
+            .replace("@POP3S@", &self.pop3s.to_string())
     }
 
     /// What the server has logged so far.
@@ -274,7 +281,7 @@ const CONFIG: &str = "\
 base_dir = @DIR@/run
 state_dir = @DIR@/state
 log_path = @DIR@/log
-protocols = imap
+protocols = imap pop3
 listen = 127.0.0.1
 default_internal_user = @USER@
 default_internal_group = @GROUP@
@@ -302,6 +309,12 @@ userdb {
 }
 namespace inbox {
   inbox = yes
+  mailbox Sent {
+    special_use = \\Sent
+  }
+  mailbox Trash {
+    special_use = \\Trash
+  }
 }
 service anvil {
   chroot =
@@ -330,6 +343,20 @@ service imap-login {
   }
 }
 service imap {
+  process_limit = 200
+}
+service pop3-login {
+  chroot =
+  service_count = 0
+  inet_listener pop3 {
+    port = @POP3@
+  }
+  inet_listener pop3s {
+    port = @POP3S@
+    ssl = yes
+  }
+}
+service pop3 {
   process_limit = 200
 }
 ";
