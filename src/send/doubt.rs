@@ -44,6 +44,11 @@ pub fn is_looked_for(terms: &SendTerms) -> bool {
     terms.in_doubt == InDoubt::Verify
 }
 
+/// Whether this look, should it find nothing, is the one that counts.
+pub fn is_last_look(mail: &DoubtfulMail) -> bool {
+    usize::try_from(mail.verifications).unwrap_or(usize::MAX).saturating_add(1) >= VERIFICATIONS.len()
+}
+
 /// Judges a mail in doubt by what was found `now`. Where the policy looks nowhere, that is
 /// [`Finding::Nowhere`].
 pub fn judge_doubt(mail: &DoubtfulMail, finding: &Finding, terms: &SendTerms, now: Timestamp) -> MailSettlement {

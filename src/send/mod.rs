@@ -4,6 +4,13 @@
 //! what dies after it is *in doubt* until the server's answer, or the Sent folder, or a person
 //! settles it.
 
+pub mod cycle;
+mod deliver;
 pub mod doubt;
 pub mod judge;
+mod outbox;
+pub mod policy;
+mod prepare;
 pub mod sink;
+mod smtp_sink;
+mod verify;

@@ -33,9 +33,8 @@ pub enum Begun {
 
 /// A server that takes mail, logged in.
 ///
-/// For each mail `begin`, and where it is ready, `body` and `finish`. After a refusal the next mail
-/// may begin; after any `Err` the sink is dead and is dropped. Every method has its own deadlines
-/// and ends within them.
+/// For each mail `begin`, and where it is ready, `body` and `finish`. Where it is usable afterwards,
+/// the next mail may begin. Every method has its own deadlines and ends within them.
 ///
 /// # Cancel safety
 /// A future of `begin` or `body` may be dropped with the sink: the server takes nothing. Who drops
@@ -50,6 +49,9 @@ pub trait MailSink: Send {
 
     /// Ends the mail and waits for the answer. `Err` means that nobody knows whether it was taken.
     fn finish(&mut self) -> impl Future<Output = Result<Answer, Failure>> + Send;
+
+    /// Whether another mail may begin; after an `Err` and some refusals it may not.
+    fn is_usable(&self) -> bool;
 
     /// Says goodbye, without waiting for it.
     fn close(self);

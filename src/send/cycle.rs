@@ -1,0 +1,289 @@
+//! One send cycle: set right what a death left → mails in doubt → claim → compose → send → settle.
+
+use std::collections::VecDeque;
+
+use futures::future::join;
+
+use crate::{
+    means::Context,
+    model::{
+        activity::Fence,
+        failure::{Failure, FailureCode, Persistence, Scope},
+        lease::Claimed,
+        outbox::{MailSettlement, MailVerdict},
+        report::SendReport,
+        timestamp::Timestamp,
+    },
+};
+
+use super::{
+    deliver::deliver,
+    judge::{Attempt, Next, SendOutcome, judge, not_tried},
+    outbox::Outbox,
+    policy::SendPolicy,
+    prepare::{Prepared, Ready, prepare},
+    sink::{MailSink, Sinks},
+    verify::Verifier,
+};
+
+/// Mails in a row whose sender was refused, after which the mailbox's sending stops.
+const SENDERS_REFUSED: u32 = 3;
+/// New connections in a row that break, after which the cycle ends.
+const BROKEN_CONNECTIONS: u32 = 2;
+
+/// Sends what is due, as far as limits and failures allow.
+///
+/// Between a mail's mark and the server's answer no stop is looked at.
+///
+/// # Cancel safety
+/// May be dropped at any await: what the server may have taken is in doubt, everything else is
+/// pending; the next cycle under a new lease finds both.
+pub async fn send<K: Sinks>(context: &Context, claimed: &Claimed, policy: &SendPolicy, sinks: &K) -> SendReport {
+    let fence = claimed.fence;
+    let mut cycle = Cycle {
+        context,
+        fence,
+        address: &claimed.mailbox.email_address,
+        policy,
+        outbox: Outbox::new(context, fence),
+        line: Line { sinks, policy, sink: None, used: false, broken: 0 },
+        began: context.clock.now(),
+        senders_refused: 0,
+        report: SendReport::default(),
+    };
+    if let Err(failure) = cycle.run(sinks).await {
+        cycle.report.failure = Some(failure);
+    }
+    cycle.line.close();
+    cycle.report
+}
+
+/// The connection, opened where one is needed.
+struct Line<'a, K: Sinks> {
+    sinks: &'a K,
+    policy: &'a SendPolicy,
+    sink: Option<K::Sink>,
+    /// It took a mail before: that it breaks now need not be a mail's fault.
+    used: bool,
+    /// New connections that broke since a server answered last.
+    broken: u32,
+}
+
+impl<K: Sinks> Line<'_, K> {
+    async fn open(&mut self) -> Result<&mut K::Sink, Failure> {
+        let sink = match self.sink.take() {
+            Some(sink) => sink,
+            None => {
+                self.used = false;
+                self.sinks.take(&self.policy.outgoing).await?
+            }
+        };
+        Ok(self.sink.insert(sink))
+    }
+
+    fn close(&mut self) {
+        if let Some(sink) = self.sink.take() {
+            sink.close();
+        }
+    }
+}
+
+struct Cycle<'a, K: Sinks> {
+    context: &'a Context,
+    fence: Fence,
+    /// The mailbox's, for the log.
+    address: &'a str,
+    policy: &'a SendPolicy,
+    outbox: Outbox<'a>,
+    line: Line<'a, K>,
+    began: Timestamp,
+    senders_refused: u32,
+    report: SendReport,
+}
+
+impl<K: Sinks> Cycle<'_, K> {
+    async fn run(&mut self, sinks: &K) -> Result<(), Failure> {
+        self.outbox.recover().await?;
+        let mut verifier = Verifier::new(sinks, self.policy, self.outbox);
+        for mail in self.outbox.doubtful().await? {
+            if self.is_over() {
+                break;
+            }
+            let settlement = verifier.judge(&mail, self.context).await?;
+            self.settle(Some(settlement)).await?;
+        }
+        verifier.close();
+        let steps = self.policy.steps;
+        let mut tried = 0;
+        loop {
+            if self.is_over() || tried >= steps.maximum_mails {
+                self.report.more = true;
+                return Ok(());
+            }
+            let _share = self.context.budget.take(steps.bytes).await;
+            let claimed = self.outbox.claim(steps.mails, steps.bytes).await?;
+            if claimed.is_empty() {
+                return Ok(());
+            }
+            tried += claimed.len() as u64;
+            let prepared = prepare(self.context, claimed, self.policy.terms.rules.maximum_message_size).await?;
+            let ready = self.keep(prepared).await?;
+            self.send_all(ready).await?;
+        }
+    }
+
+    /// Whether no further mail is begun.
+    fn is_over(&self) -> bool {
+        let lasted = self.context.clock.now().since(self.began);
+        self.context.stop.is_cancelled() || lasted >= self.policy.steps.time_limit
+    }
+
+    /// Keeps the bytes of what was composed now, for ever, and fails what can never be sent.
+    async fn keep(&mut self, prepared: Prepared) -> Result<VecDeque<Ready>, Failure> {
+        let Prepared { mut ready, composed, mut invalid } = prepared;
+        let refused = self.outbox.keep(&composed).await?;
+        ready.retain(|ready| !refused.iter().any(|(activity, _)| *activity == ready.mail.activity));
+        invalid.extend(refused);
+        for (activity, failure) in invalid {
+            let failure = Failure { scope: Scope::Message, persistence: Persistence::Permanent, ..failure };
+            let verdict = MailVerdict::Failed(Failure { code: FailureCode::MailInvalid, ..failure });
+            self.settle(Some(MailSettlement { verdict, ..not_tried(activity) })).await?;
+        }
+        Ok(ready.into())
+    }
+
+    async fn send_all(&mut self, mut waiting: VecDeque<Ready>) -> Result<(), Failure> {
+        let ended = self.send_each(&mut waiting).await;
+        let untried: Vec<MailSettlement> = waiting.iter().map(|ready| not_tried(ready.mail.activity)).collect();
+        self.outbox.give_back(&untried).await;
+        ended
+    }
+
+    /// Sends one mail after the other. While one is in conversation, the one before is settled: so
+    /// the mark of the one and the end of the other share a commit.
+    async fn send_each(&mut self, waiting: &mut VecDeque<Ready>) -> Result<(), Failure> {
+        let mut unsettled = None;
+        let ended = loop {
+            let Some(ready) = waiting.front().filter(|_| !self.is_over()) else { break Ok(()) };
+            let (attempt, settled) = {
+                let Self { line, outbox, context, .. } = &mut *self;
+                let before = unsettled.take();
+                let settling = async {
+                    match &before {
+                        Some(settlement) => outbox.settle(settlement).await.map(|()| before),
+                        None => Ok(None),
+                    }
+                };
+                join(attempt(line, ready, *outbox, context), settling).await
+            };
+            let settled = settled.map(|settlement| self.count(settlement));
+            let attempt = match attempt {
+                Ok(attempt) => attempt,
+                Err(failure) => break settled.and(Err(failure)),
+            };
+            let (judged, bytes) =
+                (judge(&ready.mail, &attempt, &self.policy.terms, self.context.clock.now()), ready.bytes.len());
+            waiting.pop_front();
+            self.report.bytes += bytes as u64;
+            let next = self.next(&judged.settlement.verdict, judged.next);
+            unsettled = Some(judged.settlement);
+            if let Err(failure) = settled.and(next) {
+                break Err(failure);
+            }
+        };
+        self.settle(unsettled).await.and(ended)
+    }
+
+    /// What a verdict means for the mails behind it.
+    fn next(&mut self, verdict: &MailVerdict, next: Next) -> Result<(), Failure> {
+        match verdict {
+            MailVerdict::Failed(failure) if failure.code == FailureCode::SenderRefused => {
+                self.senders_refused += 1;
+                if self.senders_refused >= SENDERS_REFUSED {
+                    let (scope, persistence) = (Scope::Mailbox, Persistence::UntilConfirmed);
+                    return Err(Failure { scope, persistence, ..failure.clone() });
+                }
+            }
+            MailVerdict::Sent(_) => self.senders_refused = 0,
+            _ => {}
+        }
+        if self.line.sink.as_ref().is_some_and(|sink| !sink.is_usable()) {
+            self.line.sink = None;
+        }
+        match next {
+            Next::GoOn => {
+                (self.line.used, self.line.broken) = (true, 0);
+                Ok(())
+            }
+            Next::Reconnect(failure) => {
+                self.line.sink = None;
+                self.line.broken += 1;
+                if self.line.broken >= BROKEN_CONNECTIONS { Err(failure) } else { Ok(()) }
+            }
+            Next::Stop(failure) => {
+                self.line.close();
+                Err(failure)
+            }
+        }
+    }
+
+    async fn settle(&mut self, settlement: Option<MailSettlement>) -> Result<(), Failure> {
+        if let Some(settlement) = &settlement {
+            self.outbox.settle(settlement).await?;
+        }
+        self.count(settlement);
+        Ok(())
+    }
+
+    /// Counts and logs what was written.
+    fn count(&mut self, settlement: Option<MailSettlement>) {
+        let Some(MailSettlement { activity, verdict, .. }) = settlement else { return };
+        let (count, what, failure) = match verdict {
+            MailVerdict::Sent(failure) => (&mut self.report.sent, "sent", failure),
+            MailVerdict::RetryAt(_, failure) => (&mut self.report.deferred, "tried again later", Some(failure)),
+            MailVerdict::Failed(failure) => (&mut self.report.failed, "given up", Some(failure)),
+            MailVerdict::InDoubt { failure, .. } => (&mut self.report.in_doubt, "in doubt", Some(failure)),
+            MailVerdict::Held(failure) => (&mut self.report.held, "held for a person", Some(failure)),
+            MailVerdict::Returned => return,
+        };
+        *count += 1;
+        match failure {
+            None => tracing::debug!(mailbox = self.address, activity.id = %activity, "mail {what}"),
+            Some(failure) => tracing::warn!(
+                mailbox = self.address,
+                mailbox.id = %self.fence.mailbox,
+                activity.id = %activity,
+                code = failure.code.name(),
+                words = failure.text,
+                hint = failure.code.hint(),
+                "mail {what}"
+            ),
+        }
+    }
+}
+
+/// One attempt. Where a connection that took mail before is gone, as after a server's limit of mails
+/// or time, the mail has another one at once: nothing of it was said, and it is not to blame.
+async fn attempt<K: Sinks>(
+    line: &mut Line<'_, K>,
+    ready: &Ready,
+    outbox: Outbox<'_>,
+    context: &Context,
+) -> Result<Attempt, Failure> {
+    let attempt = deliver(line.open().await?, ready, outbox, &context.clock).await;
+    if !line.used || !is_gone(&attempt) {
+        return Ok(attempt);
+    }
+    line.sink = None;
+    Ok(deliver(line.open().await?, ready, outbox, &context.clock).await)
+}
+
+/// Whether the connection ended before the mail could.
+fn is_gone(attempt: &Attempt) -> bool {
+    let failure = match &attempt.outcome {
+        SendOutcome::NotReached(failure) => failure,
+        SendOutcome::Refused(refusal) => &refusal.failure,
+        SendOutcome::Accepted(_) | SendOutcome::NoRecipients | SendOutcome::InDoubt(_) => return false,
+    };
+    matches!(failure.code, FailureCode::ConnectionLost | FailureCode::ServerClosed)
+}

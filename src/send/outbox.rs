@@ -1,0 +1,123 @@
+//! The outbox as a cycle writes it.
+
+use std::time::Duration;
+
+use crate::{
+    base::retry::{Retries, retry},
+    means::{Context, stored},
+    model::{
+        activity::Fence,
+        failure::{Failure, Scope},
+        ids::ActivityId,
+        outbox::{Composed, DoubtfulMail, MailSettlement, OutboxMail, RecipientResult, Recovered},
+    },
+    store::StoreError,
+};
+
+use super::sink::Mark;
+
+/// What the server said must reach the database, however long that is ill: whoever forgot it would
+/// have to ask whether the mail was sent.
+const UNTIL_WRITTEN: Retries =
+    Retries { first: Duration::from_millis(100), longest: Duration::from_secs(5), times: u32::MAX };
+
+/// A mail that was sent before says little of how the server files today.
+const LATELY: Duration = Duration::from_secs(7 * 86_400);
+/// So many of them are looked for.
+const WITNESSES: u32 = 3;
+
+/// The outbox of one mailbox, under a lease.
+#[derive(Clone, Copy)]
+pub struct Outbox<'a> {
+    context: &'a Context,
+    fence: Fence,
+}
+
+impl<'a> Outbox<'a> {
+    /// The outbox of the lease's mailbox.
+    pub fn new(context: &'a Context, fence: Fence) -> Self {
+        Self { context, fence }
+    }
+
+    /// Sets right what an earlier holder of the lease left.
+    ///
+    /// # Errors
+    /// The database failed, or the lease is lost; so with the others.
+    pub async fn recover(&self) -> Result<Recovered, Failure> {
+        let (store, now) = (&self.context.store, self.context.clock.now());
+        done(stored::patiently(|| store.recover_outbox(self.fence, now)).await)
+    }
+
+    /// The next mails that are due, now `sending`.
+    pub async fn claim(&self, mails: u32, bytes: u64) -> Result<Vec<OutboxMail>, Failure> {
+        let (store, now) = (&self.context.store, self.context.clock.now());
+        done(stored::patiently(|| store.claim_mails(self.fence, now, mails, bytes)).await)
+    }
+
+    /// Mails in doubt that are due to be looked for.
+    pub async fn doubtful(&self) -> Result<Vec<DoubtfulMail>, Failure> {
+        let (store, now) = (&self.context.store, self.context.clock.now());
+        done(stored::patiently(|| store.doubtful_mails(self.fence, now)).await)
+    }
+
+    /// Mails of the mailbox that the server took not long ago, the newest first.
+    pub async fn sent_lately(&self) -> Result<Vec<Mark>, Failure> {
+        let (store, mailbox) = (&self.context.store, self.fence.mailbox);
+        let since = self.context.clock.now().minus(LATELY);
+        let sent = done(stored::patiently(|| store.sent_since(mailbox, since, WITNESSES)).await)?;
+        Ok(sent.into_iter().map(|(activity, message_id)| Mark { activity, message_id }).collect())
+    }
+
+    /// Keeps what was composed. The mails that the database refuses for what is in them are given.
+    pub async fn keep(&self, composed: &[Composed]) -> Result<Vec<(ActivityId, Failure)>, Failure> {
+        if composed.is_empty() {
+            return Ok(Vec::new());
+        }
+        let store = &self.context.store;
+        match stored::patiently(|| store.put_composed(self.fence, composed)).await {
+            Err(error) if stored::blames_content(&error) => {}
+            result => return done(result.map(|()| Vec::new())),
+        }
+        let mut refused = Vec::new();
+        for one in composed {
+            match stored::patiently(|| store.put_composed(self.fence, std::slice::from_ref(one))).await {
+                Err(error) if stored::blames_content(&error) => refused.push((one.activity, stored::failure(&error))),
+                result => done(result)?,
+            }
+        }
+        Ok(refused)
+    }
+
+    /// Commits that the last line of a mail is about to be sent.
+    pub async fn mark(&self, mail: ActivityId, recipients: &[RecipientResult]) -> Result<(), Failure> {
+        let (store, now) = (&self.context.store, self.context.clock.now());
+        done(stored::patiently(|| store.mark_dot(self.fence, mail, recipients, now)).await)
+    }
+
+    /// Writes what became of a mail: however long it takes, unless somebody else holds the lease.
+    ///
+    /// # Cancel safety
+    /// What was not written is in doubt where the mail was marked, and pending again where not.
+    pub async fn settle(&self, settlement: &MailSettlement) -> Result<(), Failure> {
+        let is_ill = |error: &StoreError| stored::failure(error).scope == Scope::Daemon;
+        let store = &self.context.store;
+        let settle = || store.settle_mail(self.fence, settlement, self.context.clock.now());
+        done(retry(UNTIL_WRITTEN, is_ill, settle).await)
+    }
+
+    /// Gives mails back that were not tried, as far as the database takes it: what it does not is
+    /// found again under the next lease.
+    pub async fn give_back(&self, settlements: &[MailSettlement]) {
+        let store = &self.context.store;
+        let all = settlements.iter().map(|settlement| async move {
+            stored::patiently(|| store.settle_mail(self.fence, settlement, self.context.clock.now())).await
+        });
+        for error in futures::future::join_all(all).await.into_iter().filter_map(Result::err) {
+            tracing::debug!(mailbox.id = %self.fence.mailbox, %error, "a mail could not be given back");
+        }
+    }
+}
+
+fn done<T>(result: Result<T, StoreError>) -> Result<T, Failure> {
+    result.map_err(|error| stored::failure(&error))
+}
