@@ -278,8 +278,11 @@ async fn attempt<K: Sinks>(
     Ok(deliver(line.open().await?, ready, outbox, &context.clock).await)
 }
 
-/// Whether the connection ended before the mail could.
+/// Whether the connection ended before the server said anything of the mail.
 fn is_gone(attempt: &Attempt) -> bool {
+    if attempt.recipients.iter().any(|(_, answer)| answer.is_some()) {
+        return false;
+    }
     let failure = match &attempt.outcome {
         SendOutcome::NotReached(failure) => failure,
         SendOutcome::Refused(refusal) => &refusal.failure,

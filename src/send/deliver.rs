@@ -59,13 +59,15 @@ async fn transfer<S: MailSink>(
     clock: &Clock,
 ) -> Result<(), Failure> {
     let news = before_the_dot(&ready.mail, &attempt.recipients);
-    let mut marked_at = clock.now();
-    let (marked, transferred) = join(outbox.mark(ready.mail.activity, &news), sink.body(&ready.bytes)).await;
+    let marked_at = clock.now();
+    let mark = outbox.mark(ready.mail.activity, &news, marked_at);
+    let (marked, transferred) = join(mark, sink.body(&ready.bytes)).await;
     marked?;
     transferred?;
-    while clock.now().since(marked_at) > FRESH {
-        marked_at = clock.now();
-        outbox.mark(ready.mail.activity, &[]).await?;
+    let mut seen_at = marked_at;
+    while clock.now().since(seen_at) > FRESH {
+        seen_at = clock.now();
+        outbox.mark(ready.mail.activity, &[], marked_at).await?;
     }
     Ok(())
 }

@@ -10,6 +10,7 @@ use crate::{
         failure::{Failure, Scope},
         ids::ActivityId,
         outbox::{Composed, DoubtfulMail, MailSettlement, OutboxMail, RecipientResult, Recovered},
+        timestamp::Timestamp,
     },
     store::StoreError,
 };
@@ -88,10 +89,11 @@ impl<'a> Outbox<'a> {
         Ok(refused)
     }
 
-    /// Commits that the last line of a mail is about to be sent.
-    pub async fn mark(&self, mail: ActivityId, recipients: &[RecipientResult]) -> Result<(), Failure> {
-        let (store, now) = (&self.context.store, self.context.clock.now());
-        done(stored::patiently(|| store.mark_dot(self.fence, mail, recipients, now)).await)
+    /// Commits that the last line of a mail is about to be sent. The mark of the same time may be
+    /// made again, to see that the lease still holds.
+    pub async fn mark(&self, mail: ActivityId, recipients: &[RecipientResult], at: Timestamp) -> Result<(), Failure> {
+        let store = &self.context.store;
+        done(stored::patiently(|| store.mark_dot(self.fence, mail, recipients, at)).await)
     }
 
     /// Writes what became of a mail: however long it takes, unless somebody else holds the lease.

@@ -5,7 +5,7 @@ use crate::model::{
     activity::ActivityStatus,
     alert::{AlertSubject, NewAlert},
     failure::FailureCode,
-    outbox::{Composed, DoubtfulMail, MailSettlement, NewContent, NewMail, OutboxMail, Recovered},
+    outbox::{Composed, DoubtfulMail, MailSettlement, NewContent, NewMail, OutboxMail, RecipientResult, Recovered},
 };
 
 impl Store {
@@ -105,14 +105,36 @@ impl Store {
         write!(self, Lazy, bytes, outbox::put_composed(fence = fence, mails = mails.to_vec()))
     }
 
-    /// Marks that the last line of a mail is about to be sent. Durable: from here on it is not sent
-    /// again unless it is known that the server did not take it.
+    /// Marks that the last line of a mail is about to be sent, and what the server said to `recipients`
+    /// before it. Durable: from here on it is not sent again unless it is known that the server did not
+    /// take it. The same mark may be made again, to see that the lease is still held.
     ///
     /// # Errors
     /// [`StoreError::LeaseLost`] unless the mail is composed and `sending` under this lease: the last
     /// line must not be sent.
-    pub async fn mark_dot(&self, fence: Fence, activity: ActivityId, now: Timestamp) -> Result<(), StoreError> {
-        write!(self, Durable, 0, outbox::mark_dot(fence = fence, activity = activity, now = now))
+    pub async fn mark_dot(
+        &self,
+        fence: Fence,
+        activity: ActivityId,
+        recipients: &[RecipientResult],
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let news = || recipients.to_vec();
+        write!(self, Durable, 0, outbox::mark_dot(fence = fence, activity = activity, recipients = news(), now = now))
+    }
+
+    /// Mails of the mailbox that were queued after `since` and that the server took, with their
+    /// Message-IDs, the newest first; at most `limit`.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn sent_since(
+        &self,
+        mailbox: MailboxId,
+        since: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<(ActivityId, String)>, StoreError> {
+        read!(self, outbox::sent_since(mailbox, since, limit))
     }
 
     /// Writes what became of a mail, of each recipient, and the alerts that follow: in doubt, a

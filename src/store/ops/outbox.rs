@@ -8,11 +8,11 @@ use crate::{
         activity::{ActivityStatus, Fence, NewSource, SourceEncoding},
         alert::{AlertSubject, NewAlert, Severity},
         failure::FailureCode,
-        ids::ActivityId,
+        ids::{ActivityId, MailboxId},
         message::{Party, PartyRole, Sha256},
         outbox::{
             Composed, DoubtfulMail, Draft, FIRST_VERIFICATION, MailSettlement, MailVerdict, OutboxAttachment,
-            OutboxContent, OutboxMail, OutboxParty, RecipientState, Recovered,
+            OutboxContent, OutboxMail, OutboxParty, RecipientResult, RecipientState, Recovered,
         },
         timestamp::Timestamp,
     },
@@ -216,24 +216,27 @@ pub async fn put_composed(conn: &mut Conn, fence: Fence, mails: Vec<Composed>) -
 }
 
 /// See [`crate::store::Store::mark_dot`].
-pub async fn mark_dot(conn: &mut Conn, fence: Fence, activity: ActivityId, now: Timestamp) -> Result<()> {
+pub async fn mark_dot(
+    conn: &mut Conn,
+    fence: Fence,
+    activity: ActivityId,
+    recipients: Vec<RecipientResult>,
+    now: Timestamp,
+) -> Result<()> {
     let done = sqlx::query::<Db>(text(sql::MARK_DOT))
         .bind(Id(activity.0))
         .bind(Id(fence.mailbox.0))
         .bind(fence.epoch)
         .bind(Time(now))
-        .execute(conn)
+        .execute(&mut *conn)
         .await?;
-    if done.rows_affected() == 0 { Err(StoreError::LeaseLost) } else { Ok(()) }
+    if done.rows_affected() == 0 {
+        return Err(StoreError::LeaseLost);
+    }
+    set_results(conn, activity, recipients).await
 }
 
-/// See [`crate::store::Store::settle_mail`].
-pub async fn settle_mail(conn: &mut Conn, fence: Fence, settlement: MailSettlement, now: Timestamp) -> Result<()> {
-    let MailSettlement { activity, verdict, recipients, reply } = settlement;
-    if settle_row(conn, fence, activity, &verdict, reply, now).await? == 0 {
-        leases::fence(conn, fence).await?;
-        return Err(refused(conn, activity, verdict.status()).await);
-    }
+async fn set_results(conn: &mut Conn, activity: ActivityId, recipients: Vec<RecipientResult>) -> Result<()> {
     for recipient in recipients {
         let reply = recipient.reply.as_ref();
         sqlx::query::<Db>(text(sql::SET_RESULT))
@@ -246,6 +249,33 @@ pub async fn settle_mail(conn: &mut Conn, fence: Fence, settlement: MailSettleme
             .execute(&mut *conn)
             .await?;
     }
+    Ok(())
+}
+
+/// See [`crate::store::Store::sent_since`].
+pub async fn sent_since(
+    conn: &mut Conn,
+    mailbox: MailboxId,
+    since: Timestamp,
+    limit: u32,
+) -> Result<Vec<(ActivityId, String)>> {
+    let rows = sqlx::query_as::<Db, (Id, String)>(text(sql::SENT_SINCE))
+        .bind(Id(mailbox.0))
+        .bind(Time(since))
+        .bind(i64::from(limit))
+        .fetch_all(conn)
+        .await?;
+    Ok(rows.into_iter().map(|(id, message_id)| (ActivityId(id.0), message_id)).collect())
+}
+
+/// See [`crate::store::Store::settle_mail`].
+pub async fn settle_mail(conn: &mut Conn, fence: Fence, settlement: MailSettlement, now: Timestamp) -> Result<()> {
+    let MailSettlement { activity, verdict, recipients, reply } = settlement;
+    if settle_row(conn, fence, activity, &verdict, reply, now).await? == 0 {
+        leases::fence(conn, fence).await?;
+        return Err(refused(conn, activity, verdict.status()).await);
+    }
+    set_results(conn, activity, recipients).await?;
     tell(conn, fence, activity, &verdict, now).await
 }
 

@@ -51,12 +51,15 @@ statements! {
          'sending' AND EXISTS (SELECT 1 FROM mailboxes WHERE id = $2 AND outgoing_lease_epoch = $3 AND \
          outgoing_lease_owner IS NOT NULL)"];
     RETURN_MAIL = [
-        "UPDATE email_activities SET status = 'pending_send', delivery_attempts = delivery_attempts - 1 WHERE id = $1 \
-         AND mailbox = $2 AND send_epoch = $3 AND status = 'sending' AND EXISTS (SELECT 1 FROM mailboxes WHERE id = $2 \
+        "UPDATE email_activities SET status = 'pending_send', dot_at = NULL, delivery_attempts = delivery_attempts - 1 \
+         WHERE id = $1 AND mailbox = $2 AND send_epoch = $3 AND status = 'sending' AND EXISTS (SELECT 1 FROM mailboxes WHERE id = $2 \
          AND outgoing_lease_epoch = $3 AND outgoing_lease_owner IS NOT NULL)"];
     SET_RESULT = [
         "UPDATE email_parties SET result = $3, reply_code = $4, enhanced_code = $5, reply_text = $6 WHERE activity = $1 \
          AND position = $2"];
+    SENT_SINCE = [
+        "SELECT id, message_id FROM email_activities WHERE direction = 'outgoing' AND created_at >= $2 AND mailbox = $1 AND \
+         status = 'sent' AND message_id IS NOT NULL ORDER BY created_at DESC, id DESC LIMIT $3"];
     LEFT_BEHIND = [
         "SELECT id, dot_at, postponed_until FROM email_activities WHERE mailbox = $1 AND status = 'sending' AND \
          send_epoch <> $2 "
