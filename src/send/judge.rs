@@ -6,14 +6,15 @@ use crate::model::{
     failure::{Failure, FailureCode, Persistence, Scope},
     ids::ActivityId,
     outbox::{
-        InDoubt, MailSettlement, MailVerdict, OutboxMail, OutboxParty, RecipientResult, RecipientState, ServerReply,
+        FIRST_VERIFICATION, InDoubt, MailSettlement, MailVerdict, OutboxMail, OutboxParty, RecipientResult,
+        RecipientState, ServerReply,
     },
     rules::SendRules,
     timestamp::Timestamp,
 };
 
 /// When a mail in doubt is looked for, counted from its last line.
-pub const VERIFICATIONS: [Duration; 3] = [Duration::from_secs(60), Duration::from_secs(180), Duration::from_secs(600)];
+pub const VERIFICATIONS: [Duration; 3] = [FIRST_VERIFICATION, Duration::from_secs(180), Duration::from_secs(600)];
 
 /// A refusal that may not be meant for good is believed at this attempt.
 const CONFIRMATIONS: u32 = 3;

@@ -7,7 +7,9 @@
 pub mod cycle;
 mod deliver;
 pub mod doubt;
+mod imap_sent;
 pub mod judge;
+pub mod net_sinks;
 mod outbox;
 pub mod policy;
 mod prepare;

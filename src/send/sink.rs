@@ -81,7 +81,7 @@ pub trait SentFolder: Send {
     fn find(&mut self, mark: &Mark) -> impl Future<Output = Result<Option<FiledBy>, Failure>> + Send;
 
     /// Puts a copy there, which is found again as ours.
-    fn put(&mut self, mail: &[u8]) -> impl Future<Output = Result<(), Failure>> + Send;
+    fn put(&mut self, mark: &Mark, mail: &[u8]) -> impl Future<Output = Result<(), Failure>> + Send;
 
     /// Logs out, without waiting for it.
     fn close(self);

@@ -1,0 +1,119 @@
+//! [`SentFolder`] over IMAP.
+
+use crate::{
+    base::{
+        retry::{Retries, retry},
+        tasks::Tasks,
+    },
+    classify,
+    imap::{
+        FolderName,
+        connect::{self, NetSession, Timeouts},
+        error::ImapError,
+    },
+    means::{account::Account, network::Network, slots::Slot},
+    mime::compose::ID_FIELD,
+    model::{failure::Failure, uid::Uid},
+    net::error::NetError,
+};
+
+use super::sink::{FiledBy, Mark, SentFolder};
+
+/// Only the copies that we put into a folder have this field: no server can have filed one of them.
+const COPY_FIELD: &str = "X-Mailsyncd-Copy";
+
+/// Connects, logs in and finds the Sent folder, once there is a slot; `None` where there is no such
+/// folder.
+///
+/// # Errors
+/// Connecting, TLS, greeting, log-in or the listing of folders failed, classified.
+///
+/// # Cancel safety
+/// Dropping the future closes the connection.
+pub async fn open(network: &Network, tasks: &Tasks, account: &Account) -> Result<Option<ImapSent>, Failure> {
+    let slot = network.slot(account).await;
+    let (password, ports) = (network.password(account).await?, network.ports());
+    let credentials = connect::Credentials { username: &account.username, password: password.expose() };
+    let timeouts = Timeouts::new(account.timeout);
+    let connect = || connect::open(&account.endpoint, credentials, &ports, network.tls(), timeouts);
+    let mut session = retry(Retries::CONNECT, is_momentary, connect).await.map_err(failure)?;
+    let folder = session.folders().await.map_err(failure)?.sent;
+    let log_out = LogOut { session, slot, tasks: tasks.clone() };
+    Ok(match folder {
+        Some(folder) => Some(ImapSent { connection: log_out, folder }),
+        None => {
+            log_out.now();
+            None
+        }
+    })
+}
+
+/// What a server that restarts or is busy says for a moment, before any secret was sent.
+fn is_momentary(error: &ImapError) -> bool {
+    matches!(error, ImapError::Net(NetError::Refused | NetError::Io(_)) | ImapError::Eof { during: "greeting" })
+}
+
+fn failure(error: ImapError) -> Failure {
+    classify::imap::failure(&error)
+}
+
+/// A connection in its slot.
+struct LogOut {
+    session: NetSession,
+    slot: Slot,
+    tasks: Tasks,
+}
+
+impl LogOut {
+    /// Says goodbye, in the background.
+    fn now(self) {
+        let Self { session, slot, tasks } = self;
+        tasks.spawn("log out", async move {
+            if let Err(error) = session.logout().await {
+                tracing::debug!(%error, "log-out failed");
+            }
+            drop(slot);
+        });
+    }
+}
+
+/// The Sent folder of one mailbox.
+pub struct ImapSent {
+    connection: LogOut,
+    folder: FolderName,
+}
+
+impl ImapSent {
+    async fn search(&mut self, field: &str, value: &str) -> Result<Vec<Uid>, Failure> {
+        self.connection.session.search_header(field, value).await.map_err(failure)
+    }
+}
+
+impl SentFolder for ImapSent {
+    async fn find(&mut self, mark: &Mark) -> Result<Option<FiledBy>, Failure> {
+        // What came in meanwhile is shown to who opens the folder.
+        self.connection.session.examine_folder(&self.folder).await.map_err(failure)?;
+        let activity = mark.activity.to_string();
+        let mut found = self.search(ID_FIELD, &activity).await?;
+        if found.is_empty() {
+            // Where a server leaves foreign fields out.
+            found = self.search("Message-ID", &mark.message_id).await?;
+        }
+        if found.is_empty() {
+            return Ok(None);
+        }
+        let ours = self.search(COPY_FIELD, &activity).await?;
+        let all_ours = found.iter().all(|uid| ours.contains(uid));
+        Ok(Some(if all_ours { FiledBy::Us } else { FiledBy::Server }))
+    }
+
+    async fn put(&mut self, mark: &Mark, mail: &[u8]) -> Result<(), Failure> {
+        let mut copy = format!("{COPY_FIELD}: {}\r\n", mark.activity).into_bytes();
+        copy.extend_from_slice(mail);
+        self.connection.session.append(&self.folder, &copy).await.map_err(failure)
+    }
+
+    fn close(self) {
+        self.connection.now();
+    }
+}
