@@ -76,7 +76,7 @@ async fn drain(store: &Store, fence: Fence) -> Result<(usize, Duration)> {
         composing += begun.elapsed();
         store.put_composed(fence, &composed).await?;
         for mail in &mails {
-            store.mark_dot(fence, mail.activity, now).await?;
+            store.mark_dot(fence, mail.activity, &[], now).await?;
             store.settle_mail(fence, &sent(mail), now).await?;
         }
         settled += mails.len();

@@ -213,7 +213,7 @@ async fn who_lost_the_lease_writes_nothing() {
                 assert_eq!(recovered, Recovered { pending: 1, doubtful: 0 });
                 assert_eq!(claim_all(store, fence, at(101)).await.len(), 1);
             }
-            lost(store.mark_dot(zombie, id, at(102)).await);
+            lost(store.mark_dot(zombie, id, &[], at(102)).await);
             lost(store.settle_mail(zombie, &sent, at(102)).await);
             lost(store.put_composed(zombie, &[composed(id, 9)]).await);
             lost(store.claim_mails(zombie, at(102), 9, 9).await.map(|_| ()));
@@ -222,10 +222,10 @@ async fn who_lost_the_lease_writes_nothing() {
         // A lease for reading is none for sending.
         let reading = claim(store, mailbox.id, at(100)).await;
         assert_eq!(reading.workload, Workload::Incoming);
-        store.mark_dot(fence, id, at(103)).await.unwrap();
+        store.mark_dot(fence, id, &[], at(103)).await.unwrap();
         store.settle_mail(fence, &sent, at(104)).await.unwrap();
         assert_eq!(status(&database, id).await, "sent");
-        lost(store.mark_dot(fence, id, at(105)).await);
+        lost(store.mark_dot(fence, id, &[], at(105)).await);
     }
 }
 
@@ -234,8 +234,8 @@ async fn what_died_before_its_last_line_is_pending_and_after_it_in_doubt() {
     for database in databases().await {
         let store = &database.store;
         let (mailbox, fence, dotted) = under_way(&database).await;
-        store.mark_dot(fence, dotted, at(10)).await.unwrap();
-        store.mark_dot(fence, dotted, at(10)).await.unwrap();
+        store.mark_dot(fence, dotted, &[], at(10)).await.unwrap();
+        store.mark_dot(fence, dotted, &[], at(10)).await.unwrap();
         let open = store.queue_mail(&mail(&mailbox, "two"), at(1)).await.unwrap();
         assert_eq!(claim_all(store, fence, at(11)).await.len(), 1);
 
@@ -273,7 +273,7 @@ async fn a_settlement_says_what_became_of_everybody() {
     for database in databases().await {
         let store = &database.store;
         let (_, fence, id) = under_way(&database).await;
-        store.mark_dot(fence, id, at(2)).await.unwrap();
+        store.mark_dot(fence, id, &[], at(2)).await.unwrap();
         let refusal = ServerReply { code: 550, enhanced: Some("5.1.1".into()), text: "no such user".into() };
         let result = |position, state, reply: Option<&ServerReply>| RecipientResult {
             position,
@@ -304,7 +304,7 @@ async fn a_mail_returned_has_no_attempt_and_a_refused_one_no_doubt() {
         let (_, fence, id) = under_way(&database).await;
         store.settle_mail(fence, &settled(id, MailVerdict::Returned), at(2)).await.unwrap();
         assert_eq!(claim_all(store, fence, at(2)).await[0].attempts, 1);
-        store.mark_dot(fence, id, at(3)).await.unwrap();
+        store.mark_dot(fence, id, &[], at(3)).await.unwrap();
         let retry = MailVerdict::RetryAt(at(60), broken(FailureCode::ServerThrottled));
         store.settle_mail(fence, &settled(id, retry), at(4)).await.unwrap();
         assert_eq!(store.schedule_entries(Workload::Outgoing).await.unwrap()[0].due, Some(at(60)));
@@ -327,7 +327,7 @@ async fn people_move_mail_within_the_rules() {
             assert!(error.to_string().contains(wanted), "{error}");
         };
         illegal(store.cancel_mail(id, at(2)).await, "is sending: it cannot become canceled");
-        store.mark_dot(fence, id, at(2)).await.unwrap();
+        store.mark_dot(fence, id, &[], at(2)).await.unwrap();
         let held = MailVerdict::Held(broken(FailureCode::DeliveryInDoubt));
         let mut settlement = settled(id, held);
         settlement.recipients =

@@ -83,7 +83,7 @@ async fn what_the_page_says_is_sent() {
         assert_eq!(draft.attachments[0].content, b"%PDF-1.4");
         assert_eq!(draft.attachments[0].file_name, "invoice.pdf");
         store.put_composed(fence, &[composed(mail.activity, 1)]).await.unwrap();
-        store.mark_dot(fence, mail.activity, now).await.unwrap();
+        store.mark_dot(fence, mail.activity, &[], now).await.unwrap();
         let sent = settled(mail.activity, mailsyncd::model::outbox::MailVerdict::Sent(None));
         store.settle_mail(fence, &sent, now).await.unwrap();
         assert_eq!(store.check().await.unwrap(), Vec::<String>::new());
