@@ -360,7 +360,7 @@ impl Store {
     /// # Errors
     /// The database cannot be read.
     pub async fn activities(&self, filter: &ActivityFilter) -> Result<Vec<ActivityRow>, StoreError> {
-        read!(self, views::activities(filter))
+        read!(self, activities::activities(filter))
     }
 
     /// One activity with all that belongs to it.
@@ -368,7 +368,7 @@ impl Store {
     /// # Errors
     /// The database cannot be read.
     pub async fn activity(&self, id: ActivityId) -> Result<Option<ActivityDetail>, StoreError> {
-        read!(self, views::activity(id))
+        read!(self, activities::activity(id))
     }
 
     /// The source of an activity, encoded as it is kept.
@@ -376,7 +376,7 @@ impl Store {
     /// # Errors
     /// The database cannot be read.
     pub async fn source(&self, activity: ActivityId) -> Result<Option<NewSource>, StoreError> {
-        read!(self, views::source(activity))
+        read!(self, activities::source(activity))
     }
 
     /// Messages set aside, of one mailbox or of all.

@@ -33,8 +33,8 @@ pub use error::StoreError;
 #[doc(hidden)]
 pub use sql::{ALL as STATEMENTS, Sql};
 pub use views::{
-    ActivityDetail, ActivityFilter, ActivityRow, AttachmentRow, HeldProfile, KnownCopy, KnownVerdict, LateMailbox,
-    MailboxCounts, SeenIn, SetAsideRow, StatusView, TroubledMailbox,
+    ActivityDetail, ActivityFilter, ActivityRow, AttachmentRow, Delivery, HeldProfile, KnownCopy, KnownVerdict,
+    LateMailbox, MailboxCounts, OpenAlert, OutboxCounts, PartyRow, SeenIn, SetAsideRow, StatusView, TroubledMailbox,
 };
 
 use self::{

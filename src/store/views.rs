@@ -9,7 +9,8 @@ use crate::model::{
     failure::FailureCode,
     ids::{ActivityId, MailboxId},
     lease::ProfileHold,
-    message::{Attachment, MessageKey, Party, Sha256},
+    message::{MessageKey, Party, Sha256},
+    outbox::RecipientState,
     timestamp::Timestamp,
     uid::Uid,
 };
@@ -68,6 +69,12 @@ pub struct StatusView {
     pub last_recorded_at: Option<Timestamp>,
     /// Messages set aside.
     pub set_aside: u64,
+    /// Mail on its way out.
+    pub outbox: OutboxCounts,
+    /// Alerts that are open.
+    pub open_alerts: u64,
+    /// Those, the most urgent first, then the newest; at most [`StatusView::MOST_ALERTS`].
+    pub alerts: Vec<OpenAlert>,
     /// Mailboxes with a failure, disabled ones first, then the oldest failure; at most
     /// [`StatusView::MOST_TROUBLED`].
     pub troubled: Vec<TroubledMailbox>,
@@ -79,6 +86,8 @@ pub struct StatusView {
 impl StatusView {
     /// The most mailboxes with a failure that are listed.
     pub const MOST_TROUBLED: u32 = 100;
+    /// The most alerts that are listed.
+    pub const MOST_ALERTS: u32 = 50;
     /// The most late mailboxes that are listed.
     pub const MOST_LATE: usize = 100;
     /// No mailbox is late before this time, however often it should be polled.
@@ -111,6 +120,42 @@ pub struct MailboxCounts {
     pub late: u64,
     /// The oldest last success among the enabled: how stale the stalest is.
     pub oldest_success: Option<Timestamp>,
+}
+
+/// Mail on its way out, by status.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct OutboxCounts {
+    /// To be sent, or sent again.
+    pub pending: u64,
+    /// Being sent.
+    pub sending: u64,
+    /// Perhaps sent: nobody knows yet.
+    pub in_doubt: u64,
+    /// Kept back until a person decides.
+    pub held: u64,
+    /// When the oldest of those to be sent was queued.
+    pub oldest_pending: Option<Timestamp>,
+}
+
+/// What a person should know.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct OpenAlert {
+    /// `mailbox`, `profile` or `activity`.
+    pub kind: String,
+    /// Address of the mailbox, name of the profile, or identifier of the activity.
+    pub subject: String,
+    /// `information`, `warning` or `error`.
+    pub severity: String,
+    /// What happened.
+    pub code: String,
+    /// In words.
+    pub text: String,
+    /// Who should do what.
+    pub hint: String,
+    /// When it happened first.
+    pub first_seen: Timestamp,
+    /// How often it happened.
+    pub count: u64,
 }
 
 /// A profile that waits.
@@ -158,17 +203,19 @@ pub struct LateMailbox {
 /// Which activities to list, newest first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ActivityFilter {
-    /// Only those seen in the mailbox with this address.
+    /// Only those seen in, or sent by, the mailbox with this address.
     pub mailbox: Option<String>,
-    /// Only those received at or after this time.
+    /// Only those received, or queued, at or after this time.
     pub since: Option<Timestamp>,
+    /// Only those that stand so.
+    pub status: Option<ActivityStatus>,
     /// At most so many.
     pub limit: u32,
 }
 
 impl Default for ActivityFilter {
     fn default() -> Self {
-        Self { mailbox: None, since: None, limit: 50 }
+        Self { mailbox: None, since: None, status: None, limit: 50 }
     }
 }
 
@@ -177,22 +224,33 @@ impl Default for ActivityFilter {
 pub struct ActivityRow {
     /// Identifier.
     pub id: ActivityId,
-    /// `incoming`.
+    /// `incoming` or `outgoing`.
     pub direction: String,
     /// Where it stands.
     pub status: ActivityStatus,
     /// Decoded subject.
     pub subject: String,
-    /// The first From address.
+    /// The first From address; of mail that is not composed yet, who it will be from.
     pub sender: String,
+    /// Outgoing: the first recipient.
+    pub recipient: Option<String>,
     /// Message-ID without brackets.
     pub message_id: Option<String>,
-    /// Address of the mailbox that recorded it.
+    /// Address of the mailbox that recorded it, or sends it.
     pub mailbox: String,
-    /// When the server received it.
-    pub received_at: Timestamp,
-    /// When it was recorded.
+    /// Incoming: when the server received it.
+    pub received_at: Option<Timestamp>,
+    /// When it was recorded, or queued.
     pub created_at: Timestamp,
+    /// Outgoing: why it was not sent, or not to everybody.
+    pub failure_code: Option<String>,
+}
+
+impl ActivityRow {
+    /// What lists are ordered by.
+    pub fn time(&self) -> Timestamp {
+        self.received_at.unwrap_or(self.created_at)
+    }
 }
 
 /// An activity with all that belongs to it.
@@ -205,7 +263,7 @@ pub struct ActivityDetail {
     pub in_reply_to: Option<String>,
     /// References, oldest first.
     pub references: Vec<String>,
-    /// The Date field.
+    /// Incoming: the Date field. Outgoing: when the server took it.
     pub sent_at: Option<Timestamp>,
     /// The plain text.
     pub body_text: Option<String>,
@@ -217,12 +275,55 @@ pub struct ActivityDetail {
     pub source_sha256: Option<String>,
     /// Size of the source in bytes.
     pub source_size: Option<u64>,
+    /// Outgoing: how far it got.
+    pub delivery: Option<Delivery>,
     /// Addresses, in the order of the fields.
-    pub parties: Vec<Party>,
+    pub parties: Vec<PartyRow>,
     /// Attachments, in the order of the message.
     pub attachments: Vec<AttachmentRow>,
     /// Where it was seen.
     pub seen_in: Vec<SeenIn>,
+}
+
+/// How far an outgoing mail got.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Delivery {
+    /// The address that it is sent as, where that is not the mailbox's own.
+    pub send_as: Option<String>,
+    /// Not sent before.
+    pub send_after: Option<Timestamp>,
+    /// The recorded mail that it answers.
+    pub answers: Option<ActivityId>,
+    /// Which key keeps it from being queued twice.
+    pub idempotency_key: Option<String>,
+    /// Attempts so far.
+    pub attempts: u32,
+    /// When it is tried, or looked for, again.
+    pub postponed_until: Option<Timestamp>,
+    /// Since when its last line may have been sent, where that is in doubt or was.
+    pub dot_at: Option<Timestamp>,
+    /// How often it was looked for in vain.
+    pub verifications: u32,
+    /// The words for the failure.
+    pub failure_detail: Option<String>,
+    /// The server's last words.
+    pub server_reply: Option<String>,
+}
+
+/// An address of an activity.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PartyRow {
+    /// Role, address and name.
+    #[serde(flatten)]
+    pub party: Party,
+    /// Outgoing: what became of it.
+    pub result: Option<RecipientState>,
+    /// The three digits of the server's reply.
+    pub reply_code: Option<u16>,
+    /// The enhanced status code.
+    pub enhanced_code: Option<String>,
+    /// The server's words.
+    pub reply_text: Option<String>,
 }
 
 /// An attachment of an activity.
@@ -230,9 +331,18 @@ pub struct ActivityDetail {
 pub struct AttachmentRow {
     /// Place within the activity, from 0.
     pub position: u32,
-    /// What the message says of it.
-    #[serde(flatten)]
-    pub attachment: Attachment,
+    /// Number of the MIME part in the source, where it was read from one.
+    pub part: Option<u32>,
+    /// The decoded file name; empty where there is none.
+    pub file_name: String,
+    /// As `type/subtype`.
+    pub content_type: String,
+    /// Content-ID without brackets.
+    pub content_id: Option<String>,
+    /// Decoded size in bytes, where it is known.
+    pub size: Option<u64>,
+    /// SHA-256 of the decoded bytes in hexadecimal, where it was read from a source.
+    pub sha256: Option<String>,
     /// Why it is not offered.
     pub blocked: Option<String>,
 }

@@ -3,6 +3,7 @@
 
 use super::{Conn, Db, text};
 
+pub mod activities;
 pub mod alerts;
 pub mod check;
 pub mod commit;

@@ -1,30 +1,24 @@
 //! What people are shown.
 
-use std::sync::Arc;
-
 use super::{Conn, Db, Result, text};
 use crate::{
     model::{
-        activity::{ActivityStatus, NewSource, SourceEncoding},
-        ids::{ActivityId, MailboxId},
-        message::{Attachment, Party, PartyRole, Sha256},
+        ids::MailboxId,
+        message::Sha256,
         timestamp::Timestamp,
     },
     store::{
         codec::{Hash, Id, Time},
-        error::StoreError,
-        names::Named,
         rows::{HoldRow, failure_code, narrow, span, uid},
         sql,
         views::{
-            ActivityDetail, ActivityFilter, ActivityRow, AttachmentRow, HeldProfile, LateMailbox, MailboxCounts,
-            SeenIn, SetAsideRow, StatusView, TroubledMailbox,
+            HeldProfile, LateMailbox, MailboxCounts, OpenAlert, OutboxCounts, SetAsideRow, StatusView, TroubledMailbox,
         },
     },
 };
 
 /// A count out of a column.
-fn count(number: i64) -> u64 {
+pub(super) fn count(number: i64) -> u64 {
     number.unsigned_abs()
 }
 
@@ -51,6 +45,9 @@ pub async fn status(conn: &mut Conn, backend: &'static str, schema: i64, now: Ti
         activities: count(counts.activities),
         last_recorded_at: counts.last_recorded_at.map(|time| time.0),
         set_aside: count(counts.set_aside),
+        outbox: outbox(conn).await?,
+        open_alerts: count(sqlx::query_scalar::<Db, i64>(text(sql::STATUS_OPEN_ALERTS)).fetch_one(&mut *conn).await?),
+        alerts: alerts(conn).await?,
         troubled: troubled(conn).await?,
         late,
     })
@@ -82,6 +79,54 @@ async fn mailbox_counts(conn: &mut Conn, now: Timestamp) -> Result<MailboxCounts
         late: 0,
         oldest_success: row.oldest_success.map(|time| time.0),
     })
+}
+
+async fn outbox(conn: &mut Conn) -> Result<OutboxCounts> {
+    #[derive(sqlx::FromRow)]
+    struct Row {
+        pending: i64,
+        sending: i64,
+        in_doubt: i64,
+        held: i64,
+        oldest_pending: Option<Time>,
+    }
+    let row = sqlx::query_as::<Db, Row>(text(sql::STATUS_OUTBOX)).fetch_one(conn).await?;
+    Ok(OutboxCounts {
+        pending: count(row.pending),
+        sending: count(row.sending),
+        in_doubt: count(row.in_doubt),
+        held: count(row.held),
+        oldest_pending: row.oldest_pending.map(|time| time.0),
+    })
+}
+
+async fn alerts(conn: &mut Conn) -> Result<Vec<OpenAlert>> {
+    #[derive(sqlx::FromRow)]
+    struct Row {
+        subject_kind: String,
+        subject_name: String,
+        severity: String,
+        code: String,
+        text: String,
+        hint: String,
+        first_seen: Time,
+        count: i64,
+    }
+    let rows = sqlx::query_as::<Db, Row>(text(sql::STATUS_ALERTS))
+        .bind(i64::from(StatusView::MOST_ALERTS))
+        .fetch_all(conn)
+        .await?;
+    let alert = |row: Row| OpenAlert {
+        kind: row.subject_kind,
+        subject: row.subject_name,
+        severity: row.severity,
+        code: row.code,
+        text: row.text,
+        hint: row.hint,
+        first_seen: row.first_seen.0,
+        count: count(row.count),
+    };
+    Ok(rows.into_iter().map(alert).collect())
 }
 
 async fn held(conn: &mut Conn) -> Result<Vec<HeldProfile>> {
@@ -150,151 +195,9 @@ async fn late(conn: &mut Conn, now: Timestamp) -> Result<Vec<LateMailbox>> {
     Ok(late)
 }
 
-#[derive(sqlx::FromRow)]
-struct ListRow {
-    id: Id,
-    direction: String,
-    status: String,
-    subject: String,
-    sender: String,
-    message_id: Option<String>,
-    received_at: Time,
-    created_at: Time,
-    email_address: String,
-}
-
-impl ListRow {
-    fn row(self) -> Result<ActivityRow> {
-        let status = match self.status.as_str() {
-            "received" => ActivityStatus::Received,
-            other => return Err(StoreError::unreadable("status", other)),
-        };
-        Ok(ActivityRow {
-            id: ActivityId(self.id.0),
-            direction: self.direction,
-            status,
-            subject: self.subject,
-            sender: self.sender,
-            message_id: self.message_id,
-            mailbox: self.email_address,
-            received_at: self.received_at.0,
-            created_at: self.created_at.0,
-        })
-    }
-}
-
-/// See [`crate::store::Store::activities`].
-pub async fn activities(conn: &mut Conn, filter: &ActivityFilter) -> Result<Vec<ActivityRow>> {
-    let since = Time(filter.since.unwrap_or(Timestamp::from_micros(i64::MIN)));
-    let limit = i64::from(filter.limit);
-    let rows: Vec<ListRow> = match &filter.mailbox {
-        None => {
-            let statement = sqlx::query_as::<Db, ListRow>(text(sql::ACTIVITIES));
-            statement.bind(since).bind(limit).fetch_all(conn).await?
-        }
-        Some(address) => {
-            let statement = sqlx::query_as::<Db, ListRow>(text(sql::ACTIVITIES_OF));
-            statement.bind(since).bind(limit).bind(address).fetch_all(conn).await?
-        }
-    };
-    rows.into_iter().map(ListRow::row).collect()
-}
-
-/// See [`crate::store::Store::activity`].
-pub async fn activity(conn: &mut Conn, id: ActivityId) -> Result<Option<ActivityDetail>> {
-    #[derive(sqlx::FromRow)]
-    struct Row {
-        #[sqlx(flatten)]
-        list: ListRow,
-        in_reply_to: Option<String>,
-        message_references: String,
-        sent_at: Option<Time>,
-        body_text: Option<String>,
-        body_html: Option<String>,
-        notifications: String,
-        source: Option<Hash>,
-        source_size: Option<i64>,
-    }
-    let row: Option<Row> =
-        sqlx::query_as::<Db, Row>(text(sql::ACTIVITY)).bind(Id(id.0)).fetch_optional(&mut *conn).await?;
-    let Some(row) = row else { return Ok(None) };
-    Ok(Some(ActivityDetail {
-        row: row.list.row()?,
-        in_reply_to: row.in_reply_to,
-        references: row.message_references.lines().map(str::to_owned).collect(),
-        sent_at: row.sent_at.map(|time| time.0),
-        body_text: row.body_text,
-        body_html: row.body_html,
-        notifications: row.notifications,
-        source_sha256: row.source.map(hex),
-        source_size: row.source_size.map(count),
-        parties: parties(conn, id).await?,
-        attachments: attachments(conn, id).await?,
-        seen_in: seen_in(conn, id).await?,
-    }))
-}
-
-fn hex(hash: Hash) -> String {
+/// As people see it.
+pub(super) fn hex(hash: Hash) -> String {
     Sha256(hash.0).to_string()
-}
-
-async fn parties(conn: &mut Conn, activity: ActivityId) -> Result<Vec<Party>> {
-    type Row = (String, String, String);
-    let rows: Vec<Row> = sqlx::query_as::<Db, Row>(text(sql::PARTIES)).bind(Id(activity.0)).fetch_all(conn).await?;
-    let party = |(role, address, display_name): Row| Ok(Party { role: PartyRole::of(&role)?, address, display_name });
-    rows.into_iter().map(party).collect()
-}
-
-async fn attachments(conn: &mut Conn, activity: ActivityId) -> Result<Vec<AttachmentRow>> {
-    #[derive(sqlx::FromRow)]
-    struct Row {
-        position: i64,
-        part: i64,
-        file_name: String,
-        content_type: String,
-        content_id: Option<String>,
-        size: i64,
-        sha256: Hash,
-        blocked: Option<String>,
-    }
-    let rows = sqlx::query_as::<Db, Row>(text(sql::ATTACHMENTS)).bind(Id(activity.0)).fetch_all(conn).await?;
-    let attachment = |row: Row| {
-        Ok(AttachmentRow {
-            position: narrow("position", row.position)?,
-            attachment: Attachment {
-                part: narrow("part", row.part)?,
-                file_name: row.file_name,
-                content_type: row.content_type,
-                content_id: row.content_id,
-                size: count(row.size),
-                sha256: Sha256(row.sha256.0),
-            },
-            blocked: row.blocked,
-        })
-    };
-    rows.into_iter().map(attachment).collect()
-}
-
-async fn seen_in(conn: &mut Conn, activity: ActivityId) -> Result<Vec<SeenIn>> {
-    type Row = (String, i64, i64, Time);
-    let rows: Vec<Row> = sqlx::query_as::<Db, Row>(text(sql::SEEN_IN)).bind(Id(activity.0)).fetch_all(conn).await?;
-    let seen = |(mailbox, uid_validity, number, judged_at): Row| {
-        let uid_validity = narrow("uid_validity", uid_validity)?;
-        Ok(SeenIn { mailbox, uid_validity, uid: uid(number)?, judged_at: judged_at.0 })
-    };
-    rows.into_iter().map(seen).collect()
-}
-
-/// See [`crate::store::Store::source`].
-pub async fn source(conn: &mut Conn, activity: ActivityId) -> Result<Option<NewSource>> {
-    type Row = (Hash, i64, String, Vec<u8>);
-    let row: Option<Row> =
-        sqlx::query_as::<Db, Row>(text(sql::SOURCE)).bind(Id(activity.0)).fetch_optional(conn).await?;
-    row.map(|(sha256, size, encoding, bytes)| {
-        let encoding = SourceEncoding::of(&encoding)?;
-        Ok(NewSource { sha256: Sha256(sha256.0), size: count(size), encoding, bytes: Arc::new(bytes) })
-    })
-    .transpose()
 }
 
 /// See [`crate::store::Store::set_aside`].

@@ -4,21 +4,30 @@ use super::Sql;
 
 statements! {
     ACTIVITIES = [
-        "SELECT a.id, a.direction, a.status, a.subject, a.sender, a.message_id, a.received_at, \
-         a.created_at, m.email_address FROM email_activities a JOIN mailboxes m ON m.id = a.mailbox WHERE \
+        "SELECT a.id, a.direction, a.status, a.subject, a.sender, NULL AS recipient, a.message_id, a.received_at, \
+         a.created_at, NULL AS failure_code, m.email_address FROM email_activities a JOIN mailboxes m ON m.id = a.mailbox WHERE \
          a.received_at >= $1 ORDER BY a.received_at DESC, a.id DESC LIMIT $2"];
     ACTIVITIES_OF = [
-        "SELECT a.id, a.direction, a.status, a.subject, a.sender, a.message_id, a.received_at, \
-         a.created_at, m.email_address FROM email_activities a JOIN mailboxes m ON m.id = a.mailbox WHERE \
+        "SELECT a.id, a.direction, a.status, a.subject, a.sender, NULL AS recipient, a.message_id, a.received_at, \
+         a.created_at, NULL AS failure_code, m.email_address FROM email_activities a JOIN mailboxes m ON m.id = a.mailbox WHERE \
          a.received_at >= $1 AND a.id IN (SELECT l.activity FROM inbox_ledger l JOIN mailboxes o ON o.id \
          = l.mailbox WHERE o.email_address = $3) ORDER BY a.received_at DESC, a.id DESC LIMIT $2"];
+    ACTIVITIES_OUT = [
+        "SELECT a.id, a.direction, a.status, a.subject, CASE a.sender WHEN '' THEN coalesce(a.send_as, \
+         m.email_address) ELSE a.sender END AS sender, (SELECT p.address FROM email_parties p WHERE p.activity = a.id \
+         AND p.role IN ('to', 'cc', 'bcc') ORDER BY p.position LIMIT 1) AS recipient, a.message_id, a.received_at, \
+         a.created_at, a.failure_code, m.email_address FROM email_activities a JOIN mailboxes m ON m.id = a.mailbox \
+         WHERE a.direction = 'outgoing' AND a.created_at >= $1 AND ($3 IS NULL OR m.email_address = $3) AND ($4 IS \
+         NULL OR a.status = $4) ORDER BY a.created_at DESC, a.id DESC LIMIT $2"];
     ACTIVITY = [
-        "SELECT a.id, a.direction, a.status, a.subject, a.sender, a.message_id, a.received_at, \
-         a.created_at, m.email_address, a.in_reply_to, a.message_references, a.sent_at, a.body_text, \
-         a.body_html, a.notifications, a.source, s.size AS source_size FROM email_activities a JOIN \
+        "SELECT a.id, a.direction, a.status, a.subject, CASE a.sender WHEN '' THEN coalesce(a.send_as, \
+         m.email_address) ELSE a.sender END AS sender, NULL AS recipient, a.message_id, a.received_at, a.created_at, \
+         a.failure_code, m.email_address, a.in_reply_to, a.message_references, a.sent_at, a.body_text, a.body_html, \
+         a.notifications, a.source, s.size AS source_size, a.send_as, a.send_after, a.answers, a.idempotency_key, \
+         a.delivery_attempts, a.postponed_until, a.dot_at, a.verifications, a.failure_detail, a.server_reply FROM email_activities a JOIN \
          mailboxes m ON m.id = a.mailbox LEFT JOIN email_sources s ON s.sha256 = a.source WHERE a.id = $1"];
     PARTIES = [
-        "SELECT role, address, display_name FROM email_parties WHERE activity = $1 ORDER BY position"];
+        "SELECT role, address, display_name, result, reply_code, enhanced_code, reply_text FROM email_parties WHERE activity = $1 ORDER BY position"];
     ATTACHMENTS = [
         "SELECT position, part, file_name, content_type, content_id, size, sha256, blocked FROM \
          email_attachments WHERE activity = $1 ORDER BY position"];
@@ -36,6 +45,19 @@ statements! {
         "SELECT m.email_address, l.mailbox, l.uid_validity, l.uid, l.internal_date, l.size, l.message_id, \
          l.failure_code, l.failure_detail, l.source, l.judged_at FROM inbox_ledger l JOIN mailboxes m ON \
          m.id = l.mailbox WHERE l.verdict = 'set_aside' AND l.mailbox = $1 ORDER BY l.judged_at, l.uid"];
+    STATUS_OUTBOX = [
+        "SELECT (SELECT count(*) FROM email_activities WHERE status = 'pending_send') AS pending, (SELECT count(*) \
+         FROM email_activities WHERE status = 'sending' AND dot_at IS NULL) AS sending, (SELECT count(*) FROM \
+         email_activities WHERE status = 'sending' AND dot_at IS NOT NULL) AS in_doubt, (SELECT count(*) FROM \
+         email_activities WHERE status = 'held') AS held, (SELECT min(created_at) FROM email_activities WHERE status \
+         = 'pending_send') AS oldest_pending"];
+    STATUS_OPEN_ALERTS = [
+        "SELECT count(*) FROM alerts WHERE closed_at IS NULL"];
+    STATUS_ALERTS = [
+        "SELECT al.subject_kind, coalesce(m.email_address, p.name, CAST(al.subject AS TEXT)) AS subject_name, \
+         al.severity, al.code, al.text, al.hint, al.first_seen, al.count FROM alerts al LEFT JOIN mailboxes m ON m.id \
+         = al.subject LEFT JOIN server_profiles p ON p.id = al.subject WHERE al.closed_at IS NULL ORDER BY CASE \
+         al.severity WHEN 'error' THEN 0 WHEN 'warning' THEN 1 ELSE 2 END, al.last_seen DESC, al.id LIMIT $1"];
     STATUS_MAILBOXES = [
         "SELECT count(*) AS total, count(CASE WHEN state = 'active' THEN 1 END) AS active, count(CASE \
          WHEN state = 'active' AND incoming_enabled THEN 1 END) AS enabled, count(CASE WHEN state = \
