@@ -3,6 +3,7 @@
 use crate::{
     base::secret::SecretError,
     config::{ConfigError, KeyError, Place},
+    mime::compose::ComposeError,
     store::StoreError,
 };
 
@@ -45,6 +46,28 @@ pub enum AdminError {
         /// Whose credentials it uses.
         using: &'static str,
     },
+    /// Nobody knows which mailbox sends it.
+    #[error("no mailbox is named that sends the mail")]
+    NoSender,
+    /// The mailbox does not send.
+    #[error("mailbox {mailbox} does not send: {why}")]
+    DoesNotSend {
+        /// Its address.
+        mailbox: String,
+        /// Why not.
+        why: String,
+        /// What to do about it.
+        hint: Option<String>,
+    },
+    /// The mail cannot be sent as it is.
+    #[error("the mail cannot be sent")]
+    Compose(#[from] ComposeError),
+    /// It was received.
+    #[error("activity {id} was received: it is not ours to send")]
+    NotOutgoing {
+        /// Which activity.
+        id: String,
+    },
     /// Nothing was typed.
     #[error("the password is empty")]
     EmptyPassword,
@@ -79,7 +102,18 @@ impl AdminError {
             Self::Key(error) => error.hint().map(str::to_owned),
             Self::Seal(error) => error.hint().map(str::to_owned),
             Self::DamagedSource { .. } => Some("restore a backup, and run: mailsyncd db check".to_owned()),
-            Self::Store(_) | Self::Config(_) | Self::EmptyPassword | Self::NoSource { .. } => None,
+            Self::NoSender => Some("give --from ADDRESS".to_owned()),
+            Self::DoesNotSend { hint, .. } => hint.clone(),
+            Self::Compose(ComposeError::NoRecipient) => Some("give --to, --cc or --bcc".to_owned()),
+            Self::Compose(ComposeError::TooLarge { .. }) => {
+                Some("send less, or raise sending.maximum_message_size".to_owned())
+            }
+            Self::Store(_)
+            | Self::Config(_)
+            | Self::Compose(_)
+            | Self::NotOutgoing { .. }
+            | Self::EmptyPassword
+            | Self::NoSource { .. } => None,
         }
     }
 }

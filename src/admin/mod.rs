@@ -4,4 +4,6 @@ pub mod changes;
 pub mod declared;
 pub mod error;
 pub mod secrets;
+pub mod send;
+pub mod sending;
 pub mod views;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::error::AdminError;
+use super::{error::AdminError, sending::SendingStatus};
 use crate::{
     mime::expand,
     model::{
@@ -99,6 +99,12 @@ pub struct MailboxView {
     pub password: CredentialSource,
     /// Why its profile waits, where it does.
     pub hold: Option<ProfileHold>,
+    /// Why it sends or not.
+    pub sending: SendingStatus,
+    /// What a person should do about sending, if anything.
+    pub sending_hint: Option<&'static str>,
+    /// Why its profile waits with sending, where it does.
+    pub outgoing_hold: Option<ProfileHold>,
     /// The record with its state.
     #[serde(flatten)]
     pub mailbox: Mailbox,
@@ -109,6 +115,19 @@ impl MailboxView {
     pub fn is_throttled(&self) -> bool {
         let code = self.mailbox.incoming.failure_code;
         self.status == MailboxStatus::Postponed && code.is_some_and(FailureCode::is_throttling)
+    }
+
+    /// Why it sends or not, with the failure behind it.
+    pub fn sending_words(&self) -> String {
+        let code = match (self.sending, &self.outgoing_hold) {
+            (SendingStatus::Held, Some(hold)) => Some(hold.code),
+            (SendingStatus::Disabled | SendingStatus::Postponed | SendingStatus::Failing, _) => {
+                self.mailbox.outgoing.failure_code
+            }
+            _ => None,
+        };
+        let words = self.sending.words();
+        code.map_or_else(|| words.to_owned(), |code| format!("{words} ({code})"))
     }
 }
 
@@ -121,6 +140,8 @@ pub struct ProfileView {
     pub mailboxes: usize,
     /// Why it waits, where it does.
     pub hold: Option<ProfileHold>,
+    /// Why it waits with sending, where it does.
+    pub outgoing_hold: Option<ProfileHold>,
     /// The record.
     #[serde(flatten)]
     pub profile: ServerProfile,
@@ -132,7 +153,8 @@ pub struct ProfileView {
 /// The database did not answer.
 pub async fn mailboxes(store: &Store, now: Timestamp) -> Result<Vec<MailboxView>, AdminError> {
     let records = store.records().await?;
-    let holds: BTreeMap<ProfileId, ProfileHold> = store.holds(Workload::Incoming).await?.into_iter().collect();
+    let holds = holds(store, Workload::Incoming).await?;
+    let outgoing_holds = self::holds(store, Workload::Outgoing).await?;
     let profiles: BTreeMap<ProfileId, &ServerProfile> =
         records.profiles.iter().map(|(profile, _)| (profile.id, profile)).collect();
     let owners: BTreeMap<OwnerId, String> = records.owners.iter().map(|owner| (owner.id, owner_name(owner))).collect();
@@ -142,6 +164,10 @@ pub async fn mailboxes(store: &Store, now: Timestamp) -> Result<Vec<MailboxView>
         let status = MailboxStatus::of(mailbox, profile, hold.is_some(), now);
         let code = if status == MailboxStatus::Held { hold.as_ref().map(|hold| hold.code) } else { None };
         let hint = status.hint().or(code.or(mailbox.incoming.failure_code).map(|code| code.hint()));
+        let outgoing_hold = mailbox.profile.and_then(|id| outgoing_holds.get(&id).cloned());
+        let sending = SendingStatus::of(mailbox, profile, outgoing_hold.is_some(), now);
+        let code = outgoing_hold.as_ref().filter(|_| sending == SendingStatus::Held).map(|hold| hold.code);
+        let sending_hint = sending.hint().or(code.or(mailbox.outgoing.failure_code).map(|code| code.hint()));
         MailboxView {
             status,
             hint,
@@ -149,12 +175,19 @@ pub async fn mailboxes(store: &Store, now: Timestamp) -> Result<Vec<MailboxView>
             profile_name: profile.map(|profile| profile.name.clone()),
             password: password.clone(),
             hold,
+            sending,
+            sending_hint: sending_hint.filter(|_| sending != SendingStatus::NotSent),
+            outgoing_hold,
             mailbox: mailbox.clone(),
         }
     };
     let mut views: Vec<MailboxView> = records.mailboxes.iter().map(view).collect();
     views.sort_by(|a, b| a.mailbox.email_address.cmp(&b.mailbox.email_address));
     Ok(views)
+}
+
+async fn holds(store: &Store, workload: Workload) -> Result<BTreeMap<ProfileId, ProfileHold>, AdminError> {
+    Ok(store.holds(workload).await?.into_iter().collect())
 }
 
 fn owner_name(owner: &crate::model::record::Owner) -> String {
@@ -181,7 +214,8 @@ pub async fn mailbox(store: &Store, address: &str, now: Timestamp) -> Result<Mai
 /// The database did not answer.
 pub async fn profiles(store: &Store) -> Result<Vec<ProfileView>, AdminError> {
     let records = store.records().await?;
-    let holds: BTreeMap<ProfileId, ProfileHold> = store.holds(Workload::Incoming).await?.into_iter().collect();
+    let holds = holds(store, Workload::Incoming).await?;
+    let outgoing_holds = self::holds(store, Workload::Outgoing).await?;
     let mut mailboxes: BTreeMap<ProfileId, usize> = BTreeMap::new();
     for profile in records.mailboxes.iter().filter(|(mailbox, _)| mailbox.active).filter_map(|(m, _)| m.profile) {
         *mailboxes.entry(profile).or_default() += 1;
@@ -190,6 +224,7 @@ pub async fn profiles(store: &Store) -> Result<Vec<ProfileView>, AdminError> {
         password: password.clone(),
         mailboxes: mailboxes.get(&profile.id).copied().unwrap_or(0),
         hold: holds.get(&profile.id).cloned(),
+        outgoing_hold: outgoing_holds.get(&profile.id).cloned(),
         profile: profile.clone(),
     };
     let mut views: Vec<ProfileView> = records.profiles.iter().map(view).collect();

@@ -4,9 +4,13 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::{config::DEFAULT_FILE, model::timestamp::Timestamp};
+use super::send::SendArguments;
+use crate::{
+    config::DEFAULT_FILE,
+    model::{activity::ActivityStatus, timestamp::Timestamp},
+};
 
-/// Reads mailboxes over IMAP and records their mail as e-mail activities in SQL.
+/// Reads mailboxes and records their mail as e-mail activities in SQL; sends what is queued there.
 ///
 /// Exit status: 0 done, 1 it failed, 2 configuration or usage.
 #[derive(Debug, Parser)]
@@ -113,12 +117,15 @@ pub enum MailboxCommand {
 pub enum ActivityCommand {
     /// List activities, newest first.
     List {
-        /// Only those seen in the mailbox with this address.
+        /// Only those seen in, or sent by, the mailbox with this address.
         #[arg(long, value_name = "ADDRESS")]
         mailbox: Option<String>,
-        /// Only those received at or after this time, as 2026-01-01T00:00:00Z.
+        /// Only those received, or queued, at or after this time, as 2026-01-01T00:00:00Z.
         #[arg(long, value_name = "TIME")]
         since: Option<Timestamp>,
+        /// Only those that stand so: received, draft, pending_send, sending, sent, failed, canceled, held.
+        #[arg(long, value_name = "STATUS", value_parser = status)]
+        status: Option<ActivityStatus>,
         /// At most so many.
         #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
         limit: u32,
@@ -130,13 +137,35 @@ pub enum ActivityCommand {
     Show {
         /// Its identifier.
         id: uuid::Uuid,
-        /// Write the message as it was received, byte for byte.
+        /// Write the message as it was received, or is sent, byte for byte.
         #[arg(long, conflicts_with = "json")]
         source: bool,
         /// How to print.
         #[command(flatten)]
         form: Form,
     },
+    /// Queue a mail: a finished one, or one made of options. Prints the identifier of its activity.
+    Send(Box<SendArguments>),
+    /// Keep back a mail that is not being sent yet.
+    Hold {
+        /// Its identifier.
+        id: uuid::Uuid,
+    },
+    /// Send a mail that is held or failed: the same bytes, to those who have not got it.
+    Retry {
+        /// Its identifier.
+        id: uuid::Uuid,
+    },
+    /// Withdraw a mail that is not being sent yet.
+    Cancel {
+        /// Its identifier.
+        id: uuid::Uuid,
+    },
+}
+
+fn status(word: &str) -> Result<ActivityStatus, String> {
+    let names = || ActivityStatus::ALL.map(ActivityStatus::name).join(", ");
+    ActivityStatus::ALL.into_iter().find(|status| status.name() == word).ok_or_else(|| format!("one of {}", names()))
 }
 
 /// `profile …`

@@ -6,6 +6,7 @@ pub mod output;
 mod activities;
 mod operate;
 mod records;
+mod send;
 
 use std::{
     error::Error,

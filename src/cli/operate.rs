@@ -153,7 +153,20 @@ fn status_text(status: &Status<'_>) -> String {
     facts.add("oldest success", when(mailboxes.oldest_success));
     facts.add("activities", format!("{}, the last recorded {}", view.activities, when(view.last_recorded_at)));
     facts.add("set aside", view.set_aside);
+    let outbox = &view.outbox;
+    let (pending, sending, in_doubt, held) = (outbox.pending, outbox.sending, outbox.in_doubt, outbox.held);
+    facts.add("outbox", format!("{pending} to be sent, {sending} being sent, {in_doubt} in doubt, {held} held"));
+    facts.some("oldest to be sent", outbox.oldest_pending.map(seconds));
+    facts.add("open alerts", view.open_alerts);
     let mut text = facts.text();
+    if !view.alerts.is_empty() {
+        let mut table = Table::new(&["ALERT", "SINCE", "TIMES", "CODE", "WORDS", "HINT"]);
+        for alert in &view.alerts {
+            let (since, times) = (seconds(alert.first_seen), alert.count.to_string());
+            table.row(&[&alert.subject, &since, &times, &alert.code, &alert.text, &alert.hint]);
+        }
+        text.push_str(&format!("\n{}", table.text("")));
+    }
     if !view.held_profiles.is_empty() {
         let mut table = Table::new(&["HELD PROFILE", "SINCE", "NEXT PROBE", "FAILURE", "WORDS"]);
         for held in &view.held_profiles {

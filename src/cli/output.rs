@@ -67,6 +67,12 @@ pub fn complain(error: &(dyn std::error::Error + 'static), hint: Option<&str>) {
     let _ = io::stderr().lock().write_all(text.as_bytes());
 }
 
+/// Writes what is no result and no error to standard error.
+pub fn remark(text: &str) {
+    // Nobody is left to be told that standard error is closed.
+    let _ = io::stderr().lock().write_all(text.as_bytes());
+}
+
 /// Foreign text in one line of a list.
 pub fn cell(text: &str) -> String {
     let mut cell = clean(text, LONGEST_CELL + 1);

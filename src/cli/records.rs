@@ -12,6 +12,7 @@ use crate::{
     config::show_duration,
     model::{
         lease::ProfileHold,
+        mailbox::SyncMethod,
         profile::{AuthenticateUsing, Endpoint},
         record::CredentialSource,
     },
@@ -107,6 +108,9 @@ fn mailbox_facts(view: &MailboxView) -> String {
     facts.some("profile", view.profile_name.as_ref());
     facts.add("username", &mailbox.username);
     facts.add("password", password(&view.password));
+    if mailbox.delete_after_processing {
+        facts.add("delete after processing", "yes");
+    }
     facts.add("approval", format!("{:?}", mailbox.approval).to_lowercase());
     facts.add("enabled", if state.enabled { "yes" } else { "no" });
     facts.some("received after", mailbox.process_email_received_after.map(seconds));
@@ -123,9 +127,29 @@ fn mailbox_facts(view: &MailboxView) -> String {
         facts.add("confirmations", state.confirmations);
     }
     facts.some("profile held", view.hold.as_ref().map(hold));
+    sending_facts(&mut facts, view);
     facts.some("managed by", mailbox.managed_by.as_ref());
     facts.add("id", mailbox.id);
     facts.text()
+}
+
+/// Sending, where the mailbox is there for that.
+fn sending_facts(facts: &mut Facts, view: &MailboxView) {
+    let state = &view.mailbox.outgoing;
+    facts.add("sending", view.sending_words());
+    if view.mailbox.outgoing_method == SyncMethod::None {
+        return;
+    }
+    facts.some("sending hint", view.sending_hint);
+    if !view.mailbox.may_send_as.is_empty() {
+        facts.add("may send as", view.mailbox.may_send_as.join(", "));
+    }
+    facts.add("last sent", when(state.last_success_at));
+    facts.some("sending postponed until", state.postponed_until.map(seconds));
+    facts.some("sending failure", state.failure_code);
+    facts.some("words for it", state.last_error.as_ref());
+    facts.some("sending failing since", state.failing_since.map(seconds));
+    facts.some("sending held", view.outgoing_hold.as_ref().map(hold));
 }
 
 fn password(source: &CredentialSource) -> String {
@@ -163,15 +187,16 @@ fn endpoint(endpoint: &Endpoint) -> String {
 
 fn list_profiles(form: Form, profiles: &[ProfileView]) -> Result<(), Fault> {
     let table = || {
-        let mut table = Table::new(&["NAME", "STATUS", "INCOMING", "MAILBOXES", "INTERVAL", "FAILURE"]);
+        let mut table = Table::new(&["NAME", "STATUS", "INCOMING", "OUTGOING", "MAILBOXES", "INTERVAL", "FAILURE"]);
         for view in profiles {
             table.row(&[
                 &view.profile.name,
                 profile_status(view),
                 &endpoint(&view.profile.incoming),
+                &view.profile.outgoing.as_ref().map_or_else(|| "-".to_owned(), endpoint),
                 &view.mailboxes.to_string(),
                 &show_duration(view.profile.minimum_polling_interval),
-                view.hold.as_ref().map_or("-", |hold| hold.code.name()),
+                view.hold.as_ref().or(view.outgoing_hold.as_ref()).map_or("-", |hold| hold.code.name()),
             ]);
         }
         table.text("no profiles")
@@ -180,10 +205,11 @@ fn list_profiles(form: Form, profiles: &[ProfileView]) -> Result<(), Fault> {
 }
 
 const fn profile_status(view: &ProfileView) -> &'static str {
-    match (view.profile.active, &view.hold) {
-        (false, _) => "inactive",
-        (true, Some(_)) => "held",
-        (true, None) => "ok",
+    match (view.profile.active, &view.hold, &view.outgoing_hold) {
+        (false, ..) => "inactive",
+        (true, Some(_), _) => "held",
+        (true, None, Some(_)) => "sending held",
+        (true, None, None) => "ok",
     }
 }
 
@@ -197,7 +223,15 @@ fn profile_facts(view: &ProfileView) -> String {
     facts.add("status", profile_status(view));
     facts.some("held", view.hold.as_ref().map(hold));
     facts.some("hint", view.hold.as_ref().map(|hold| hold.code.hint()));
+    facts.some("sending held", view.outgoing_hold.as_ref().map(hold));
+    facts.some("sending hint", view.outgoing_hold.as_ref().map(|hold| hold.code.hint()));
+    facts.add("protocols", format!("{:?}", profile.server_type).to_lowercase().replace("smtp", " and smtp"));
     facts.add("incoming", endpoint(&profile.incoming));
+    facts.add("outgoing", profile.outgoing.as_ref().map_or_else(|| "none".to_owned(), endpoint));
+    if profile.outgoing.is_some() {
+        facts.add("copies into Sent", if profile.save_to_sent { "yes" } else { "no" });
+        facts.some("in doubt", profile.in_doubt.map(|policy| format!("{policy:?}").to_lowercase()));
+    }
     if profile.authenticate_using == AuthenticateUsing::Profile {
         facts.some("username", profile.username.as_ref());
         facts.add("password", password(&view.password));

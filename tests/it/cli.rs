@@ -1,5 +1,6 @@
 //! The command line, run as a program: what it prints, compared with `tests/golden/cli/`.
 
+mod sending;
 mod world;
 
 use std::{fs, io::pipe, os::unix::fs::PermissionsExt as _, path::Path, process::Stdio};
@@ -59,6 +60,8 @@ fn help_names_everything() {
         &["mailbox", "--help"],
         &["activity", "list", "--help"],
         &["activity", "show", "--help"],
+        &["activity", "send", "--help"],
+        &["activity", "retry", "--help"],
         &["message", "list", "--help"],
         &["secret", "set", "--help"],
         &["key", "new", "--help"],
@@ -77,7 +80,11 @@ fn wrong_usage_is_explained_with_status_2() {
         &["mailbox", "poll"],
         &["activity", "list", "--limit", "0"],
         &["activity", "list", "--since", "yesterday"],
+        &["activity", "list", "--status", "lost"],
         &["activity", "show", "42"],
+        &["activity", "send", "mail.eml", "--subject", "x"],
+        &["activity", "send", "--body", "x", "--body-file", "y"],
+        &["activity", "send", "--send-after", "tomorrow"],
         &["message", "list"],
         &["secret", "set", "a@b", "password-as-argument"],
         &["--config", "missing.toml", "status"],

@@ -1,6 +1,6 @@
 //! Activities as people are shown them.
 
-use std::sync::Arc;
+use std::{cmp::Reverse, sync::Arc};
 
 use super::{
     Conn, Db, Result, text,
@@ -66,7 +66,7 @@ pub async fn activities(conn: &mut Conn, filter: &ActivityFilter) -> Result<Vec<
         rows.extend(sent(conn, filter).await?);
     }
     let mut rows: Vec<ActivityRow> = rows.into_iter().map(ListRow::row).collect::<Result<_>>()?;
-    rows.sort_by(|a, b| (b.time(), b.id).cmp(&(a.time(), a.id)));
+    rows.sort_by_key(|row| Reverse((row.time(), row.id)));
     rows.truncate(usize::try_from(filter.limit).unwrap_or(usize::MAX));
     Ok(rows)
 }

@@ -2,11 +2,7 @@
 
 use super::{Conn, Db, Result, text};
 use crate::{
-    model::{
-        ids::MailboxId,
-        message::Sha256,
-        timestamp::Timestamp,
-    },
+    model::{ids::MailboxId, message::Sha256, timestamp::Timestamp},
     store::{
         codec::{Hash, Id, Time},
         rows::{HoldRow, failure_code, narrow, span, uid},

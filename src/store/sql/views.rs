@@ -17,8 +17,8 @@ statements! {
          m.email_address) ELSE a.sender END AS sender, (SELECT p.address FROM email_parties p WHERE p.activity = a.id \
          AND p.role IN ('to', 'cc', 'bcc') ORDER BY p.position LIMIT 1) AS recipient, a.message_id, a.received_at, \
          a.created_at, a.failure_code, m.email_address FROM email_activities a JOIN mailboxes m ON m.id = a.mailbox \
-         WHERE a.direction = 'outgoing' AND a.created_at >= $1 AND ($3 IS NULL OR m.email_address = $3) AND ($4 IS \
-         NULL OR a.status = $4) ORDER BY a.created_at DESC, a.id DESC LIMIT $2"];
+         WHERE a.direction = 'outgoing' AND a.created_at >= $1 AND (CAST($3 AS TEXT) IS NULL OR m.email_address = \
+         $3) AND (CAST($4 AS TEXT) IS NULL OR a.status = $4) ORDER BY a.created_at DESC, a.id DESC LIMIT $2"];
     ACTIVITY = [
         "SELECT a.id, a.direction, a.status, a.subject, CASE a.sender WHEN '' THEN coalesce(a.send_as, \
          m.email_address) ELSE a.sender END AS sender, NULL AS recipient, a.message_id, a.received_at, a.created_at, \

@@ -116,7 +116,7 @@ async fn a_large_batch_of_hostile_text_comes_back() {
         let detail = store.activity(id).await.unwrap().unwrap();
         assert_eq!(detail.row.subject, "a\u{fffd}b'; DROP TABLE mailboxes; --");
         assert_eq!(detail.body_html, None);
-        assert_eq!(detail.parties[0].display_name, "\u{202e}\u{fffd}");
+        assert_eq!(detail.parties[0].party.display_name, "\u{202e}\u{fffd}");
         assert_eq!(store.source(id).await.unwrap().unwrap(), source(1, 40));
         assert_eq!(store.check().await.unwrap(), Vec::<String>::new());
     }

@@ -4,19 +4,21 @@ use std::time::Duration;
 
 use mailsyncd::{
     model::{
-        activity::{IgnoreReason, Verdict},
+        activity::{ActivityStatus, IgnoreReason, Verdict},
+        alert::{AlertSubject, NewAlert, Severity},
         failure::FailureCode,
-        ids::ActivityId,
+        ids::{ActivityId, MailboxId},
         lease::{ProfileHold, Settlement},
         mailbox::{Workload, WorkloadState},
         message::PartyRole,
+        outbox::RecipientState,
         record::{CredentialSource, RecordChange},
     },
     store::{ActivityFilter, LateMailbox},
 };
 
 use super::fixtures::*;
-use crate::support::databases::databases;
+use crate::support::databases::{TestDatabase, databases};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn activities_are_listed_and_shown() {
@@ -41,17 +43,109 @@ async fn activities_are_listed_and_shown() {
         let id = store.facts(&[key(2)]).await.unwrap()[&key(2)];
         let detail = store.activity(id).await.unwrap().unwrap();
         assert_eq!((detail.row.sender.as_str(), detail.row.mailbox.as_str()), ("from@example.org", "a@example.org"));
-        assert_eq!((detail.row.received_at, detail.row.created_at, detail.sent_at), (at(2), at(10), Some(at(-5))));
+        assert_eq!(
+            (detail.row.received_at, detail.row.created_at, detail.sent_at),
+            (Some(at(2)), at(10), Some(at(-5)))
+        );
         assert_eq!(detail.references, ["a@example.org", "b@example.org"]);
         assert_eq!(
-            detail.parties.iter().map(|party| party.role).collect::<Vec<_>>(),
+            detail.parties.iter().map(|row| row.party.role).collect::<Vec<_>>(),
             [PartyRole::From, PartyRole::To, PartyRole::Cc]
         );
-        assert_eq!(detail.attachments[0].attachment, activity(2).attachments[0].attachment);
+        let (shown, kept) = (&detail.attachments[0], activity(2).attachments[0].attachment.clone());
+        assert_eq!((shown.part, &shown.file_name, shown.size), (Some(kept.part), &kept.file_name, Some(kept.size)));
+        assert_eq!(shown.sha256, Some(kept.sha256.to_string()));
+        assert!(detail.delivery.is_none(), "it was received");
         assert_eq!(detail.attachments[0].blocked.as_deref(), Some("its type is blocked"));
         assert_eq!((detail.source_size, detail.source_sha256), (Some(40), Some(hash(2).to_string())));
         assert_eq!(detail.seen_in.len(), 2);
         assert_eq!(store.activity(ActivityId::generate(at(0))).await.unwrap(), None);
+    }
+}
+
+/// A mail in the outbox, as a program without our help inserts it.
+async fn insert(
+    database: &TestDatabase,
+    mailbox: MailboxId,
+    status: &str,
+    subject: &str,
+    created_at: i64,
+) -> ActivityId {
+    let id = ActivityId::generate(at(created_at));
+    let created_at = at(created_at);
+    let (id_text, mailbox) = (id.to_string(), mailbox.to_string());
+    database
+        .execute(&format!(
+            "INSERT INTO email_activities (id, mailbox, direction, status, subject, created_at) VALUES ('{id_text}', \
+             '{mailbox}', 'outgoing', '{status}', '{subject}', '{created_at}')"
+        ))
+        .await;
+    database
+        .execute(&format!(
+            "INSERT INTO email_parties (activity, position, role, address, result, reply_code, enhanced_code, \
+             reply_text) VALUES ('{id_text}', 0, 'to', '{subject}@example.org', 'refused', 550, '5.1.1', 'who?')"
+        ))
+        .await;
+    id
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn outgoing_mail_is_listed_among_the_other_and_shown() {
+    for database in databases().await {
+        let store = &database.store;
+        let boxes = with_mailboxes(store, &["a@example.org", "b@example.org"]).await;
+        let fence = claim(store, boxes[0].id, at(0)).await;
+        let mails = (1..=3).map(|number| record(number, u64::from(number))).collect();
+        store.commit_batch(fence, &commit(mails, 3), at(10)).await.unwrap();
+        insert(&database, boxes[0].id, "pending_send", "later", 20).await;
+        let held = insert(&database, boxes[1].id, "held", "between", 2).await;
+        let subjects = async |filter: ActivityFilter| {
+            let rows = store.activities(&filter).await.unwrap();
+            rows.into_iter().map(|row| row.subject).collect::<Vec<_>>()
+        };
+        let all = ActivityFilter::default();
+        let listed = subjects(all.clone()).await;
+        assert_eq!((&listed[..2], listed.len()), (&["later".to_owned(), "subject 3".to_owned()][..], 5));
+        assert_eq!(subjects(ActivityFilter { limit: 1, ..all.clone() }).await, ["later"]);
+        assert_eq!(subjects(ActivityFilter { since: Some(at(3)), ..all.clone() }).await, ["later", "subject 3"]);
+        let of_b = ActivityFilter { mailbox: Some("b@example.org".into()), ..all.clone() };
+        assert_eq!(subjects(of_b).await, ["between"]);
+        let status = |status| ActivityFilter { status: Some(status), ..all.clone() };
+        assert_eq!(subjects(status(ActivityStatus::Held)).await, ["between"]);
+        assert_eq!(subjects(status(ActivityStatus::Received)).await, ["subject 3", "subject 2", "subject 1"]);
+        assert_eq!(subjects(status(ActivityStatus::Sent)).await, [""; 0]);
+
+        let detail = store.activity(held).await.unwrap().unwrap();
+        assert_eq!((detail.row.sender.as_str(), detail.row.received_at), ("b@example.org", None));
+        assert_eq!(detail.delivery.unwrap().attempts, 0);
+        let party = &detail.parties[0];
+        assert_eq!((party.result, party.reply_code), (Some(RecipientState::Refused), Some(550)));
+        assert_eq!((party.enhanced_code.as_deref(), party.reply_text.as_deref()), (Some("5.1.1"), Some("who?")));
+        let outbox = store.status(at(30)).await.unwrap().outbox;
+        assert_eq!((outbox.pending, outbox.held, outbox.oldest_pending), (1, 1, Some(at(20))));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn open_alerts_are_shown_with_the_names_of_their_subjects() {
+    for database in databases().await {
+        let store = &database.store;
+        let boxes = with_mailboxes(store, &["a@example.org"]).await;
+        let alert = |subject, severity, text: &str| {
+            let code = FailureCode::MailRefused;
+            NewAlert { subject, severity, code, text: text.to_owned() }
+        };
+        let profile = boxes[0].profile.unwrap();
+        let activity = ActivityId::generate(at(1));
+        store.raise_alert(&alert(AlertSubject::Profile(profile), Severity::Warning, "one"), at(1)).await.unwrap();
+        store.raise_alert(&alert(AlertSubject::Mailbox(boxes[0].id), Severity::Error, "two"), at(2)).await.unwrap();
+        store.raise_alert(&alert(AlertSubject::Mailbox(boxes[0].id), Severity::Error, "two"), at(3)).await.unwrap();
+        store.raise_alert(&alert(AlertSubject::Activity(activity), Severity::Error, "gone"), at(4)).await.unwrap();
+        store.close_alert(AlertSubject::Activity(activity), FailureCode::MailRefused, at(5)).await.unwrap();
+        let status = store.status(at(9)).await.unwrap();
+        let shown: Vec<(&str, u64)> = status.alerts.iter().map(|alert| (alert.subject.as_str(), alert.count)).collect();
+        assert_eq!((shown[0], shown.len(), status.open_alerts), (("a@example.org", 2), 2, 2));
+        assert_eq!((status.alerts[1].kind.as_str(), status.alerts[1].code.as_str()), ("profile", "mail-refused"));
     }
 }
 

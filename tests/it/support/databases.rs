@@ -1,6 +1,7 @@
 //! A fresh database of each kind, for test bodies that must hold on both.
 
 use mailsyncd::store::{Role, Store};
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, SqliteConnection};
 use tempfile::TempDir;
 
 use super::postgres;
@@ -13,6 +14,19 @@ pub struct TestDatabase {
     pub url: String,
     /// Keeps the file of SQLite.
     pub directory: Option<TempDir>,
+}
+
+impl TestDatabase {
+    /// Runs SQL as another program would.
+    pub async fn execute(&self, sql: &str) {
+        let statement = AssertSqlSafe(sql);
+        let done = if self.url.starts_with("sqlite:") {
+            SqliteConnection::connect(&self.url).await.unwrap().execute(statement).await.map(drop)
+        } else {
+            PgConnection::connect(&self.url).await.unwrap().execute(statement).await.map(drop)
+        };
+        done.unwrap_or_else(|error| panic!("{sql}: {error}"));
+    }
 }
 
 /// A fresh SQLite database and, where there is a PostgreSQL, one of that.

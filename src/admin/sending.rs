@@ -1,0 +1,95 @@
+//! Whether a mailbox sends.
+
+use serde::Serialize;
+
+use crate::model::{
+    mailbox::{Approval, Mailbox, SyncMethod},
+    profile::ServerProfile,
+    timestamp::Timestamp,
+};
+
+/// Why a mailbox sends or not, the first that applies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SendingStatus {
+    /// Retired or switched off.
+    Inactive,
+    /// It sends nothing by method.
+    NotSent,
+    /// It has no profile, or that is inactive.
+    NoProfile,
+    /// Its profile has no server to hand mail to.
+    NoServer,
+    /// An administrator refused it.
+    Rejected,
+    /// Somebody must approve it.
+    PendingApproval,
+    /// A failure disabled it.
+    Disabled,
+    /// Nobody enabled it.
+    NotEnabled,
+    /// Its profile waits for its host.
+    Held,
+    /// It waits after a failure of its own.
+    Postponed,
+    /// The last cycle failed, and it may send again.
+    Failing,
+    /// All is well.
+    Ok,
+}
+
+impl SendingStatus {
+    pub(super) fn of(mailbox: &Mailbox, profile: Option<&ServerProfile>, held: bool, now: Timestamp) -> Self {
+        let state = &mailbox.outgoing;
+        let profile = profile.filter(|profile| profile.active);
+        match mailbox.approval {
+            _ if !mailbox.active => Self::Inactive,
+            _ if mailbox.outgoing_method == SyncMethod::None => Self::NotSent,
+            _ if profile.is_none() => Self::NoProfile,
+            _ if profile.is_some_and(|profile| profile.outgoing.is_none()) => Self::NoServer,
+            Approval::Rejected => Self::Rejected,
+            Approval::Pending => Self::PendingApproval,
+            _ if !state.enabled && state.failure_code.is_some() => Self::Disabled,
+            _ if !state.enabled => Self::NotEnabled,
+            _ if held => Self::Held,
+            _ if state.postponed_until.is_some_and(|until| until > now) => Self::Postponed,
+            _ if state.failure_code.is_some() => Self::Failing,
+            Approval::Approved | Approval::Empty => Self::Ok,
+        }
+    }
+
+    /// Whether what is queued will be sent, be it after a person has mended what failed.
+    pub const fn is_sent(self) -> bool {
+        matches!(self, Self::Disabled | Self::Held | Self::Postponed | Self::Failing | Self::Ok)
+    }
+
+    /// In words.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Inactive => "inactive",
+            Self::NotSent => "switched off",
+            Self::NoProfile => "no profile",
+            Self::NoServer => "its profile has no outgoing server",
+            Self::Rejected => "rejected",
+            Self::PendingApproval => "pending approval",
+            Self::Disabled => "disabled",
+            Self::NotEnabled => "not enabled",
+            Self::Held => "held",
+            Self::Postponed => "postponed",
+            Self::Failing => "failing",
+            Self::Ok => "ok",
+        }
+    }
+
+    /// What a person should do about it, where that follows from the status alone.
+    pub const fn hint(self) -> Option<&'static str> {
+        match self {
+            Self::NotSent => Some("set outgoing = \"server_side_sync\" in its [[mailbox]]"),
+            Self::NoProfile => Some("give the mailbox a profile in the configuration"),
+            Self::NoServer => Some("give outgoing = { host = \"smtp.example.com\" } in its [[profile]]"),
+            Self::PendingApproval => Some("approve it: approved = true in its [[mailbox]]"),
+            Self::NotEnabled => Some("enable it: enabled = true in its [[mailbox]]"),
+            _ => None,
+        }
+    }
+}
