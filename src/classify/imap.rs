@@ -18,6 +18,8 @@ enum Stage {
     Login,
     /// Opening the Inbox, or the cheap look at it.
     Open,
+    /// Putting a mail somewhere, or deleting it.
+    Change,
     Other,
 }
 
@@ -27,6 +29,7 @@ impl Stage {
             "GREETING" | "STARTTLS" => Self::Greeting,
             "LOGIN" | "AUTHENTICATE" => Self::Login,
             "SELECT" | "EXAMINE" | "STATUS" => Self::Open,
+            "APPEND" | "CREATE" | "STORE" | "EXPUNGE" | "MOVE" => Self::Change,
             _ => Self::Other,
         }
     }
@@ -71,6 +74,8 @@ fn rejected(status: Refusal, reply: &Reply, stage: Stage) -> Class {
         (Refusal::Bad, _) => Class::mailbox(FailureCode::CommandRefused, Transient),
         (Refusal::No, Stage::Login) => Class::mailbox(FailureCode::AuthRejected, UntilConfirmed),
         (Refusal::No, Stage::Open) => Class::mailbox(FailureCode::InboxUnavailable, Transient),
+        // The mailbox can be read all the same.
+        (Refusal::No, Stage::Change) => Class::new(FailureCode::CommandRefused, Scope::Message, Transient),
         (Refusal::No, Stage::Greeting | Stage::Other) => Class::mailbox(FailureCode::ServerFault, Transient),
     })
 }
@@ -97,6 +102,10 @@ fn by_words(reply: &Reply, stage: Stage) -> Option<Class> {
 fn by_code(code: &str, reply: &Reply, stage: Stage) -> Option<Class> {
     let login = stage == Stage::Login;
     Some(match code {
+        "OVERQUOTA" if stage == Stage::Change => Class::new(FailureCode::MailboxFull, Scope::Message, Permanent),
+        "NOPERM" | "NONEXISTENT" | "CANNOT" | "LIMIT" if stage == Stage::Change => {
+            Class::new(FailureCode::CommandRefused, Scope::Message, Permanent)
+        }
         "AUTHENTICATIONFAILED" => Class::mailbox(FailureCode::AuthRejected, UntilConfirmed),
         "AUTHORIZATIONFAILED" => Class::mailbox(FailureCode::AuthorizationFailed, Permanent),
         "EXPIRED" => Class::mailbox(FailureCode::AuthExpired, Permanent),
@@ -104,7 +113,7 @@ fn by_code(code: &str, reply: &Reply, stage: Stage) -> Option<Class> {
         "INUSE" => Class::mailbox(FailureCode::MailboxInUse, Transient),
         "LIMIT" if login => Class::mailbox(FailureCode::LoginThrottled, Throttled),
         "LIMIT" | "THROTTLED" => Class::mailbox(FailureCode::ServerThrottled, Throttled),
-        // We only read: the quota that can be over is one on what is transferred.
+        // Where nothing is put anywhere, the quota that can be over is one on what is transferred.
         "OVERQUOTA" => Class::mailbox(FailureCode::BandwidthExceeded, Throttled),
         "CONTACTADMIN" => Class::mailbox(FailureCode::AuthContactAdmin, UntilConfirmed),
         "PRIVACYREQUIRED" => Class::profile(FailureCode::TlsRequired, Permanent),

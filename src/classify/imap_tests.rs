@@ -1,5 +1,4 @@
-//! The rows of `failures.md` A.1 by their names. Not there: I2 (OAuth), I10 (nothing is appended),
-//! I12 and I21 (said with OK, so no error).
+//! The rows of `failures.md` A.1 by their names. Not there: I2 (OAuth), I12 and I21 (said with OK, so no error).
 
 use std::time::Duration;
 
@@ -185,6 +184,19 @@ fn ended_conversations() {
         ("N4", ImapError::Net(NetError::Refused), Code::HostUnreachable, Profile, Transient),
         ("N5", ImapError::Eof { during: "UID FETCH" }, Code::ConnectionLost, Mailbox, Transient),
         ("N5", ImapError::Timeout { during: "LOGIN" }, Code::Timeout, Mailbox, Transient),
+    ]);
+}
+
+#[test]
+fn what_is_refused_to_be_changed_leaves_the_mailbox_readable() {
+    use Scope::Message;
+    check([
+        ("I10", no("APPEND", "[OVERQUOTA] Mailbox is full"), Code::MailboxFull, Message, Permanent),
+        ("I10", no("MOVE", "[OVERQUOTA] Mailbox is full"), Code::MailboxFull, Message, Permanent),
+        ("I8", no("APPEND", "[LIMIT] Too large"), Code::CommandRefused, Message, Permanent),
+        ("I14 elsewhere", no("STORE", "[NOPERM] you may not"), Code::CommandRefused, Message, Permanent),
+        ("no code", no("EXPUNGE", "not now"), Code::CommandRefused, Message, Transient),
+        ("I15", no("MOVE", "[SERVERBUG] oops"), Code::ServerFault, Mailbox, Transient),
     ]);
 }
 

@@ -282,3 +282,7 @@ fn numbers(line: &[u8]) -> Option<(u32, u64)> {
     let size = words.next().and_then(|word| word.parse().ok()).unwrap_or(0);
     Some((first.parse().ok()?, size))
 }
+
+#[cfg(test)]
+#[path = "session_tests.rs"]
+mod tests;
