@@ -40,7 +40,7 @@
 //! - nothing on a mail server changes: messages are looked at with `EXAMINE` and `BODY.PEEK[]`;
 //! - no secret has a `Debug` or `Display`;
 //! - no failure class is found by matching text outside `classify`'s table of providers and `imap::quirks`;
-//! - no parser sees bytes before `net::guard` (protocol) or `mime::limits` (mail) has bounded them.
+//! - no parser sees bytes before `net::guard` or `net::lines` (protocol) or `mime::limits` (mail) has bounded them.
 //!
 //! # A mail comes in
 //!

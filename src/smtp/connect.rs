@@ -9,12 +9,13 @@ use super::{
     auth::log_in,
     capability::Capabilities,
     error::{SmtpError, Stage},
+    reply::SmtpReply,
     session::Session,
     wire::{Wire, accepted, refused},
 };
 pub use crate::net::credentials::Credentials;
 use crate::{
-    model::profile::{Endpoint, Security},
+    model::profile::{AuthMethod, Endpoint, Security},
     net::{
         Io,
         dial::{PortPolicy, dial},
@@ -53,7 +54,8 @@ fn literal(own: SocketAddr) -> String {
     }
 }
 
-/// Logs in over a connected stream: TLS as `endpoint` demands, greeting, EHLO with `hello`, AUTH.
+/// Logs in over a connected stream: TLS as `endpoint` demands, greeting, EHLO with `hello`, AUTH where it
+/// demands that.
 ///
 /// The secret is sent only where the connection is as protected as `endpoint` demands.
 ///
@@ -93,7 +95,7 @@ pub async fn connect<S: Io>(
     if endpoint.security != Security::Starttls {
         greeting(&mut wire, &timeouts).await?;
     }
-    let offered = say_hello(&mut wire, hello, &timeouts).await?;
+    let offered = say_hello(&mut wire, hello, endpoint.auth == AuthMethod::None, &timeouts).await?;
     log_in(&mut wire, endpoint.auth, &offered, secure, credentials, &timeouts).await?;
     Ok(Session::new(wire, timeouts, offered))
 }
@@ -103,13 +105,23 @@ async fn greeting<T: Io>(wire: &mut Wire<T>, timeouts: &Timeouts) -> Result<(), 
     accepted(Stage::Greeting, reply).map(drop)
 }
 
-/// EHLO. There is no falling back to HELO: whoever knows only that can neither log us in nor begin TLS.
-async fn say_hello<T: Io>(wire: &mut Wire<T>, hello: &str, timeouts: &Timeouts) -> Result<Capabilities, SmtpError> {
+/// EHLO. Only who wants nothing of a server but that it takes mail falls back to HELO.
+async fn say_hello<T: Io>(
+    wire: &mut Wire<T>,
+    hello: &str,
+    helo_will_do: bool,
+    timeouts: &Timeouts,
+) -> Result<Capabilities, SmtpError> {
     let command = format!("EHLO {hello}\r\n");
     wire.send(Stage::Hello, command.as_bytes(), timeouts.command).await?;
     let raw = wire.reply(Stage::Hello, timeouts.command).await?;
     let offered = Capabilities::parse(&raw);
-    accepted(Stage::Hello, raw.into()).map(|_| offered)
+    let reply = SmtpReply::from(raw);
+    if reply.is_permanent() && helo_will_do {
+        let reply = wire.command(Stage::Hello, &format!("HELO {hello}\r\n"), timeouts.command).await?;
+        return accepted(Stage::Hello, reply).map(|_| Capabilities::default());
+    }
+    accepted(Stage::Hello, reply).map(|_| offered)
 }
 
 /// Brings a cleartext connection to the point where TLS begins. Whatever an attacker could have
@@ -117,7 +129,7 @@ async fn say_hello<T: Io>(wire: &mut Wire<T>, hello: &str, timeouts: &Timeouts) 
 async fn start_tls<S: Io>(stream: &mut S, hello: &str, timeouts: &Timeouts) -> Result<(), SmtpError> {
     let mut wire = Wire::over(stream);
     greeting(&mut wire, timeouts).await?;
-    if !say_hello(&mut wire, hello, timeouts).await?.starttls {
+    if !say_hello(&mut wire, hello, false, timeouts).await?.starttls {
         return Err(SmtpError::Security("STARTTLS is not offered"));
     }
     let reply = wire.command(Stage::StartTls, "STARTTLS\r\n", timeouts.command).await?;

@@ -225,21 +225,6 @@ impl<S: Io> Session<S> {
         Ok(reply)
     }
 
-    /// Makes the server forget a mail that came to nothing: RSET. [`Session::begin`] does so by itself.
-    ///
-    /// # Errors
-    /// The session is not usable any more.
-    pub async fn reset(&mut self) -> Result<(), SmtpError> {
-        if !self.is_usable() {
-            return Err(SmtpError::NotReady);
-        }
-        self.phase = Phase::Broken;
-        let reply = self.ask(false, Stage::Reset, "RSET\r\n").await?;
-        accepted(Stage::Reset, reply)?;
-        self.phase = Phase::Idle;
-        Ok(())
-    }
-
     /// Says goodbye.
     ///
     /// # Errors

@@ -25,7 +25,7 @@ use crate::support::{
     certificates::Certificate,
     dovecot::Dovecot,
     postfix::{Postfix, Sink, ready},
-    process::{LONG, wait_until},
+    process::{LONG, installed, wait_until},
 };
 
 /// Does not fit into one line with AUTH, in base64.
@@ -247,6 +247,8 @@ async fn every_failure_that_smtp_sink_can_play() {
     let taken = fine.taken();
     assert!(taken.len() == 1 && taken[0].contains("X-Rcpt-Args: <b@y.example>") && taken[0].contains("Subject: 1\n"));
     for (options, expected, usable) in [
+        (["-e", "-c"], "finished 250", true),
+        (["-p", "-8"], "finished 250", true),
         (["-f", "CONNECT"], "greeting 500", false),
         (["-r", "CONNECT"], "greeting 450", false),
         (["-Q", "CONNECT"], "greeting 421", false),
@@ -272,5 +274,38 @@ async fn every_failure_that_smtp_sink_can_play() {
     ] {
         let sink = Sink::start(&options);
         assert_eq!(send_to(&sink).await, (expected.to_owned(), usable), "{options:?}");
+    }
+}
+
+#[tokio::test]
+async fn dovecot_relays_what_it_is_given_and_says_what_it_is_told() {
+    if !ready() || !installed(&["/usr/lib/dovecot/submission"]) {
+        return;
+    }
+    let mut dovecot = users();
+    for (options, refused) in [(&["-c"][..], None), (&["-b", "452 4.3.1 no space", "-r", "."], Some(452))] {
+        let sink = Sink::start(options);
+        let port = dovecot.relay_to(sink.port);
+        let tls = TlsClient::new(&[PathBuf::from(dovecot.authority())]).unwrap();
+        let wrong = Credentials { username: ANNA, password: "wrong" };
+        let error = connect("localhost", port, Security::Starttls, AuthMethod::Auto, &tls, wrong).await.unwrap_err();
+        assert_eq!(classify::smtp::failure(&error).code, FailureCode::AuthRejected, "{error}");
+
+        let anna = Credentials { username: ANNA, password: PASSWORD };
+        let mut session = connect("localhost", port, Security::Starttls, AuthMethod::Auto, &tls, anna).await.unwrap();
+        for number in 0..2 {
+            let message = mail(number);
+            assert!(session.begin(&envelope(ANNA, &["b@y.example"], &message)).await.unwrap().ready);
+            session.body(&message).await.unwrap();
+            let reply = session.finish().await.unwrap();
+            assert_eq!(reply.code, refused.unwrap_or(250), "{reply}");
+        }
+        session.quit().await.unwrap();
+        let own = |text: String| text[text.find("Subject: ").unwrap()..].trim_end().replace('\n', "\r\n");
+        let mut taken: Vec<String> = sink.taken().into_iter().map(own).collect();
+        taken.sort();
+        let sent: Vec<String> =
+            (0..2).map(|number| String::from_utf8(mail(number)).unwrap().trim_end().to_owned()).collect();
+        assert!(refused.is_some() || taken == sent, "the bytes differ");
     }
 }

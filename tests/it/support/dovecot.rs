@@ -42,6 +42,8 @@ pub struct Dovecot {
     pub pop3: u16,
     /// Port for POP3 with implicit TLS.
     pub pop3s: u16,
+    /// Port for submission, and the one of the server that mail is relayed to.
+    relay: Option<(u16, u16)>,
     process: Option<Group>,
 }
 
@@ -67,7 +69,8 @@ impl Dovecot {
             File::create(dir.path().join(file)).unwrap();
             account.own(&dir.path().join(file));
         }
-        let mut server = Self { dir, account, certificates, tls, imap: 0, imaps: 0, pop3: 0, pop3s: 0, process: None };
+        let (imap, imaps, pop3, pop3s) = (0, 0, 0, 0);
+        let mut server = Self { dir, account, certificates, tls, imap, imaps, pop3, pop3s, relay: None, process: None };
         // Somebody may take a port between our look and the server's start: then others are tried.
         let up = (0..5).any(|_| {
             (server.imap, server.imaps) = (free_port(), free_port());
@@ -91,6 +94,16 @@ impl Dovecot {
             self.try_start()
         });
         assert!(up, "dovecot does not start again:\n{}", self.log());
+    }
+
+    /// Starts the server again, so that it takes mail for submission as well, with STARTTLS, and relays
+    /// it to the server at `port`. Returns its own port for that.
+    pub fn relay_to(&mut self, port: u16) -> u16 {
+        let submission = free_port();
+        self.relay = Some((submission, port));
+        self.restart();
+        wait_for(LONG, "submission to answer", || TcpStream::connect(("127.0.0.1", submission)).ok());
+        submission
     }
 
     /// Kills the server and all its sessions with SIGKILL.
@@ -119,7 +132,10 @@ impl Dovecot {
             Tls::Required => "required",
             Tls::Off => "no",
         };
-        CONFIG
+        let relay = self.relay.map_or(String::new(), |(submission, relay)| {
+            RELAY.replace("@SUBMISSION@", &submission.to_string()).replace("@RELAY@", &relay.to_string())
+        });
+        format!("{CONFIG}{relay}")
             .replace("@DIR@", self.dir.path().to_str().unwrap())
             .replace("@USER@", &self.account.user)
             .replace("@GROUP@", &self.account.group)
@@ -358,5 +374,22 @@ service pop3-login {
 }
 service pop3 {
   process_limit = 200
+}
+";
+
+const RELAY: &str = "\
+protocols = imap pop3 submission
+hostname = mail.sample.example
+submission_relay_host = 127.0.0.1
+submission_relay_port = @RELAY@
+service submission-login {
+  chroot =
+  service_count = 0
+  inet_listener submission {
+    port = @SUBMISSION@
+  }
+  inet_listener submissions {
+    port = 0
+  }
 }
 ";

@@ -39,7 +39,6 @@ fn honest_until(stage: Stage, pipelining: bool) -> Vec<Step> {
         (Stage::Greeting, 0, "220 hi\r\n"),
         (Stage::Hello, 1, hello),
         (Stage::Auth, 1, "235 in\r\n"),
-        (Stage::Reset, 1, "250 forgotten\r\n"),
         (Stage::Mail, if pipelining { 3 } else { 1 }, "250 sender\r\n"),
         (Stage::Rcpt, if pipelining { 0 } else { 1 }, "250 recipient\r\n"),
         (Stage::Data, if pipelining { 0 } else { 1 }, "354 go\r\n"),
@@ -47,15 +46,19 @@ fn honest_until(stage: Stage, pipelining: bool) -> Vec<Step> {
         (Stage::Quit, 1, "221 bye\r\n"),
     ];
     for (at, heard, answer) in script {
-        // Only the test of RSET makes the client say it.
-        if at == Stage::Reset && stage != Stage::Reset {
-            continue;
-        }
         steps.extend((0..heard).map(|_| Step::Hear));
         if at == stage {
             break;
         }
-        steps.push(say(answer));
+        steps.push(say(if stage == Stage::Reset && at == Stage::Rcpt { "550 nobody\r\n" } else { answer }));
+        if stage == Stage::Reset && at == Stage::Rcpt {
+            // The mail came to nothing, so the next one begins with RSET.
+            if pipelining {
+                steps.push(say("554 nobody\r\n"));
+            }
+            steps.extend((0..if pipelining { 4 } else { 1 }).map(|_| Step::Hear));
+            break;
+        }
     }
     steps
 }
@@ -85,7 +88,7 @@ async fn call(stream: DuplexStream, stage: Stage) -> End {
     };
     let result = async {
         if stage == Stage::Reset {
-            return session.reset().await;
+            assert!(!session.begin(&envelope(&["unknown@y.example"])).await?.ready);
         }
         let begun = session.begin(&envelope(&["b@y.example"])).await?;
         if !begun.ready {
@@ -111,7 +114,6 @@ fn everywhere() -> impl Iterator<Item = (Stage, bool)> {
 async fn honest_servers_are_understood() {
     for (stage, pipelining) in everywhere() {
         let answer = match stage {
-            Stage::Reset => "250 forgotten\r\n",
             Stage::Quit => "221 bye\r\n",
             Stage::Dot => "250 taken\r\n",
             _ => continue,
@@ -230,7 +232,7 @@ async fn nonsense_is_no_answer() {
             let expected = matches!(end.result, Err(SmtpError::Protocol { stage: at, .. }) if at == stage);
             assert!(expected, "{stage}, {pipelining}, {nonsense:?}: {:?}", end.result);
         }
-        // A yes, but to something else. To QUIT, RSET, MAIL and RCPT any yes will do.
+        // A yes, but to something else. To other commands any yes will do.
         let misplaced: &[&str] = match stage {
             Stage::Auth => &["250 ok", "354 go"],
             Stage::Data => &["250 ok", "334 ", "220 hi"],

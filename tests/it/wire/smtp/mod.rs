@@ -1,7 +1,7 @@
 //! The transcripts of conversations over SMTP, and what goes over the wire in which pieces.
 //!
 //! Calls: `login [auth=…] [user=…] [password=…] [security=starttls]`, `begin FROM TO,TO… [size=N] [8bit] [utf8]`,
-//! `body TEXT` (`\n` is CRLF, `\r` and `\l` are a CR and an LF alone), `finish`, `reset`, `usable`, `quit`.
+//! `body TEXT` (`\n` is CRLF, `\r` and `\l` are a CR and an LF alone), `finish`, `usable`, `quit`.
 
 mod hostile;
 mod secure;
@@ -91,6 +91,7 @@ async fn log_in_with(stream: DuplexStream, options: &str) -> Result<Session<Dupl
         match option.split_once('=').unwrap() {
             ("auth", "plain") => auth = AuthMethod::Plain,
             ("auth", "login") => auth = AuthMethod::Login,
+            ("auth", "none") => auth = AuthMethod::None,
             ("user", name) => username = name.to_owned(),
             // A letter and how often.
             ("password", text) => password = text[..1].repeat(text[1..].parse().unwrap()),
@@ -123,7 +124,6 @@ async fn call_one(session: &mut Session<DuplexStream>, call: &str, rest: &str) -
             session.body(text.as_bytes()).await.map(done)?
         }
         "finish" => session.finish().await?.to_string(),
-        "reset" => session.reset().await.map(done)?,
         "usable" => session.is_usable().to_string(),
         other => panic!("unknown call {other}"),
     })
