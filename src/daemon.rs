@@ -24,7 +24,7 @@ use crate::{
         dial::PortPolicy,
         tls::{TlsClient, TlsConfigError},
     },
-    receive::{imap_source::ImapSources, policy::Steps},
+    receive::{imap_source::ImapSources, policy::Steps, sources::ServerSources},
     schedule::{
         agenda::Mode,
         driver::{Driver, Settings},
@@ -135,7 +135,7 @@ struct Daemon {
     store: Store,
     clock: Clock,
     network: Network,
-    sources: Arc<ImapSources>,
+    sources: Arc<ServerSources>,
     settings: watch::Sender<Settings>,
     hints: Hints,
     progress: Progress,
@@ -157,8 +157,9 @@ impl Daemon {
         let config = reconcile(&store, config, &clock).await.map_err(DaemonError::Declared)?;
         let (hints, progress, tasks) = (Hints::new(), Progress::default(), Tasks::new());
         let network = Network::new(tls.clone(), network_settings(&store, &config));
-        let sources = Arc::new(ImapSources::new(network.clone(), hints.clone(), tasks.clone(), clock.clone()));
-        sources.set_push(config.polling.push);
+        let imap = ImapSources::new(network.clone(), hints.clone(), tasks.clone(), clock.clone());
+        imap.set_push(config.polling.push);
+        let sources = Arc::new(ServerSources::new(imap, network.clone(), store.clone()));
         let (settings, in_force) = watch::channel(schedule_settings(&config));
         let stop = CancellationToken::new();
         let driver = Driver {
@@ -208,13 +209,13 @@ impl Daemon {
                     Request::Reload => self.reload().await,
                 },
                 _ = housekeeping.tick() => {
-                    self.sources.sweep();
+                    self.sources.imap().sweep();
                     service::status(&self.status());
                 }
                 () = due(&mut watchdog) => self.feed_watchdog().await,
             }
         };
-        self.sources.close_all();
+        self.sources.imap().close_all();
         // Whoever does not answer our goodbye is left without.
         let _ = timeout(LOG_OUT, self.tasks.close_and_wait()).await;
         ended.map_err(DaemonError::Died)?.map_err(DaemonError::Trouble)
@@ -266,7 +267,7 @@ impl Daemon {
             }
         }
         self.network.reconfigure(network_settings(&self.store, &config));
-        self.sources.set_push(config.polling.push);
+        self.sources.imap().set_push(config.polling.push);
         self.settings.send_replace(schedule_settings(&config));
         self.hints.records();
         self.config = config;
@@ -292,7 +293,7 @@ impl Daemon {
 
     fn status(&self) -> String {
         let at = self.progress.snapshot();
-        let connections = self.sources.open_connections();
+        let connections = self.sources.imap().open_connections();
         let trouble = at.paused.map(|(since, text)| format!("; paused since {since}: {text}")).unwrap_or_default();
         format!(
             "{} mailboxes, {} cycles running, {connections} connections, {} profiles held{trouble}",

@@ -7,6 +7,7 @@
 
 pub mod imap;
 pub mod net;
+pub mod pop3;
 mod providers;
 pub mod smtp;
 

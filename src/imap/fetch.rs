@@ -101,7 +101,7 @@ impl<S: Io> Session<S> {
             if found.get(&uid).is_none_or(|(_, known)| rank > *known) {
                 let size = u64::from(fetched.size.unwrap_or_default());
                 let internal_date = fetched.internal_date.flatten();
-                found.insert(uid, (ListedMessage { uid, size, internal_date }, rank));
+                found.insert(uid, (ListedMessage { uid, size, internal_date, uidl: None }, rank));
             }
         })
         .await?;
@@ -214,7 +214,7 @@ impl<S: Io> Session<S> {
         let wanted = self.outstanding.pop_front().map(|oldest| oldest.wanted).unwrap_or_default();
         let mut messages = Vec::with_capacity(wanted.len());
         for (uid, pieces) in wanted {
-            messages.extend(join(pieces)?.map(|raw| FetchedMessage { uid, raw }));
+            messages.extend(join(pieces)?.map(|raw| FetchedMessage { uid, received: None, raw }));
         }
         Ok(messages)
     }
@@ -331,7 +331,7 @@ mod tests {
     use super::*;
 
     fn listed(uid: u32, size: u64) -> ListedMessage {
-        ListedMessage { uid: Uid::new(uid).unwrap(), size, internal_date: None }
+        ListedMessage { uid: Uid::new(uid).unwrap(), size, internal_date: None, uidl: None }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::model::{
     ids::{MailboxId, ProfileId},
     mailbox::{Mailbox, Workload},
-    profile::{AuthenticateUsing, Endpoint, ServerProfile},
+    profile::{AuthenticateUsing, Endpoint, ServerProfile, ServerType},
 };
 
 /// Everything needed to reach one mailbox, but the password.
@@ -19,6 +19,8 @@ pub struct Account {
     pub profile: ProfileId,
     /// For what: limits count for each workload by itself, so that neither waits for the other.
     pub workload: Workload,
+    /// Which protocols are spoken there.
+    pub server_type: ServerType,
     /// Where and how.
     pub endpoint: Endpoint,
     /// Login name.
@@ -27,6 +29,8 @@ pub struct Account {
     pub profile_credentials: bool,
     /// Open connections at most, where the profile's credentials are used for all its mailboxes.
     pub maximum_connections: usize,
+    /// Whether mail received before some time is not wanted.
+    pub skips_old: bool,
     /// For each step of the conversation.
     pub timeout: Duration,
 }
@@ -53,10 +57,12 @@ impl Account {
             address: mailbox.email_address.clone(),
             profile: profile.id,
             workload,
+            server_type: profile.server_type,
             endpoint,
             username: username.clone(),
             profile_credentials,
             maximum_connections: usize::from(profile.maximum_concurrent_connections),
+            skips_old: profile.process_email_from.max(mailbox.process_email_received_after).is_some(),
             timeout: profile.connection_timeout,
         }
     }

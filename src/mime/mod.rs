@@ -16,6 +16,7 @@ mod keep;
 mod key;
 mod limits;
 mod parse;
+mod received;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -24,3 +25,4 @@ pub use header::message_id;
 pub use keep::{Damaged, compress, digest, expand};
 pub use limits::{Limits, Malformed};
 pub use parse::parse;
+pub use received::received_at;

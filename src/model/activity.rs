@@ -9,6 +9,7 @@ use super::{
     failure::Failure,
     ids::{ActivityId, MailboxId},
     mailbox::Workload,
+    maildrop::Uidl,
     message::{MessageKey, ReceivedMessage, Sha256},
     timestamp::Timestamp,
     uid::Uid,
@@ -131,7 +132,8 @@ pub struct NewActivity {
     pub id: ActivityId,
     /// What was read.
     pub message: ReceivedMessage,
-    /// When the server received it: INTERNALDATE, else the Date field, else when it was fetched.
+    /// When the server received it: INTERNALDATE (POP3: the topmost Received field), else the Date
+    /// field (POP3: never), else when it was fetched.
     pub received_at: Timestamp,
     /// Attachments with the limits applied.
     pub attachments: Vec<NewAttachment>,
@@ -144,8 +146,10 @@ pub struct NewActivity {
 pub struct LedgerEntry {
     /// Which message.
     pub uid: Uid,
-    /// INTERNALDATE.
+    /// INTERNALDATE; of a maildrop's message the date of its topmost Received field.
     pub internal_date: Option<Timestamp>,
+    /// What it is called in a POP3 maildrop; `None` over IMAP.
+    pub uidl: Option<Uidl>,
     /// Size in bytes as listed.
     pub size: u64,
     /// Its key, where it could be read.
@@ -197,6 +201,8 @@ pub struct Fence {
 pub struct BatchCommit {
     /// The messages, ascending.
     pub entries: Vec<LedgerEntry>,
+    /// Whether what is recorded is to be deleted from the server in due time.
+    pub delete: bool,
     /// Where the cursor stands afterwards; its `in_flight` is what the store writes.
     pub cursor: Cursor,
 }

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::{
+    maildrop::Uidl,
     timestamp::Timestamp,
     uid::{Uid, UidValidity},
 };
@@ -63,6 +64,8 @@ pub struct ListedMessage {
     pub size: u64,
     /// INTERNALDATE; `None` where the server gave none that can be read.
     pub internal_date: Option<Timestamp>,
+    /// What it is called in a POP3 maildrop; `None` over IMAP.
+    pub uidl: Option<Uidl>,
 }
 
 /// A message as fetched.
@@ -70,6 +73,8 @@ pub struct ListedMessage {
 pub struct FetchedMessage {
     /// Its number.
     pub uid: Uid,
+    /// When the server received it, where only its content tells.
+    pub received: Option<Timestamp>,
     /// RFC 5322 bytes, exactly as the server gave them.
     pub raw: Vec<u8>,
 }

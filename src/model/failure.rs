@@ -94,6 +94,10 @@ failure_codes! {
     MailboxCorrupt = "mailbox-corrupt", "ask the provider to repair the mailbox";
     /// The server does not keep UIDs.
     UidsNotKept = "uids-not-kept", "the server renumbers the mailbox at every visit; ask its administrator";
+    /// The server gives its messages no names (POP3 without UIDL).
+    UidlMissing = "uidl-missing", "read the mailbox over IMAP: without UIDL nobody can tell new mail from mail that was read";
+    /// The server lets nobody delete, or not without deleting more.
+    DeletionRefused = "deletion-refused", "allow deletion at the provider (IMAP: UIDPLUS, or a Trash folder), or switch delete_after_processing off";
     /// The server reports a fault of its own.
     ServerFault = "server-fault", "nothing to do: tried again later";
     /// The server did not understand a command of ours.

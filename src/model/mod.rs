@@ -10,6 +10,7 @@ pub mod failure;
 pub mod ids;
 pub mod lease;
 pub mod mailbox;
+pub mod maildrop;
 pub mod message;
 pub mod outbox;
 pub mod profile;

@@ -1,5 +1,7 @@
 //! What one cycle did.
 
+use std::time::Duration;
+
 use serde::Serialize;
 
 use super::failure::Failure;
@@ -58,10 +60,14 @@ pub struct CycleReport {
     pub ignored: u64,
     /// Messages set aside.
     pub set_aside: u64,
+    /// Recorded messages that the server was told to delete.
+    pub deleted: u64,
     /// Bytes of mail fetched.
     pub bytes: u64,
     /// It stopped at its batch limit: due again at once.
     pub more: bool,
+    /// How long the server wants to be left alone after a log-in.
+    pub login_delay: Option<Duration>,
     /// The folder was read from the start again, and why.
     pub started_over: Option<&'static str>,
     /// What ended it early.
@@ -71,7 +77,7 @@ pub struct CycleReport {
 impl CycleReport {
     /// Whether anything happened that deserves a log line.
     pub fn did_something(&self) -> bool {
-        self.got_on() || self.failure.is_some() || self.started_over.is_some()
+        self.got_on() || self.deleted > 0 || self.failure.is_some() || self.started_over.is_some()
     }
 
     /// Whether any message was dealt with.

@@ -42,6 +42,23 @@ macro_rules! number {
 number!(Uid);
 number!(UidValidity);
 
+impl UidValidity {
+    /// Stands for a POP3 maildrop, which has none: the first of 65,536, one for each way of naming
+    /// its messages that was seen there. IMAP servers take the time of a folder's making, and reach
+    /// these in the year 2106.
+    pub const FIRST_MAILDROP: Self = Self(NonZeroU32::MIN.saturating_add(0xfffe_ffff));
+
+    /// Whether it stands for a POP3 maildrop.
+    pub const fn is_maildrop(self) -> bool {
+        self.get() >= Self::FIRST_MAILDROP.get()
+    }
+
+    /// That of a maildrop whose messages have other names now.
+    pub fn next_maildrop(self) -> Self {
+        Self(self.0.checked_add(1).unwrap_or(Self::FIRST_MAILDROP.0))
+    }
+}
+
 impl Uid {
     /// The largest possible UID.
     pub const MAX: Self = Self(NonZeroU32::MAX);

@@ -36,6 +36,9 @@ impl PortPolicy {
     }
 }
 
+/// What an address is reached through.
+pub type NetStream = TcpStream;
+
 /// Connects to `host` (a name or an address) at `port`: looks the name up once and tries the
 /// addresses in the system's order, each with a short head start over the next. Within 5 s for the
 /// name and 10 s for the connection, or `limit` for each if that is shorter.
@@ -45,7 +48,7 @@ impl PortPolicy {
 ///
 /// # Cancel safety
 /// Dropping the future closes whatever was opened.
-pub async fn dial(host: &str, port: u16, ports: &PortPolicy, limit: Duration) -> Result<TcpStream, NetError> {
+pub async fn dial(host: &str, port: u16, ports: &PortPolicy, limit: Duration) -> Result<NetStream, NetError> {
     ports.check(port)?;
     let addresses = resolve(host, port, limit.min(LOOKUP_LIMIT)).await?;
     let stream = within(limit.min(CONNECT_LIMIT), "connect", first_to_answer(addresses))

@@ -63,6 +63,7 @@ pub fn row(listed: ListedMessage, verdict: Verdict) -> LedgerEntry {
     LedgerEntry {
         uid: listed.uid,
         internal_date: listed.internal_date,
+        uidl: listed.uidl,
         size: listed.size,
         key: None,
         message_id: None,

@@ -10,12 +10,13 @@ fn uid(number: u32) -> Uid {
 }
 
 fn listed(number: u32, size: u64) -> ListedMessage {
-    ListedMessage { uid: uid(number), size, internal_date: Some(Timestamp::from_seconds(1_000)) }
+    ListedMessage { uid: uid(number), size, internal_date: Some(Timestamp::from_seconds(1_000)), uidl: None }
 }
 
 fn policy() -> ReceivePolicy {
     let rules = ReceiveRules { maximum_message_size: 1_000, ..ReceiveRules::default() };
     ReceivePolicy {
+        delete_after: None,
         starting_point: Timestamp::from_seconds(500),
         rules: Arc::new(rules),
         steps: Steps { batch_messages: 3, batch_bytes: 100, ..Steps::default() },

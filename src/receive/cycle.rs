@@ -17,8 +17,9 @@ use crate::{
 };
 
 use super::{
+    cleanup::{Folder, clean_up},
     fetch::{Ahead, Broken, Fetcher, first_window},
-    plan::{MAXIMUM_STARTS_OVER, Reading, ReceivePlan, plan},
+    plan::{MAXIMUM_STARTS_OVER, Reading, ReceivePlan, StartOverReason, plan},
     policy::ReceivePolicy,
     record::Recorder,
     source::{MailSource, Opened},
@@ -74,13 +75,13 @@ impl Cycle<'_> {
         release: impl FnOnce(S, bool) -> R,
     ) -> Result<(), Failure> {
         let mut window = Window { first: 1, last: self.policy.steps.window };
+        self.report.login_delay = source.login_delay();
         if let Some(known) = &cursor {
             let view = source.look().await?;
             match self.plan(Some(known), &view) {
                 ReceivePlan::UpToDate => {
                     self.up_to_date(known.clone()).await?;
-                    release(source, false).await;
-                    return Ok(());
+                    return self.clean_up_and_release(known, source, Folder::Closed, release).await;
                 }
                 ReceivePlan::Read(reading) => window = first_window(&reading, &self.policy.steps),
                 ReceivePlan::First(_) | ReceivePlan::StartOver(..) | ReceivePlan::UidsNotKept => {}
@@ -98,9 +99,8 @@ impl Cycle<'_> {
                 }
                 (ReceivePlan::UpToDate, Some(known)) => {
                     self.begin(&known, begun).await?;
-                    self.up_to_date(known).await?;
-                    release(source, false).await;
-                    return Ok(());
+                    self.up_to_date(known.clone()).await?;
+                    return self.clean_up_and_release(&known, source, Folder::Open, release).await;
                 }
                 (ReceivePlan::UidsNotKept, Some(known)) => return self.give_up(known).await,
                 (ReceivePlan::Read(reading), Some(known)) => {
@@ -132,6 +132,19 @@ impl Cycle<'_> {
         self.save(&cursor, Cursor { starts_over, ..cursor.clone() }).await
     }
 
+    async fn clean_up_and_release<S: MailSource, R: Future<Output = ()>>(
+        &mut self,
+        cursor: &Cursor,
+        mut source: S,
+        folder: Folder,
+        release: impl FnOnce(S, bool) -> R,
+    ) -> Result<(), Failure> {
+        let done = clean_up(self.context, self.fence, cursor, self.policy, &mut source, folder).await;
+        self.report.deleted = done?;
+        release(source, false).await;
+        Ok(())
+    }
+
     /// A person has to look. Should the mailbox be enabled again, it has as many visits as at first.
     async fn give_up(&mut self, cursor: Cursor) -> Result<(), Failure> {
         self.save(&cursor, Cursor { starts_over: 0, ..cursor.clone() }).await?;
@@ -141,8 +154,15 @@ impl Cycle<'_> {
 
     /// UIDs have proved to be kept only when a later visit finds the same: a server that renumbers
     /// at every visit would otherwise fill the ledger with a row per message and visit.
+    ///
+    /// New names over mail that was not there before are no change of names after all: another
+    /// program empties the maildrop.
     fn starts_over(&self, cursor: &Cursor) -> u32 {
-        if self.report.started_over.is_some() { cursor.starts_over } else { 0 }
+        match self.report.started_over {
+            None => 0,
+            Some(why) if why == StartOverReason::UidlsChanged.name() && self.report.recorded > self.report.linked => 0,
+            Some(_) => cursor.starts_over,
+        }
     }
 
     /// Runs both halves until the reading is done; fetching goes on while batches are recorded.
@@ -161,8 +181,11 @@ impl Cycle<'_> {
                 let mailbox = self.fence.mailbox;
                 let fetcher = Fetcher::new(self.context, mailbox, &cursor, self.policy, &mut source, out);
                 let progress = fetcher.run(reading, ahead).await?;
-                release(source, progress.more).await;
-                Ok(progress)
+                let deleted = clean_up(self.context, self.fence, &cursor, self.policy, &mut source, Folder::Open).await;
+                if deleted.is_ok() {
+                    release(source, progress.more).await;
+                }
+                Ok((progress, deleted))
             });
             let recording = pin!(async {
                 // The server need not wait for our disk.
@@ -176,27 +199,28 @@ impl Cycle<'_> {
             }
         };
         self.count(&recorder);
-        let progress = match ended {
-            Ok(progress) => progress,
+        let (progress, deleted) = match ended {
+            Ok(done) => done,
             Err(Broken { failure, suspects }) => {
                 self.mark(suspects).await?;
                 return Err(failure);
             }
         };
         self.report.more = progress.more;
-        if progress.more {
-            return Ok(());
+        if !progress.more {
+            let done = Cursor {
+                last_uid: recorder.cursor.last_uid.max(progress.covered),
+                exists: view.exists,
+                compared_at: Some(self.context.clock.now()),
+                starting_point: self.policy.starting_point,
+                starts_over: self.starts_over(&cursor),
+                in_flight: None,
+                ..recorder.cursor.clone()
+            };
+            self.save(&recorder.cursor, done).await?;
         }
-        let done = Cursor {
-            last_uid: recorder.cursor.last_uid.max(progress.covered),
-            exists: view.exists,
-            compared_at: Some(self.context.clock.now()),
-            starting_point: self.policy.starting_point,
-            starts_over: self.starts_over(&cursor),
-            in_flight: None,
-            ..recorder.cursor.clone()
-        };
-        self.save(&recorder.cursor, done).await
+        self.report.deleted = deleted?;
+        Ok(())
     }
 
     /// Leaves a marker where the conversation broke: next time the suspects go one by one.
@@ -221,7 +245,7 @@ impl Cycle<'_> {
     async fn save(&mut self, before: &Cursor, after: Cursor) -> Result<(), Failure> {
         let (store, fence) = (&self.context.store, self.fence);
         let written = if after.last_uid != before.last_uid {
-            let commit = BatchCommit { entries: Vec::new(), cursor: after };
+            let commit = BatchCommit { entries: Vec::new(), delete: false, cursor: after };
             let now = self.context.clock.now();
             stored::patiently(|| store.commit_batch(fence, &commit, now)).await.map(drop)
         } else if after != *before {

@@ -38,7 +38,7 @@ const REPETITIONS: u32 = 3;
 /// What became of the messages of a batch that were asked for.
 struct Answered {
     /// Those that were given.
-    given: BTreeMap<Uid, Vec<u8>>,
+    given: BTreeMap<Uid, FetchedMessage>,
     /// What is entered for the others.
     settled: BTreeMap<Uid, Verdict>,
 }
@@ -374,11 +374,11 @@ impl<'a, S: MailSource> Fetcher<'a, S> {
         };
         let Batch { items, through, attempts } = oldest.batch;
         let pieces = items.into_iter().filter_map(|item| {
-            let (uid, raw) = (item.listed.uid, given.remove(&item.listed.uid));
-            match (item.todo, raw) {
+            let (uid, message) = (item.listed.uid, given.remove(&item.listed.uid));
+            match (item.todo, message) {
                 (Todo::Enter(entry), _) => Some(Piece::Enter(entry)),
-                (Todo::Read, Some(raw)) => Some(Piece::Read(item.listed, raw)),
-                (Todo::Keep(failure), Some(raw)) => Some(Piece::Keep(item.listed, raw, failure)),
+                (Todo::Read, Some(message)) => Some(Piece::read(item.listed, message, self.policy.starting_point)),
+                (Todo::Keep(failure), Some(message)) => Some(Piece::Keep(item.listed, message.raw, failure)),
                 (Todo::Read | Todo::Keep(_), None) => {
                     settled.remove(&uid).map(|verdict| Piece::Enter(Box::new(row(item.listed, verdict))))
                 }
@@ -400,7 +400,7 @@ impl<'a, S: MailSource> Fetcher<'a, S> {
                 broken(failure, asked.wanted.iter().chain(under_way), asked.batch.attempts)
             })?,
         };
-        let given: BTreeMap<Uid, Vec<u8>> = answer.into_iter().map(|message| (message.uid, message.raw)).collect();
+        let given: BTreeMap<Uid, FetchedMessage> = answer.into_iter().map(|message| (message.uid, message)).collect();
         let missing = asked.wanted.extract_if(.., |message| !given.contains_key(&message.uid)).collect();
         self.find_out(missing, given, asked.batch.attempts).await
     }
@@ -410,7 +410,7 @@ impl<'a, S: MailSource> Fetcher<'a, S> {
     async fn find_out(
         &mut self,
         mut missing: Vec<ListedMessage>,
-        mut given: BTreeMap<Uid, Vec<u8>>,
+        mut given: BTreeMap<Uid, FetchedMessage>,
         attempts: u32,
     ) -> Result<Answered, Halt> {
         let mut settled = BTreeMap::new();
@@ -433,7 +433,7 @@ impl<'a, S: MailSource> Fetcher<'a, S> {
             for message in &missing {
                 self.source.request(&[*message]).await?;
                 let answer = self.source.receive().await.map_err(|failure| broken(failure, [message], attempts))?;
-                given.extend(answer.into_iter().map(|message| (message.uid, message.raw)));
+                given.extend(answer.into_iter().map(|message| (message.uid, message)));
             }
             missing.retain(|message| !given.contains_key(&message.uid));
             if missing.is_empty() {

@@ -25,7 +25,7 @@ use crate::{
     means::{account::Account, network::Network, slots::Slot},
     model::{
         cursor::{FetchedMessage, FolderView, ListedMessage},
-        failure::{Failure, FailureCode},
+        failure::{Failure, FailureCode, Persistence, Scope},
         ids::MailboxId,
         timestamp::Timestamp,
         uid::{Uid, UidSet},
@@ -34,7 +34,7 @@ use crate::{
 };
 
 use super::{
-    source::{MailSource, Opened, Sources},
+    source::{Deletion, MailSource, Opened, Sources},
     watch::Watcher,
 };
 
@@ -127,6 +127,13 @@ impl ImapSources {
         all.into_iter().for_each(|mailbox| self.shared.close_parked(mailbox));
     }
 
+    /// After a failure to connect: connections that rest take what those that work are short of.
+    pub(super) fn make_room(&self, failure: &Failure) {
+        if failure.code == FailureCode::ResourcesExhausted {
+            self.close_all();
+        }
+    }
+
     /// Open connections, parked ones too.
     pub fn open_connections(&self) -> usize {
         self.shared.network.slots().open()
@@ -189,12 +196,7 @@ impl Sources for ImapSources {
             }
         }
         let slot = self.shared.network.slot(account).await;
-        let session = self.shared.connect(account).await.inspect_err(|failure| {
-            // Connections that rest take what those that work are short of.
-            if failure.code == FailureCode::ResourcesExhausted {
-                self.close_all();
-            }
-        })?;
+        let session = self.shared.connect(account).await.inspect_err(|failure| self.make_room(failure))?;
         Ok(ImapSource {
             session,
             slot,
@@ -241,6 +243,22 @@ impl ImapSource {
         &mut self.session
     }
 
+    /// Deletes `uids` and nothing else, or moves them to the Trash; `false` where neither can be done.
+    async fn expunge_or_move(&mut self, uids: &UidSet) -> Result<bool, ImapError> {
+        let before = self.seen.as_ref().map(|seen| seen.uid_validity);
+        let view = self.session.select().await?;
+        if before.is_some_and(|before| before != view.uid_validity) {
+            return Err(ImapError::Protocol("the UIDVALIDITY changed from one look to the next".to_owned()));
+        }
+        if self.session.delete(uids).await? {
+            return Ok(true);
+        }
+        match self.session.folders().await?.trash {
+            Some(trash) => self.session.move_to(uids, &trash).await,
+            None => Ok(false),
+        }
+    }
+
     async fn view(&mut self) -> Result<FolderView, ImapError> {
         let view = self.session.status().await?;
         self.seen = Some(view.clone());
@@ -281,6 +299,10 @@ fn is_gone(error: &ImapError) -> bool {
     }
 }
 
+fn refused(words: &str) -> Deletion {
+    Deletion::Refused(Failure::new(FailureCode::DeletionRefused, Scope::Mailbox, Persistence::Permanent, words))
+}
+
 fn failure(error: ImapError) -> Failure {
     classify::imap::failure(&error)
 }
@@ -318,5 +340,14 @@ impl MailSource for ImapSource {
 
     async fn receive(&mut self) -> Result<Vec<FetchedMessage>, Failure> {
         self.session.receive().await.map_err(failure)
+    }
+
+    async fn delete(&mut self, uids: &UidSet) -> Result<Deletion, Failure> {
+        match self.expunge_or_move(uids).await {
+            Ok(true) => Ok(Deletion::Done),
+            Ok(false) => Ok(refused("the server has neither UIDPLUS nor a folder to move deleted mail to (MOVE)")),
+            Err(error @ ImapError::Rejected { .. }) => Ok(refused(&error.to_string())),
+            Err(error) => Err(failure(error)),
+        }
     }
 }

@@ -32,7 +32,7 @@ pub struct Candidate {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Prepared {
     /// Decided already.
-    Entry(LedgerEntry),
+    Entry(Box<LedgerEntry>),
     /// To be judged.
     Candidate(Box<Candidate>),
 }
@@ -56,7 +56,7 @@ pub fn judge_all(
     now: Timestamp,
 ) -> Vec<LedgerEntry> {
     let judged = batch.into_iter().map(|prepared| match prepared {
-        Prepared::Entry(entry) => entry,
+        Prepared::Entry(entry) => *entry,
         Prepared::Candidate(candidate) => {
             let there = candidate.parsed.as_ref().ok().and_then(|message| known.get(&message.key).copied());
             let entry = judge(*candidate, there, rules, ActivityId::generate(now), now);
@@ -79,30 +79,32 @@ pub fn judge(
     now: Timestamp,
 ) -> LedgerEntry {
     let Candidate { listed, source, parsed } = candidate;
-    let ListedMessage { uid, size, internal_date } = listed;
+    let ListedMessage { uid, size, internal_date, uidl } = listed;
     let message = match parsed {
         Ok(message) => message,
         Err(failure) => {
             let verdict = Verdict::SetAside(failure);
             let source = Some(source);
-            return LedgerEntry { uid, internal_date, size, key: None, message_id: None, source, verdict };
+            return LedgerEntry { uid, internal_date, uidl, size, key: None, message_id: None, source, verdict };
         }
     };
     let (key, message_id) = (Some(message.key), message.message_id.clone());
+    let received_at = received_at(listed, message.date, now);
     let (verdict, source) = match known {
         Some(activity) => (Verdict::Link(activity), None),
-        None => (Verdict::Record(Box::new(activity(message, internal_date, rules, id, now))), Some(source)),
+        None => (Verdict::Record(Box::new(activity(message, received_at, rules, id))), Some(source)),
     };
-    LedgerEntry { uid, internal_date, size, key, message_id, source, verdict }
+    LedgerEntry { uid, internal_date, uidl, size, key, message_id, source, verdict }
 }
 
-fn activity(
-    message: ReceivedMessage,
-    internal_date: Option<Timestamp>,
-    rules: &ReceiveRules,
-    id: ActivityId,
-    now: Timestamp,
-) -> NewActivity {
+/// Where no server says when it received a message: what the message says of itself, but not in a
+/// maildrop, where there is often no other date and the first look comes soon enough.
+fn received_at(listed: ListedMessage, date: Option<Timestamp>, now: Timestamp) -> Timestamp {
+    let date = date.filter(|_| listed.uidl.is_none());
+    listed.internal_date.or(date).unwrap_or(now)
+}
+
+fn activity(message: ReceivedMessage, received_at: Timestamp, rules: &ReceiveRules, id: ActivityId) -> NewActivity {
     let attachments: Vec<NewAttachment> = message
         .attachments
         .iter()
@@ -110,7 +112,6 @@ fn activity(
         .collect();
     let mut sentences = message.notes.clone();
     sentences.extend(attachments.iter().filter_map(|attachment| sentence(attachment, rules)));
-    let received_at = internal_date.or(message.date).unwrap_or(now);
     NewActivity { id, message, received_at, attachments, notifications: sentences.join("\n") }
 }
 

@@ -44,6 +44,7 @@ fn message(key: u8) -> ReceivedMessage {
 fn candidate(uid: u32, parsed: Result<ReceivedMessage, Failure>) -> Candidate {
     Candidate {
         listed: ListedMessage {
+            uidl: None,
             uid: Uid::new(uid).unwrap(),
             size: 10,
             internal_date: Some(Timestamp::from_seconds(10)),

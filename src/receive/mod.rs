@@ -1,15 +1,19 @@
 //! Mail server → recorded activity.
 
 pub mod batch;
+pub mod cleanup;
 pub mod cycle;
 pub mod fetch;
 pub mod imap_source;
 pub mod judge;
+pub mod maildrop;
 pub mod plan;
 pub mod policy;
+pub mod pop3_source;
 pub mod prepare;
 pub mod reconcile;
 pub mod record;
 pub mod source;
+pub mod sources;
 mod watch;
 pub mod windows;

@@ -39,6 +39,10 @@ pub enum ReceivePlan {
 pub enum StartOverReason {
     /// UIDVALIDITY is another one.
     UidValidityChanged,
+    /// The messages of a POP3 maildrop are called otherwise than before.
+    UidlsChanged,
+    /// The mailbox is read over POP3 instead of IMAP, or the other way round.
+    ProtocolChanged,
     /// UIDNEXT went down: UIDs were given out again without a new UIDVALIDITY.
     UidNextDecreased,
 }
@@ -48,6 +52,8 @@ impl StartOverReason {
     pub const fn name(self) -> &'static str {
         match self {
             Self::UidValidityChanged => "uid_validity_changed",
+            Self::UidlsChanged => "uidls_changed",
+            Self::ProtocolChanged => "protocol_changed",
             Self::UidNextDecreased => "uid_next_decreased",
         }
     }
@@ -112,7 +118,11 @@ fn new_cursor(view: &FolderView, policy: &ReceivePolicy, generation: u32, starts
 
 fn start_over(cursor: &Cursor, view: &FolderView) -> Option<StartOverReason> {
     if view.uid_validity != cursor.uid_validity {
-        return Some(StartOverReason::UidValidityChanged);
+        return Some(match (cursor.uid_validity.is_maildrop(), view.uid_validity.is_maildrop()) {
+            (false, false) => StartOverReason::UidValidityChanged,
+            (true, true) => StartOverReason::UidlsChanged,
+            (true, false) | (false, true) => StartOverReason::ProtocolChanged,
+        });
     }
     let went_down = view.uid_next.is_some_and(|next| next.get() <= cursor.last_uid);
     went_down.then_some(StartOverReason::UidNextDecreased)

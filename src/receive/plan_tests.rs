@@ -14,7 +14,12 @@ const NOW: Timestamp = Timestamp::from_seconds(1_000_000);
 const POINT: Timestamp = Timestamp::from_seconds(500);
 
 fn policy() -> ReceivePolicy {
-    ReceivePolicy { starting_point: POINT, rules: Arc::new(ReceiveRules::default()), steps: Steps::default() }
+    ReceivePolicy {
+        starting_point: POINT,
+        delete_after: None,
+        rules: Arc::new(ReceiveRules::default()),
+        steps: Steps::default(),
+    }
 }
 
 fn cursor() -> Cursor {

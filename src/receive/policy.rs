@@ -36,6 +36,8 @@ impl Default for Steps {
 pub struct ReceivePolicy {
     /// Mail received before (by INTERNALDATE) is not recorded.
     pub starting_point: Timestamp,
+    /// Whether what is recorded is deleted from the server, and how long after that.
+    pub delete_after: Option<Duration>,
     /// Sizes and attachments.
     pub rules: Arc<ReceiveRules>,
     /// How much at a time.
@@ -46,6 +48,7 @@ impl ReceivePolicy {
     /// The policy for `mailbox`: its starting point is the later of the profile's and its own.
     pub fn new(profile: &ServerProfile, mailbox: &Mailbox, rules: Arc<ReceiveRules>, steps: Steps) -> Self {
         let starting_point = profile.process_email_from.max(mailbox.process_email_received_after);
-        Self { starting_point: starting_point.unwrap_or(Timestamp::EPOCH), rules, steps }
+        let delete_after = mailbox.delete_after_processing.then_some(rules.delete_after);
+        Self { starting_point: starting_point.unwrap_or(Timestamp::EPOCH), delete_after, rules, steps }
     }
 }

@@ -9,16 +9,17 @@ use crate::{
     means::budget::{Budget, Share},
     mime,
     model::{
-        activity::LedgerEntry,
-        cursor::{InFlight, ListedMessage},
+        activity::{IgnoreReason, LedgerEntry, Verdict},
+        cursor::{FetchedMessage, InFlight, ListedMessage},
         failure::{Failure, FailureCode, Persistence, Scope},
         message::ReceivedMessage,
         rules::ReceiveRules,
+        timestamp::Timestamp,
     },
 };
 
 use super::{
-    batch::message_failure,
+    batch::{is_before, message_failure, row},
     judge::{Candidate, Prepared},
 };
 
@@ -44,6 +45,18 @@ pub struct Fetched {
     pub attempts: u32,
     /// The memory it takes.
     pub share: Share,
+}
+
+impl Piece {
+    /// A message that came. Where only its content tells when it was received, that is compared with
+    /// the starting point now.
+    pub fn read(listed: ListedMessage, message: FetchedMessage, starting_point: Timestamp) -> Self {
+        let listed = ListedMessage { internal_date: listed.internal_date.or(message.received), ..listed };
+        if is_before(listed.internal_date, starting_point) {
+            return Self::Enter(Box::new(row(listed, Verdict::Ignore(IgnoreReason::BeforeStartingPoint))));
+        }
+        Self::Read(listed, message.raw)
+    }
 }
 
 impl Fetched {
@@ -98,7 +111,7 @@ pub async fn prepare(fetched: Fetched, rules: Arc<ReceiveRules>, budget: &Budget
 
 fn one(piece: Piece, rules: &ReceiveRules, limits: &mime::Limits) -> Prepared {
     let (listed, raw, parsed) = match piece {
-        Piece::Enter(entry) => return Prepared::Entry(*entry),
+        Piece::Enter(entry) => return Prepared::Entry(entry),
         Piece::Keep(listed, raw, failure) => (listed, raw, Err(failure)),
         Piece::Read(listed, raw) => {
             let parsed = parse(&raw, rules, limits);

@@ -13,7 +13,7 @@ fn uid(number: u32) -> Uid {
 }
 
 fn listed(number: u32) -> ListedMessage {
-    ListedMessage { uid: uid(number), size: 10, internal_date: Some(Timestamp::EPOCH) }
+    ListedMessage { uid: uid(number), size: 10, internal_date: Some(Timestamp::EPOCH), uidl: None }
 }
 
 fn copy(number: u32, message_id: Option<&str>, activity: Option<ActivityId>) -> KnownCopy {

@@ -153,7 +153,7 @@ impl<'a> Recorder<'a> {
             in_flight,
             ..self.cursor.clone()
         };
-        BatchCommit { entries, cursor }
+        BatchCommit { entries, delete: self.policy.delete_after.is_some(), cursor }
     }
 
     async fn commit_batch(&mut self, commit: &BatchCommit) -> Result<(), StoreError> {

@@ -21,10 +21,22 @@ pub struct Opened {
     pub listed: Option<Vec<ListedMessage>>,
 }
 
+/// What became of messages that were to be deleted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Deletion {
+    /// They are not in the Inbox any more.
+    Done,
+    /// They go when the source is given back in good order, if the server agrees: the next look shows.
+    AtGoodbye,
+    /// They, or some of them, were left, and nothing else was changed.
+    Refused(Failure),
+}
+
 /// The Inbox of one mailbox on its server, logged in.
 ///
 /// After any `Err` the source is dead: it is dropped, not closed, not parked. Every method has its
-/// own deadlines and ends within them. Nothing here changes anything on the server.
+/// own deadlines and ends within them. Nothing here but [`MailSource::delete`] changes anything on
+/// the server.
 ///
 /// # Cancel safety
 /// Dropping a future in the middle leaves the connection in an unknown state: drop the source too.
@@ -52,6 +64,21 @@ pub trait MailSource: Send {
     /// asked for, never marked as read. A message that is gone, or that the server did not answer,
     /// is left out: the caller finds out which.
     fn receive(&mut self) -> impl Future<Output = Result<Vec<FetchedMessage>, Failure>> + Send;
+
+    /// Messages with a row in the ledger that the last look showed to be there no more. Only where
+    /// that is seen anyway.
+    fn gone(&self) -> Vec<Uid> {
+        Vec::new()
+    }
+
+    /// How long the server wants to be left alone after a log-in.
+    fn login_delay(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Deletes `uids`, which must be recorded, and no other message. Nothing may be outstanding, and
+    /// nothing but giving the source back may follow.
+    fn delete(&mut self, uids: &UidSet) -> impl Future<Output = Result<Deletion, Failure>> + Send;
 }
 
 /// Where cycles get their sources from, and give them back.

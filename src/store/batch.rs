@@ -41,6 +41,8 @@ pub struct Batch {
     pub entries: Vec<LedgerEntry>,
     /// The sources, in the order of the entries.
     pub sources: Vec<Option<Source>>,
+    /// Whether what is recorded is to be deleted from the server.
+    pub delete: bool,
     /// Where the cursor stands afterwards.
     pub cursor: Cursor,
 }
@@ -51,6 +53,7 @@ impl Batch {
         let entry = |entry: &LedgerEntry| LedgerEntry {
             uid: entry.uid,
             internal_date: entry.internal_date,
+            uidl: entry.uidl,
             size: entry.size,
             key: entry.key,
             message_id: entry.message_id.clone(),
@@ -60,6 +63,7 @@ impl Batch {
         Self {
             entries: commit.entries.iter().map(entry).collect(),
             sources: commit.entries.iter().map(|entry| entry.source.as_ref().map(Source::of)).collect(),
+            delete: commit.delete,
             cursor: commit.cursor.clone(),
         }
     }

@@ -224,6 +224,10 @@ list!(
     Hashes, Hash, 1001, |hash| Sha256(hash.0).to_string(), |hash| hash.0.as_slice()
 );
 list!(
+    /// Numbers.
+    Numbers, i64, 1016, |number| *number, |number| *number
+);
+list!(
     /// Times.
     Times, Time, 1185, |time| time.0.to_string(), |time| *time
 );

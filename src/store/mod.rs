@@ -150,6 +150,7 @@ macro_rules! write {
 
 mod api;
 mod api_outbox;
+mod copies;
 
 /// A database address without the password it may contain.
 fn without_password(url: &str) -> String {

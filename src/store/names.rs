@@ -5,6 +5,7 @@ use crate::model::{
     activity::{ActivityStatus, IgnoreReason, SourceEncoding},
     alert::Severity,
     mailbox::{Approval, MailboxKind, SyncMethod},
+    maildrop::CopyState,
     message::PartyRole,
     outbox::{InDoubt, RecipientState},
     profile::{AuthMethod, AuthenticateUsing, Security, ServerType},
@@ -62,6 +63,7 @@ named! {
     }
     RecipientState in "result" { Accepted = "accepted", Refused = "refused", Deferred = "deferred", Unknown = "unknown" }
     Severity in "severity" { Information = "information", Warning = "warning", Error = "error" }
+    CopyState in "server_copy" { Due = "due", Pending = "pending", Gone = "gone" }
     IgnoreReason in "reason" { BeforeStartingPoint = "before_starting_point", Vanished = "vanished" }
 }
 

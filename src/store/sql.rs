@@ -77,12 +77,14 @@ macro_rules! statements {
 
 mod check;
 mod inbox;
+mod maildrop;
 mod outbox;
 mod records;
 mod schedule;
 mod views;
 
-pub use self::{check::*, inbox::*, outbox::*, records::*, schedule::*, views::*};
+pub use self::{check::*, inbox::*, maildrop::*, outbox::*, records::*, schedule::*, views::*};
 
 /// All of them.
-pub const ALL: &[&[(&str, Sql)]] = &[check::ALL, inbox::ALL, outbox::ALL, records::ALL, schedule::ALL, views::ALL];
+pub const ALL: &[&[(&str, Sql)]] =
+    &[check::ALL, inbox::ALL, maildrop::ALL, outbox::ALL, records::ALL, schedule::ALL, views::ALL];

@@ -187,7 +187,7 @@ async fn read_batch(old: &mut SqliteConnection, batch: &Batch) -> Result<(BatchC
         starts_over: 0,
         in_flight: None,
     };
-    Ok((BatchCommit { entries, cursor }, batch.judged_at.parse()?))
+    Ok((BatchCommit { entries, delete: false, cursor }, batch.judged_at.parse()?))
 }
 
 async fn entry(old: &mut SqliteConnection, row: &SqliteRow) -> Result<LedgerEntry> {
@@ -230,6 +230,7 @@ async fn entry(old: &mut SqliteConnection, row: &SqliteRow) -> Result<LedgerEntr
     Ok(LedgerEntry {
         uid: Uid::new(row.try_get("uid")?).context("uid")?,
         internal_date: time(row, "internal_date")?,
+        uidl: None,
         size: row.try_get::<i64, _>("listed")?.try_into()?,
         key: Some(key),
         message_id: row.try_get("ledger_message_id")?,

@@ -7,6 +7,7 @@ use crate::{
     model::{
         activity::{Committed, Fence, IgnoreReason, LedgerEntry, NewActivity, Verdict},
         ids::{ActivityId, MailboxId},
+        maildrop::CopyState,
         message::{Attachment, MessageKey, Party, PartyRole, Sha256},
         timestamp::Timestamp,
     },
@@ -46,12 +47,13 @@ const EVENTS: Insert = Insert { head: "INSERT INTO events (occurred_at, kind, su
 
 const LEDGER: Insert = Insert {
     head: "INSERT INTO inbox_ledger (mailbox, uid_validity, generation, uid, verdict, reason, activity, \
-           internal_date, size, message_key, message_id, failure_code, failure_detail, source, judged_at) ",
+           internal_date, size, message_key, message_id, failure_code, failure_detail, source, judged_at, uidl, \
+           uidl_rank, server_copy) ",
     tail: " ON CONFLICT (mailbox, uid_validity, generation, uid) DO UPDATE SET verdict = excluded.verdict, \
            reason = excluded.reason, activity = excluded.activity, internal_date = excluded.internal_date, \
            size = excluded.size, message_key = excluded.message_key, message_id = excluded.message_id, \
            failure_code = excluded.failure_code, failure_detail = excluded.failure_detail, \
-           source = excluded.source, judged_at = excluded.judged_at \
+           source = excluded.source, judged_at = excluded.judged_at, server_copy = excluded.server_copy \
            WHERE inbox_ledger.verdict = 'ignored' AND inbox_ledger.reason IN ('before_starting_point', 'vanished')",
     most: 64,
 };
@@ -60,7 +62,7 @@ const LEDGER: Insert = Insert {
 pub async fn commit_batch(conn: &mut Conn, fence: Fence, batch: Batch, now: Timestamp) -> Result<Committed> {
     leases::fence(conn, fence).await?;
     let known = judged(conn, fence.mailbox, &batch).await?;
-    let Batch { entries, sources, cursor } = batch;
+    let Batch { entries, sources, delete, cursor } = batch;
     let fresh: Vec<(LedgerEntry, Option<Source>)> =
         entries.into_iter().zip(sources).filter(|(entry, _)| !is_known(entry, &known)).collect();
     let (entries, mut sources): (Vec<_>, Vec<_>) = fresh.into_iter().unzip();
@@ -70,7 +72,7 @@ pub async fn commit_batch(conn: &mut Conn, fence: Fence, batch: Batch, now: Time
         entries.into_iter().zip(names).map(|(entry, source)| Judged::of(entry, source, &recorded)).collect();
     let committed = count(&rows);
     let place = (i64::from(cursor.uid_validity.get()), i64::from(cursor.generation));
-    LEDGER.rows(conn, rows, |values, row| row.bind(values, fence.mailbox, place, now)).await?;
+    LEDGER.rows(conn, rows, |values, row| row.bind(values, fence.mailbox, place, delete, now)).await?;
     inbox::advance_cursor(conn, fence.mailbox, &cursor).await?;
     Ok(committed)
 }
@@ -291,12 +293,18 @@ impl Judged {
         values: &mut super::insert::Values<'_, '_>,
         mailbox: MailboxId,
         (uid_validity, generation): (i64, i64),
+        delete: bool,
         now: Timestamp,
     ) {
         let (verdict, reason, failure) = match &self.entry.verdict {
             Verdict::Record(_) | Verdict::Link(_) => ("recorded", (!self.is_new).then_some("copy"), None),
             Verdict::Ignore(reason) => ("ignored", Some(reason.name()), None),
             Verdict::SetAside(failure) => ("set_aside", None, Some(failure)),
+        };
+        let copy = match &self.entry.verdict {
+            Verdict::Record(_) | Verdict::Link(_) => delete.then_some(CopyState::Due),
+            Verdict::Ignore(IgnoreReason::Vanished) => Some(CopyState::Gone),
+            Verdict::Ignore(IgnoreReason::BeforeStartingPoint) | Verdict::SetAside(_) => None,
         };
         let source = failure.and(self.source).map(Hash::from);
         values
@@ -314,7 +322,10 @@ impl Judged {
             .push_bind(failure.map(|failure| failure.code.name()))
             .push_bind(failure.map(|failure| MailText(&failure.text)))
             .push_bind(source)
-            .push_bind(Time(now));
+            .push_bind(Time(now))
+            .push_bind(self.entry.uidl.map(|uidl| Hash::from(uidl.sha256)))
+            .push_bind(self.entry.uidl.map(|uidl| i64::from(uidl.rank)))
+            .push_bind(copy.map(CopyState::word));
     }
 }
 

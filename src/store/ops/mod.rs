@@ -11,6 +11,7 @@ pub mod doors;
 pub mod inbox;
 pub mod insert;
 pub mod leases;
+pub mod maildrop;
 pub mod outbox;
 pub mod records;
 pub mod secrets;

@@ -189,6 +189,7 @@ async fn record(store: &Store, fence: Fence, now: Timestamp) -> ActivityId {
     let recorded = LedgerEntry {
         uid: uid(1),
         internal_date: Some(at("2026-03-01T09:00:01Z")),
+        uidl: None,
         size: MAIL.len() as u64,
         key: Some(message.key),
         message_id: message.message_id,
@@ -217,7 +218,8 @@ async fn record(store: &Store, fence: Fence, now: Timestamp) -> ActivityId {
         in_flight: None,
     };
     store.start_cursor(fence, &cursor).await.unwrap();
-    let commit = BatchCommit { entries: vec![recorded, set_aside], cursor: Cursor { last_uid: 2, ..cursor } };
+    let commit =
+        BatchCommit { entries: vec![recorded, set_aside], delete: false, cursor: Cursor { last_uid: 2, ..cursor } };
     store.commit_batch(fence, &commit, now).await.unwrap();
     id
 }

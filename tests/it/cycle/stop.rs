@@ -105,10 +105,13 @@ async fn small_cycle(world: &World, claimed: Claimed, together: Together) {
         let entries: Vec<LedgerEntry> = judge_all(prepared, known, &ReceiveRules::default(), NOW);
         cursor.last_uid = batch.last().unwrap().uid.get();
         if together == Together::No {
-            let ahead = BatchCommit { entries: Vec::new(), cursor: cursor.clone() };
+            let ahead = BatchCommit { entries: Vec::new(), delete: false, cursor: cursor.clone() };
             store.commit_batch(claimed.fence, &ahead, NOW).await.unwrap();
         }
-        store.commit_batch(claimed.fence, &BatchCommit { entries, cursor: cursor.clone() }, NOW).await.unwrap();
+        store
+            .commit_batch(claimed.fence, &BatchCommit { entries, delete: false, cursor: cursor.clone() }, NOW)
+            .await
+            .unwrap();
     }
 }
 

@@ -95,7 +95,7 @@ async fn what_was_delivered_is_what_is_fetched() {
         assert_eq!(ids[1].1, None);
         assert_eq!(ids[6].1.as_deref(), Some("120000@sample.example"));
 
-        let gone = ListedMessage { uid: Uid::new(999).unwrap(), size: 5, internal_date: None };
+        let gone = ListedMessage { uid: Uid::new(999).unwrap(), size: 5, internal_date: None, uidl: None };
         session.request(&listed[..3]).await.unwrap();
         session.request(&[&listed[3..], &[gone]].concat()).await.unwrap();
         let mut fetched = session.receive().await.unwrap();

@@ -196,6 +196,7 @@ pub fn entry(number: u32, verdict: Verdict) -> LedgerEntry {
     LedgerEntry {
         uid: uid(number),
         internal_date: Some(at(i64::from(number))),
+        uidl: None,
         size: 1_000 + u64::from(number),
         key: None,
         message_id: None,
@@ -219,5 +220,5 @@ pub fn failure(code: FailureCode) -> Failure {
 }
 
 pub fn commit(entries: Vec<LedgerEntry>, last_uid: u32) -> BatchCommit {
-    BatchCommit { entries, cursor: cursor(last_uid) }
+    BatchCommit { entries, delete: false, cursor: cursor(last_uid) }
 }

@@ -220,6 +220,7 @@ async fn copies_are_known_again_after_a_start_over() {
             uid: uid(number),
             size: 1_000 + u64::from(like),
             internal_date: Some(at(i64::from(like))),
+            uidl: None,
         };
         let other_size = ListedMessage { size: 1, ..listed(14, 1) };
         let dateless = ListedMessage { internal_date: None, ..listed(15, 1) };

@@ -17,7 +17,7 @@ use mailsyncd::{
         timestamp::Timestamp,
         uid::{Uid, UidSet, UidValidity},
     },
-    receive::source::{MailSource, Opened, Sources},
+    receive::source::{Deletion, MailSource, Opened, Sources},
 };
 
 /// The steps of a conversation, as the menu of faults sees them.
@@ -30,6 +30,7 @@ pub enum Step {
     MessageIds,
     Request,
     Receive,
+    Delete,
 }
 
 /// What goes wrong at a step.
@@ -80,6 +81,8 @@ pub struct SimInbox {
     pub next_uid: u32,
     pub shown_uid_next: UidNext,
     pub messages: BTreeMap<u32, SimMessage>,
+    /// Why nothing can be deleted.
+    pub undeletable: Option<Failure>,
     /// Live connections.
     pub connections: u32,
     pub log_ins: u32,
@@ -94,6 +97,7 @@ impl Default for SimInbox {
             next_uid: 1,
             shown_uid_next: UidNext::True,
             messages: BTreeMap::new(),
+            undeletable: None,
             connections: 0,
             log_ins: 0,
             steps: Vec::new(),
@@ -335,6 +339,7 @@ impl MailSource for SimSource {
                 uid: Uid::new(message.uid).unwrap(),
                 size: message.claimed_size.unwrap_or(message.raw.len() as u64),
                 internal_date: message.internal_date,
+                uidl: None,
             });
             listed.filter(|message| uids.contains(message.uid)).collect()
         })
@@ -374,7 +379,7 @@ impl MailSource for SimSource {
                     if let Some(failure) = &message.breaks {
                         return Err(failure.clone());
                     }
-                    answer.push(FetchedMessage { uid, raw: message.raw.clone() });
+                    answer.push(FetchedMessage { uid, received: None, raw: message.raw.clone() });
                 }
             }
             Ok(answer)
@@ -382,6 +387,19 @@ impl MailSource for SimSource {
         let answer = answer.await?;
         self.dead = answer.is_err();
         answer
+    }
+
+    async fn delete(&mut self, uids: &UidSet) -> Result<Deletion, Failure> {
+        self.must_be_idle(Step::Delete);
+        self.step(Step::Delete, |inbox| match &inbox.undeletable {
+            Some(failure) => Deletion::Refused(failure.clone()),
+            None => {
+                let gone: Vec<u32> = uids.iter().map(Uid::get).collect();
+                inbox.messages.retain(|uid, _| !gone.contains(uid));
+                Deletion::Done
+            }
+        })
+        .await
     }
 }
 

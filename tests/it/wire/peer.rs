@@ -163,7 +163,7 @@ async fn call(session: &mut Session<DuplexStream>, stage: Stage) -> Result<(), I
         Stage::List => session.list(&UidSet::range(1, 9)).await.map(drop),
         Stage::Fetch => {
             let uid = Uid::new(1).unwrap();
-            session.request(&[ListedMessage { uid, size: 100, internal_date: None }]).await?;
+            session.request(&[ListedMessage { uid, size: 100, internal_date: None, uidl: None }]).await?;
             session.receive().await.map(drop)
         }
         Stage::Idle => session.idle().await,

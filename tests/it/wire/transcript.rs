@@ -86,7 +86,7 @@ async fn call_one(session: &mut Session<DuplexStream>, call: &str, argument: &st
                 .map(|one| {
                     let (uid, size) = one.split_once('/').unwrap_or((one, "100"));
                     let uid = Uid::new(uid.parse().unwrap()).unwrap();
-                    ListedMessage { uid, size: size.parse().unwrap(), internal_date: None }
+                    ListedMessage { uid, size: size.parse().unwrap(), internal_date: None, uidl: None }
                 })
                 .collect();
             session.request(&batch).await.map(|()| "ok".to_owned())?
