@@ -2,6 +2,9 @@
 
 mod cases;
 mod database;
+mod deletion;
+mod maildrop;
+mod maildrop_stop;
 mod stop;
 mod unreadable;
 mod world;

@@ -11,6 +11,7 @@ pub mod golden;
 pub mod mail;
 #[allow(dead_code, reason = "every ring uses its part of it")]
 pub mod postfix;
+pub mod pop3_server;
 pub mod postgres;
 pub mod process;
 pub mod records;
