@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::{Conn, Db, Result, alerts, commit, leases, text};
+use super::{Conn, Db, Result, alerts, commit, leases, stuck, text};
 use crate::{
     model::{
         activity::{ActivityStatus, Fence, NewSource, SourceEncoding},
@@ -23,6 +23,7 @@ use crate::{
         names::Named,
         rows::narrow,
         sql,
+        stuck::Stuck,
     },
 };
 
@@ -98,7 +99,28 @@ pub async fn claim_mails(
         .bind(Id(fence.mailbox.0))
         .fetch_all(&mut *conn)
         .await?;
-    read(conn, Ids(claimed)).await
+    match read(conn, Ids(claimed.clone())).await {
+        Err(StoreError::Corrupt { .. }) => read_each(conn, claimed, now).await,
+        mails => mails,
+    }
+}
+
+/// One mail that cannot be read must not keep the others of its mailbox: it is given up.
+async fn read_each(conn: &mut Conn, claimed: Vec<Id>, now: Timestamp) -> Result<Vec<OutboxMail>> {
+    let mut mails = Vec::new();
+    for id in claimed {
+        match read(conn, Ids(vec![id])).await {
+            Ok(mail) => mails.extend(mail),
+            Err(StoreError::Corrupt { what }) => {
+                let (activity, status, code) = (ActivityId(id.0), ActivityStatus::Failed, FailureCode::MailInvalid);
+                sqlx::query::<Db>(text(sql::RETURN_UNREADABLE)).bind(id).execute(&mut *conn).await?;
+                let text = format!("it cannot be read: {what}");
+                stuck::explain(conn, vec![Stuck { activity, status, code, text }], now).await?;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(mails)
 }
 
 #[derive(sqlx::FromRow)]

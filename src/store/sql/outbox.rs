@@ -17,6 +17,8 @@ statements! {
          queued_at = coalesce(queued_at, $3), postponed_until = NULL WHERE id "
         {ids "$1"}
         " AND mailbox = $4 AND status = 'pending_send' RETURNING id"];
+    RETURN_UNREADABLE = [
+        "UPDATE email_activities SET status = 'pending_send' WHERE id = $1 AND status = 'sending'"];
     CLAIMED_MAILS = [
         "SELECT a.id, a.delivery_attempts, a.queued_at, coalesce(a.send_as, m.email_address) AS sender, a.subject, \
          CASE WHEN a.source IS NULL THEN a.body_text END AS body_text, CASE WHEN a.source IS NULL THEN a.body_html END \

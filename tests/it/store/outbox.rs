@@ -22,7 +22,7 @@ use mailsyncd::{
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 
 use super::fixtures::*;
-use crate::support::databases::{TestDatabase, databases};
+use crate::support::databases::{TestDatabase, databases, sqlite};
 
 const TTL: Duration = Duration::from_secs(60);
 
@@ -447,4 +447,25 @@ async fn what_claims_to_be_sent_without_proof_is_found() {
         assert!(found[0].contains("nothing shows that a server took it"), "{found:?}");
         assert!(found[1].contains("composed by half"), "{found:?}");
     }
+}
+
+/// SQLite keeps as text whatever a program calls so.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_unreadable_mail_does_not_keep_the_others() {
+    let database = sqlite().await;
+    let store = &database.store;
+    let mailbox = with_mailboxes(store, &["a@x"]).await.remove(0);
+    let mut ids = Vec::new();
+    for number in 0..3 {
+        ids.push(store.queue_mail(&mail(&mailbox, "s"), at(number)).await.unwrap());
+    }
+    let bad =
+        format!("UPDATE email_activities SET body_text = CAST(x'66ff' AS TEXT) WHERE id = '{}' RETURNING id", ids[1]);
+    rows(&database, &bad).await;
+    let fence = lease(store, mailbox.id, at(5)).await;
+    let claimed: Vec<_> = claim_all(store, fence, at(5)).await.iter().map(|mail| mail.activity).collect();
+    assert_eq!(claimed, [ids[0], ids[2]]);
+    let row = cells(&database, ids[1], &["status", "failure_code", "failure_detail"]).await;
+    assert!(row.starts_with("failed|mail-invalid|it cannot be read"), "{row}");
+    assert_eq!(open_alerts(&database).await, ["error mail-invalid 1"]);
 }
