@@ -60,7 +60,9 @@ statements! {
         "UPDATE email_parties SET result = $3, reply_code = $4, enhanced_code = $5, reply_text = $6 WHERE activity = $1 \
          AND position = $2"];
     SENT_SINCE = [
-        "SELECT id, message_id FROM email_activities WHERE direction = 'outgoing' AND created_at >= $2 AND mailbox = $1 AND \
+        "SELECT id, message_id FROM email_activities "
+        {indexed "email_activities_outgoing"}
+        " WHERE direction = 'outgoing' AND created_at >= $2 AND mailbox = $1 AND \
          status = 'sent' AND message_id IS NOT NULL ORDER BY created_at DESC, id DESC LIMIT $3"];
     LEFT_BEHIND = [
         "SELECT id, dot_at, postponed_until FROM email_activities WHERE mailbox = $1 AND status = 'sending' AND \

@@ -68,6 +68,7 @@ const HOT: &[(&str, &str)] = &[
     ("LEFT_BEHIND", "email_activities_sending"),
     ("DOUBTFUL", "email_activities_sending"),
     ("QUEUED_BY_KEY", ""),
+    ("SENT_SINCE", "email_activities_outgoing"),
     ("CLOSE_ALERTS", "alerts_open"),
 ];
 
