@@ -211,6 +211,33 @@ async fn refused_recipients_senders_and_sizes_leave_the_session_in_step() {
     wait_until(LONG, "the mails to arrive", || dovecot.messages(BERT).len() == 3 && dovecot.messages(ANNA).len() == 1);
 }
 
+#[tokio::test]
+async fn a_server_that_keeps_copies_keeps_them_and_its_queue() {
+    if !ready() {
+        return;
+    }
+    let dovecot = users();
+    let mut server = Postfix::start_with_sent_copies(&dovecot);
+    for number in [1, 2] {
+        let message = mail(number);
+        let mut session = log_in(&server, Security::Tls, AuthMethod::Auto, (ANNA, PASSWORD)).await.unwrap();
+        assert!(session.begin(&envelope(ANNA, &[BERT], &message)).await.unwrap().ready);
+        session.body(&message).await.unwrap();
+        assert_eq!(session.finish().await.unwrap().code, 250);
+        // What it said yes to must arrive even if it dies at once.
+        server.restart();
+    }
+    wait_until(LONG, "the mails to arrive", || dovecot.messages(BERT).len() == 2);
+    wait_until(LONG, "the copies", || {
+        let mut ids: Vec<String> = Vec::new();
+        for number in [1, 2] {
+            let id = format!("{number}@sample.example");
+            ids.push(dovecot.doveadm(&["search", "-u", ANNA, "mailbox", "Sent", "header", "message-id", &id]));
+        }
+        ids.iter().all(|id| !id.is_empty())
+    });
+}
+
 /// Sends one mail to smtp-sink, and says what came of it.
 async fn send_to(sink: &Sink) -> (String, bool) {
     let tls = TlsClient::new(&[]).unwrap();
