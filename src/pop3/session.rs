@@ -54,6 +54,9 @@ pub struct Listed {
     pub uidl: Option<Vec<u8>>,
 }
 
+/// A message that was asked for, by its number: its content, or what the server said instead.
+pub type Received = (u32, Result<Vec<u8>, Reply>);
+
 /// A logged-in connection to one maildrop, which the server keeps from others as long as it lasts.
 ///
 /// Nothing is deleted but by [`Session::delete`] and the [`Session::quit`] after it. After an error
@@ -68,6 +71,8 @@ pub struct Session<S: Io> {
     /// Messages to be asked for, and those that were: number and listed size.
     waiting: VecDeque<(u32, u64)>,
     asked: VecDeque<(u32, u64)>,
+    /// Answers that had to be read before something else could be asked.
+    ready: VecDeque<Received>,
     /// What is left of [`SPARE`].
     spare: u64,
     deleted: bool,
@@ -81,8 +86,8 @@ impl<S: Io> fmt::Debug for Session<S> {
 
 impl<S: Io> Session<S> {
     pub(super) fn new(wire: Wire<Transport<S>>, timeouts: Timeouts, capabilities: Capabilities) -> Self {
-        let (waiting, asked) = (VecDeque::new(), VecDeque::new());
-        Self { wire, timeouts, capabilities, waiting, asked, spare: SPARE, deleted: false }
+        let (waiting, asked, ready) = (VecDeque::new(), VecDeque::new(), VecDeque::new());
+        Self { wire, timeouts, capabilities, waiting, asked, ready, spare: SPARE, deleted: false }
     }
 
     /// What the server said it can do.
@@ -105,6 +110,7 @@ impl<S: Io> Session<S> {
     /// # Errors
     /// The server refuses, or the connection is lost.
     pub async fn stat(&mut self) -> Result<Stat, Pop3Error> {
+        self.settle().await?;
         let text = self.wire.command("STAT", "STAT\r\n", self.timeouts.command).await?;
         let (count, bytes) = numbers(text.as_bytes()).ok_or_else(|| Pop3Error::not_understood(text.as_bytes()))?;
         Ok(Stat { count, bytes })
@@ -115,6 +121,7 @@ impl<S: Io> Session<S> {
     /// # Errors
     /// The server refuses LIST, lists more than it could mean, or the connection is lost.
     pub async fn list(&mut self) -> Result<Listing, Pop3Error> {
+        self.settle().await?;
         self.wire.keep_pace(Some(self.timeouts.pace));
         let both = self.capabilities.pipelining;
         self.send("LIST", if both { "LIST\r\nUIDL\r\n" } else { "LIST\r\n" }).await?;
@@ -166,8 +173,8 @@ impl<S: Io> Session<S> {
     }
 
     /// Asks for the content of `messages`, given by number and listed size, without waiting for it;
-    /// [`Session::receive`] has the answers, in the order of the requests. Nothing else may be asked
-    /// until it has given all of them.
+    /// [`Session::receive`] has the answers, in the order of the requests. Whatever else is asked before
+    /// it has given all of them makes those under way be kept here.
     ///
     /// # Errors
     /// The connection is lost, or the server does not take the commands.
@@ -177,12 +184,24 @@ impl<S: Io> Session<S> {
         self.top_up().await
     }
 
-    /// The next message that was asked for, with its number, or what the server said instead of it;
-    /// `None` where nothing is outstanding.
+    /// The next message that was asked for; `None` where nothing is outstanding.
     ///
     /// # Errors
     /// The server sends more than it listed (beyond any doubt), or the connection is lost.
-    pub async fn receive(&mut self) -> Result<Option<(u32, Result<Vec<u8>, Reply>)>, Pop3Error> {
+    pub async fn receive(&mut self) -> Result<Option<Received>, Pop3Error> {
+        if let Some(ready) = self.ready.pop_front() {
+            return Ok(Some(ready));
+        }
+        if self.asked.is_empty() {
+            self.top_up().await?;
+        }
+        let next = self.next_answer().await?;
+        self.top_up().await?;
+        Ok(next)
+    }
+
+    /// The answer to the oldest RETR under way.
+    async fn next_answer(&mut self) -> Result<Option<Received>, Pop3Error> {
         let Some((number, size)) = self.asked.pop_front() else { return Ok(None) };
         self.wire.keep_pace(Some(self.timeouts.pace));
         let content = match self.wire.answer("RETR").await? {
@@ -195,8 +214,15 @@ impl<S: Io> Session<S> {
             Err(reply) => Err(reply),
         };
         self.wire.keep_pace(None);
-        self.top_up().await?;
         Ok(Some((number, content)))
+    }
+
+    /// Reads all that is under way, so that the next answer is to the next command.
+    async fn settle(&mut self) -> Result<(), Pop3Error> {
+        while let Some(answer) = self.next_answer().await? {
+            self.ready.push_back(answer);
+        }
+        Ok(())
     }
 
     /// Sends more requests once half of those under way are answered: many in one piece.
@@ -217,6 +243,7 @@ impl<S: Io> Session<S> {
     /// # Errors
     /// A header is larger than any, or the connection is lost.
     pub async fn headers(&mut self, numbers: &[u32], mut found: impl FnMut(u32, Vec<u8>)) -> Result<(), Pop3Error> {
+        self.settle().await?;
         self.wire.keep_pace(Some(self.timeouts.pace));
         for some in numbers.chunks(self.window()) {
             self.send("TOP", &commands(some, |number| format!("TOP {number} 0\r\n"))).await?;
@@ -236,6 +263,7 @@ impl<S: Io> Session<S> {
     /// # Errors
     /// The connection is lost.
     pub async fn delete(&mut self, numbers: &[u32]) -> Result<Vec<(u32, Reply)>, Pop3Error> {
+        self.settle().await?;
         let mut refused = Vec::new();
         for some in numbers.chunks(self.window()) {
             self.deleted = true;
@@ -254,6 +282,7 @@ impl<S: Io> Session<S> {
     /// The server did not answer as it should. What was marked may be deleted, all or in part, or not
     /// (RFC 1939 §6): only the next listing shows.
     pub async fn quit(mut self) -> Result<(), Pop3Error> {
+        self.settle().await?;
         // To delete may take its time; nobody needs the goodbye of one who only looked.
         let limit = if self.deleted { self.timeouts.command } else { self.timeouts.logout };
         self.wire.command("QUIT", "QUIT\r\n", limit).await.map(drop)
