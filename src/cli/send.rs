@@ -29,6 +29,7 @@ const WORDS: [&str; 10] = ["to", "cc", "bcc", "reply_to", "subject", "body", "bo
 
 /// What is sent, by whom, to whom.
 #[derive(Debug, Args)]
+#[allow(rustdoc::invalid_html_tags, reason = "this is the text of --help")]
 pub struct SendArguments {
     /// A finished RFC 5322 mail, sent as it is; - for standard input. Bcc moves into the envelope, and
     /// Date and Message-ID are added where they are missing.

@@ -9,9 +9,9 @@ pub mod databases;
 pub mod dovecot;
 pub mod golden;
 pub mod mail;
+pub mod pop3_server;
 #[allow(dead_code, reason = "every ring uses its part of it")]
 pub mod postfix;
-pub mod pop3_server;
 pub mod postgres;
 pub mod process;
 pub mod records;
