@@ -1,4 +1,4 @@
-//! POP3: rows P1 to P9 of `failures.md`.
+//! POP3: rows P1 to P11 of `failures.md`.
 
 use super::{Class, net, providers};
 use crate::{
@@ -71,26 +71,33 @@ fn greeting(reply: &Reply) -> Class {
 
 /// By the response code, else by a provider's words.
 fn by_words(reply: &Reply, stage: Stage) -> Option<Class> {
-    let code = reply.code.as_deref().and_then(|code| by_code(code, stage));
+    let code = reply.code.as_deref().and_then(|code| by_code(code, reply, stage));
     code.or_else(|| providers::known(&reply.text))
 }
 
 /// RFC 2449 §8.1 and RFC 3206.
-fn by_code(code: &str, stage: Stage) -> Option<Class> {
+fn by_code(code: &str, reply: &Reply, stage: Stage) -> Option<Class> {
     Some(match code {
         "AUTH" => Class::mailbox(FailureCode::AuthRejected, UntilConfirmed),
         // The session of a client that died may hold the maildrop for ten minutes (RFC 1939 §3).
-        "IN-USE" => Class::mailbox(FailureCode::MailboxInUse, Transient),
+        // Dovecot says the same for too many connections.
+        "IN-USE" => match providers::known(&reply.text) {
+            Some(class) if class.persistence == Throttled => class,
+            _ => Class::mailbox(FailureCode::MailboxInUse, Transient),
+        },
         "LOGIN-DELAY" => Class::mailbox(FailureCode::LoginThrottled, Throttled),
         "SYS/TEMP" if stage == Stage::Login => Class::mailbox(FailureCode::AuthUnavailable, Transient),
         "SYS/TEMP" => Class::mailbox(FailureCode::ServerFault, Transient),
-        "SYS/PERM" => Class::mailbox(FailureCode::ServerFault, UntilConfirmed),
+        // Wants a person, and not another password.
+        "SYS/PERM" => Class::mailbox(FailureCode::AuthContactAdmin, UntilConfirmed),
         _ => return None,
     })
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn class(error: &Pop3Error) -> (FailureCode, Scope, crate::model::failure::Persistence) {
@@ -110,11 +117,14 @@ mod tests {
             ("P1", said("AUTH", "[AUTH] wrong"), C::AuthRejected, UntilConfirmed),
             ("P2", said("PASS", "[SYS/TEMP] try later"), C::AuthUnavailable, Transient),
             ("P2", said("UIDL", "[SYS/TEMP] try later"), C::ServerFault, Transient),
-            ("P3", said("PASS", "[SYS/PERM] broken"), C::ServerFault, UntilConfirmed),
+            ("P3", said("PASS", "[SYS/PERM] broken"), C::AuthContactAdmin, UntilConfirmed),
             ("P4", said("PASS", "[IN-USE] locked"), C::MailboxInUse, Transient),
+            ("P4", said("AUTH", "[in-use] Maximum number of connections exceeded"), C::LoginThrottled, Throttled),
             ("P5", said("PASS", "[LOGIN-DELAY] too soon"), C::LoginThrottled, Throttled),
             ("P6", said("PASS", "no"), C::AuthRejected, UntilConfirmed),
             ("P6", said("APOP", "[X-NEW] no"), C::AuthRejected, UntilConfirmed),
+            ("P6 words", said("PASS", "Web login required"), C::AuthInteractive, Permanent),
+            ("P7", said("UIDL", "[SYS/TEMP] try later"), C::ServerFault, Transient),
             ("P8", said("RETR", "no such message"), C::ServerFault, Transient),
             ("P9", said("QUIT", "some messages not removed"), C::ServerFault, Transient),
         ];
@@ -127,16 +137,17 @@ mod tests {
     fn before_the_log_in_nothing_is_about_one_mailbox() {
         use FailureCode as C;
         let table = [
-            (Pop3Error::Greeting(Reply::parse("go away")), C::GreetingRefused, Transient),
-            (Pop3Error::Greeting(Reply::parse("[IN-USE] busy")), C::GreetingRefused, Transient),
-            (Pop3Error::Greeting(Reply::parse("[LOGIN-DELAY] slowly")), C::LoginThrottled, Throttled),
-            (Pop3Error::Eof { during: "greeting" }, C::GreetingRefused, Transient),
-            (Pop3Error::Timeout { during: "STLS" }, C::Timeout, Transient),
-            (Pop3Error::Security("no STLS"), C::SecurityDowngrade, Permanent),
-            (Pop3Error::LoginDisabled, C::TlsRequired, Permanent),
+            ("P10", Pop3Error::Greeting(Reply::parse("go away")), C::GreetingRefused, Transient),
+            ("P10", Pop3Error::Greeting(Reply::parse("[IN-USE] busy")), C::GreetingRefused, Transient),
+            ("P10", Pop3Error::Greeting(Reply::parse("[LOGIN-DELAY] slowly")), C::LoginThrottled, Throttled),
+            ("P10", Pop3Error::Greeting(Reply::parse("[SYS/PERM] gone")), C::GreetingRefused, Transient),
+            ("P10", Pop3Error::Eof { during: "greeting" }, C::GreetingRefused, Transient),
+            ("P10", Pop3Error::Timeout { during: "STLS" }, C::Timeout, Transient),
+            ("P11", Pop3Error::Security("no STLS"), C::SecurityDowngrade, Permanent),
+            ("I13", Pop3Error::LoginDisabled, C::TlsRequired, Permanent),
         ];
-        for (error, code, persistence) in table {
-            assert_eq!(class(&error), (code, Scope::Profile, persistence), "{error}");
+        for (row, error, code, persistence) in table {
+            assert_eq!(class(&error), (code, Scope::Profile, persistence), "{row}: {error}");
         }
     }
 
@@ -152,6 +163,19 @@ mod tests {
         ];
         for (error, code, persistence) in table {
             assert_eq!(class(&error), (code, Scope::Mailbox, persistence), "{error}");
+        }
+    }
+
+    proptest! {
+        /// A server may stop its own profile, never the daemon, and a wait that it asks for has an end.
+        #[test]
+        fn no_words_of_a_server_stop_the_daemon(line in "(\\[[A-Z/]{0,20}\\])?.{0,60}", login in any::<bool>()) {
+            let command = if login { "PASS" } else { "RETR" };
+            for error in [said(command, &line), Pop3Error::Greeting(Reply::parse(&line))] {
+                let failure = failure(&error);
+                prop_assert!(matches!(failure.scope, Scope::Mailbox | Scope::Profile | Scope::Message));
+                prop_assert_eq!(failure.retry_after, None);
+            }
         }
     }
 }
