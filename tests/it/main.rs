@@ -14,6 +14,7 @@ mod corpus;
 mod cycle;
 mod driver;
 mod real;
+mod sending;
 mod sim;
 mod store;
 mod support;

@@ -1,10 +1,10 @@
 //! Ring 2: receive cycles against a simulated server and real SQL.
 
 mod cases;
-mod database;
+pub mod database;
 mod deletion;
 mod maildrop;
 mod maildrop_stop;
-mod stop;
+pub mod stop;
 mod unreadable;
 mod world;
