@@ -6,7 +6,7 @@ use crate::{
     config::{Config, Place},
     model::{
         ids::MailboxId,
-        mailbox::Mailbox,
+        mailbox::{Mailbox, SyncMethod, Workload},
         profile::AuthenticateUsing,
         record::{CredentialSource, RecordChange, Records, SecretOwner},
     },
@@ -83,22 +83,39 @@ pub async fn set_password(
     let now = clock.now();
     store.put_secret(owner, &sealed, now).await?;
     let mut changes: Vec<RecordChange> = switch_to_stored(&records, owner).into_iter().collect();
-    let again: Vec<&Mailbox> = concerned(&records, owner).filter(|mailbox| tried_again(config, mailbox)).collect();
-    changes.extend(again.iter().map(|mailbox| RecordChange::EnableIncoming(mailbox.id)));
+    let again =
+        |workload: Workload| concerned(&records, owner).filter(move |mailbox| tried_again(config, mailbox, workload));
+    let wanted: Vec<MailboxId> = again(Workload::Incoming).map(|mailbox| mailbox.id).collect();
+    changes.extend(wanted.iter().map(|id| RecordChange::EnableIncoming(*id)));
+    changes.extend(again(Workload::Outgoing).map(|mailbox| RecordChange::EnableOutgoing(mailbox.id)));
     if !changes.is_empty() {
         store.apply(&changes, now).await?;
     }
-    let wanted: Vec<MailboxId> = again.iter().map(|mailbox| mailbox.id).collect();
     store.request_polls(&wanted, now).await?;
     let of = match owner {
         SecretOwner::Mailbox(_) => format!("mailbox {name}"),
         SecretOwner::Profile(_) => format!("profile {name}"),
     };
-    let address = |mailbox: &&Mailbox| mailbox.email_address.clone();
-    let disabled = |mailbox: &&Mailbox| mailbox.active && !mailbox.incoming.enabled && !again.contains(mailbox);
-    let still_disabled = concerned(&records, owner).filter(disabled).map(|m| m.email_address.clone()).collect();
-    let tried_again = again.iter().map(address).collect();
-    Ok(PasswordSet { of, key_id: key.id().to_owned(), tried_again, still_disabled })
+    let (mut retried, mut still_disabled) = (Vec::new(), Vec::new());
+    for mailbox in concerned(&records, owner) {
+        let used = |workload: &Workload| is_wanted(mailbox, *workload);
+        if WORKLOADS.iter().any(|workload| tried_again(config, mailbox, *workload)) {
+            retried.push(mailbox.email_address.clone());
+        } else if mailbox.active && WORKLOADS.iter().filter(|w| used(w)).any(|w| !mailbox.state(*w).enabled) {
+            still_disabled.push(mailbox.email_address.clone());
+        }
+    }
+    Ok(PasswordSet { of, key_id: key.id().to_owned(), tried_again: retried, still_disabled })
+}
+
+const WORKLOADS: [Workload; 2] = [Workload::Incoming, Workload::Outgoing];
+
+/// Reading always counts: whoever stores a password for a mailbox that is not read wants to know it.
+fn is_wanted(mailbox: &Mailbox, workload: Workload) -> bool {
+    match workload {
+        Workload::Incoming => true,
+        Workload::Outgoing => mailbox.outgoing_method == SyncMethod::ServerSideSync,
+    }
 }
 
 /// Whose password is used is the profile's decision.
@@ -148,10 +165,10 @@ fn concerned(records: &Records, owner: SecretOwner) -> impl Iterator<Item = &Mai
 }
 
 /// One that fails and is enabled, or that the files want enabled.
-fn tried_again(config: &Config, mailbox: &Mailbox) -> bool {
-    let state = &mailbox.incoming;
+fn tried_again(config: &Config, mailbox: &Mailbox, workload: Workload) -> bool {
+    let state = mailbox.state(workload);
     let address = mailbox.email_address.to_lowercase();
     let declared = config.declared.mailboxes.iter().find(|m| m.email_address.to_lowercase() == address);
-    let wanted = declared.is_some_and(|mailbox| mailbox.enabled == Some(true));
+    let wanted = is_wanted(mailbox, workload) && declared.is_some_and(|mailbox| mailbox.enabled == Some(true));
     mailbox.active && (wanted && !state.enabled || state.enabled && state.failure_code.is_some())
 }

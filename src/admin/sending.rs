@@ -67,7 +67,7 @@ impl SendingStatus {
     pub const fn words(self) -> &'static str {
         match self {
             Self::Inactive => "inactive",
-            Self::NotSent => "switched off",
+            Self::NotSent => "off",
             Self::NoProfile => "no profile",
             Self::NoServer => "its profile has no outgoing server",
             Self::Rejected => "rejected",

@@ -176,10 +176,12 @@ fn status_text(status: &Status<'_>) -> String {
         text.push_str(&format!("\n{}", table.text("")));
     }
     if !view.troubled.is_empty() {
-        let mut table = Table::new(&["MAILBOX IN TROUBLE", "ENABLED", "SINCE", "NEXT TRY", "FAILURE", "WORDS"]);
+        let mut table =
+            Table::new(&["MAILBOX IN TROUBLE", "WORKLOAD", "ENABLED", "SINCE", "NEXT TRY", "FAILURE", "WORDS"]);
         for mailbox in &view.troubled {
             table.row(&[
                 &mailbox.mailbox,
+                mailbox.workload.name(),
                 if mailbox.enabled { "yes" } else { "no" },
                 &when(mailbox.failing_since),
                 &when(mailbox.postponed_until),

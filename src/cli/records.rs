@@ -71,7 +71,8 @@ const fn status(status: MailboxStatus) -> &'static str {
 }
 
 fn mailbox_table(mailboxes: &[MailboxView]) -> String {
-    let mut table = Table::new(&["ADDRESS", "STATUS", "PROFILE", "OWNER", "LAST SUCCESS", "NEXT DUE", "FAILURE"]);
+    let mut table =
+        Table::new(&["ADDRESS", "STATUS", "PROFILE", "OWNER", "LAST SUCCESS", "NEXT DUE", "FAILURE", "SENDING"]);
     for view in mailboxes {
         let state = &view.mailbox.incoming;
         table.row(&[
@@ -82,6 +83,7 @@ fn mailbox_table(mailboxes: &[MailboxView]) -> String {
             &when(state.last_success_at),
             &when(next_due(view)),
             state.failure_code.map_or("-", |code| code.name()),
+            &view.sending_words(),
         ]);
     }
     table.text("no mailboxes")

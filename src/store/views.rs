@@ -9,6 +9,7 @@ use crate::model::{
     failure::FailureCode,
     ids::{ActivityId, MailboxId},
     lease::ProfileHold,
+    mailbox::Workload,
     message::{MessageKey, Party, Sha256},
     outbox::RecipientState,
     timestamp::Timestamp,
@@ -173,7 +174,9 @@ pub struct HeldProfile {
 pub struct TroubledMailbox {
     /// Its address.
     pub mailbox: String,
-    /// Whether reading is still enabled.
+    /// Whether reading or sending fails.
+    pub workload: Workload,
+    /// Whether that is still enabled.
     pub enabled: bool,
     /// What failed.
     pub failure_code: FailureCode,

@@ -2,7 +2,7 @@
 
 use super::{Conn, Db, Result, text};
 use crate::{
-    model::{ids::MailboxId, message::Sha256, timestamp::Timestamp},
+    model::{ids::MailboxId, mailbox::Workload, message::Sha256, timestamp::Timestamp},
     store::{
         codec::{Hash, Id, Time},
         rows::{HoldRow, failure_code, narrow, span, uid},
@@ -140,12 +140,13 @@ async fn troubled(conn: &mut Conn) -> Result<Vec<TroubledMailbox>> {
     #[derive(sqlx::FromRow)]
     struct Row {
         email_address: String,
-        incoming_enabled: bool,
-        incoming_failure_code: String,
-        incoming_last_error: Option<String>,
-        incoming_failing_since: Option<Time>,
-        incoming_transient_failures: i64,
-        incoming_postponed_until: Option<Time>,
+        workload: String,
+        enabled: bool,
+        failure_code: String,
+        last_error: Option<String>,
+        failing_since: Option<Time>,
+        transient_failures: i64,
+        postponed_until: Option<Time>,
     }
     let rows = sqlx::query_as::<Db, Row>(text(sql::STATUS_TROUBLE))
         .bind(i64::from(StatusView::MOST_TROUBLED))
@@ -154,12 +155,13 @@ async fn troubled(conn: &mut Conn) -> Result<Vec<TroubledMailbox>> {
     let mailbox = |row: Row| {
         Ok(TroubledMailbox {
             mailbox: row.email_address,
-            enabled: row.incoming_enabled,
-            failure_code: failure_code(&row.incoming_failure_code)?,
-            last_error: row.incoming_last_error,
-            failing_since: row.incoming_failing_since.map(|time| time.0),
-            transient_failures: narrow("incoming_transient_failures", row.incoming_transient_failures)?,
-            postponed_until: row.incoming_postponed_until.map(|time| time.0),
+            workload: if row.workload == Workload::Outgoing.name() { Workload::Outgoing } else { Workload::Incoming },
+            enabled: row.enabled,
+            failure_code: failure_code(&row.failure_code)?,
+            last_error: row.last_error,
+            failing_since: row.failing_since.map(|time| time.0),
+            transient_failures: narrow("transient_failures", row.transient_failures)?,
+            postponed_until: row.postponed_until.map(|time| time.0),
         })
     };
     rows.into_iter().map(mailbox).collect()

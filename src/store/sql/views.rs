@@ -77,10 +77,13 @@ statements! {
         "SELECT name, hold_since, hold_until, hold_failures, hold_code, hold_text FROM server_profiles \
          WHERE hold_since IS NOT NULL AND state = 'active' ORDER BY name"];
     STATUS_TROUBLE = [
-        "SELECT email_address, incoming_enabled, incoming_failure_code, incoming_last_error, \
-         incoming_failing_since, incoming_transient_failures, incoming_postponed_until FROM mailboxes \
-         WHERE state = 'active' AND incoming_failure_code IS NOT NULL ORDER BY incoming_enabled, \
-         incoming_failing_since, email_address LIMIT $1"];
+        "SELECT email_address, 'incoming' AS workload, incoming_enabled AS enabled, incoming_failure_code AS \
+         failure_code, incoming_last_error AS last_error, incoming_failing_since AS failing_since, \
+         incoming_transient_failures AS transient_failures, incoming_postponed_until AS postponed_until FROM mailboxes \
+         WHERE state = 'active' AND incoming_failure_code IS NOT NULL UNION ALL SELECT email_address, 'outgoing', \
+         outgoing_enabled, outgoing_failure_code, outgoing_last_error, outgoing_failing_since, \
+         outgoing_transient_failures, outgoing_postponed_until FROM mailboxes WHERE state = 'active' AND \
+         outgoing_failure_code IS NOT NULL ORDER BY enabled, failing_since, email_address, workload LIMIT $1"];
     STATUS_LATE = [
         "SELECT m.email_address, coalesce(m.incoming_last_success_at, m.created_at) AS since, \
          p.minimum_polling_interval, coalesce(m.incoming_failure_code, p.hold_code) AS failure_code, CASE \

@@ -1,11 +1,17 @@
 //! `activity send` and what follows, as a person sees it.
 
-use std::fs;
+use std::{fs, time::Duration};
 
 use mailsyncd::{
     admin::declared::reconcile,
     base::clock::Clock,
     config::Config,
+    model::{
+        failure::FailureCode,
+        ids::NodeId,
+        lease::Settlement,
+        mailbox::{Workload, WorkloadState},
+    },
     store::{Role, Store},
 };
 use tempfile::TempDir;
@@ -158,9 +164,49 @@ fn a_mail_is_queued_held_and_sent_again() {
     desk.go(&["mailbox", "show", "support@contoso.example"], "");
     desk.go(&["mailbox", "show", "ada@contoso.example"], "");
     desk.go(&["mailbox", "show", "bob@contoso.example"], "");
+    desk.go(&["mailbox", "list"], "");
     desk.go(&["profile", "show", "contoso"], "");
     desk.go(&["profile", "list"], "");
     golden::compare("cli/sending.txt", &desk.script());
+}
+
+/// A failure of sending is seen, and a new password mends it.
+#[test]
+fn a_new_password_has_sending_tried_again() {
+    let mut desk = Desk::new();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let config = Config::load_with(&desk.directory.path().join("mailsyncd.toml"), None).unwrap();
+    let state = runtime.block_on(async {
+        let store = Store::open(&config.database_url, Role::Tool).await.unwrap();
+        let (records, now) = (store.records().await.unwrap(), Clock::System.now());
+        let support = records.mailboxes.iter().find(|(mailbox, _)| mailbox.email_address.starts_with("support"));
+        let (ids, ttl) = ([support.unwrap().0.id], Duration::from_secs(60));
+        let claimed = store.claim(Workload::Outgoing, NodeId::generate(now), &ids, now, ttl).await.unwrap();
+        let state = WorkloadState {
+            failure_code: Some(FailureCode::AuthRejected),
+            last_error: Some("535 5.7.8 no".to_owned()),
+            ..WorkloadState::default()
+        };
+        store.settle(&[Settlement { fence: claimed[0].fence, state }], now).await.unwrap();
+        store.close().await;
+        async || {
+            let store = Store::open(&config.database_url, Role::Tool).await.unwrap();
+            let records = store.records().await.unwrap();
+            store.close().await;
+            let mut mailboxes = records.mailboxes.into_iter();
+            mailboxes.find(|(mailbox, _)| mailbox.email_address.starts_with("support")).unwrap().0.outgoing
+        }
+    });
+    desk.go(&["status"], "");
+    desk.go(&["mailbox", "show", "support@contoso.example"], "");
+    desk.go(&["activity", "send", "--from", "support@contoso.example", "--to", "a@example.org"], "");
+    assert!(!runtime.block_on(state()).enabled);
+    desk.go(&["key", "new", "key"], "");
+    let file = desk.directory.path().join("mailsyncd.toml");
+    fs::write(&file, format!("secrets.key_file = \"key\"\n{}", fs::read_to_string(&file).unwrap())).unwrap();
+    desk.go(&["secret", "set", "support@contoso.example"], "secret\n");
+    assert_eq!(runtime.block_on(state()), WorkloadState { enabled: true, ..WorkloadState::default() });
+    golden::compare("cli/sending-disabled.txt", &desk.script());
 }
 
 #[test]
