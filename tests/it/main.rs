@@ -9,6 +9,7 @@
 
 mod architecture;
 mod cli;
+mod composed;
 mod config;
 mod corpus;
 mod cycle;

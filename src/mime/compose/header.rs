@@ -83,7 +83,8 @@ fn phrase(name: &str) -> Vec<String> {
     let is_atom = |word: &str| !word.is_empty() && word.bytes().all(atom);
     if name.len() < FOLD && name.split(' ').all(is_atom) {
         name.split(' ').map(str::to_owned).collect()
-    } else if name.len() < FOLD && name.bytes().all(|b| b == b' ' || b.is_ascii_graphic()) && !name.contains("=?") {
+    } else if name.bytes().all(|b| b == b' ' || b.is_ascii_graphic()) && !name.contains("=?") {
+        // Never folded: many readers take the fold inside for a space, or two.
         vec![format!("\"{}\"", name.replace('\\', r"\\").replace('"', r#"\""#))]
     } else {
         encoded_words(name)
