@@ -1,5 +1,6 @@
-//! mailsyncd polls mailboxes over IMAP and records what arrives in their Inboxes as e-mail
-//! activities in SQL. This page is its architecture: read it once and you know where to look.
+//! mailsyncd polls mailboxes over IMAP and POP3, records what arrives in their Inboxes as e-mail
+//! activities in SQL, and sends over SMTP what is queued there. This page is its architecture: read
+//! it once and you know where to look.
 //!
 //! # Bird's eye
 //!
@@ -28,7 +29,7 @@
 //!
 //! Imports go down only, and modules of one layer do not import each other; `tests/it/architecture.rs`
 //! enforces it. The traits of a seam belong to the caller: [`receive::source`] owns `MailSource`
-//! and its implementation for IMAP, so `imap` stays a plain client.
+//! and its implementations, so `imap` and `pop3` stay plain clients.
 //!
 //! # Invariants
 //!
@@ -37,7 +38,8 @@
 //! - no SQL outside [`store`], no socket outside [`imap`], [`pop3`], [`smtp`] and [`net`];
 //! - no cursor moves outside the transaction that records;
 //! - no network call inside a transaction, no cycle that waits for another;
-//! - nothing on a mail server changes: messages are looked at with `EXAMINE` and `BODY.PEEK[]`;
+//! - reading changes nothing on a mail server (`EXAMINE`, `BODY.PEEK[]`), and nothing is deleted there but
+//!   message by message, after the commit, where that is asked for: there is no bare `EXPUNGE`;
 //! - no secret has a `Debug` or `Display`;
 //! - no failure class is found by matching text outside `classify`'s table of providers and `imap::quirks`;
 //! - no parser sees bytes before `net::guard` or `net::lines` (protocol) or `mime::limits` (mail) has bounded them.
