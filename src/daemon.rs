@@ -30,8 +30,10 @@ use crate::{
         driver::{Driver, Settings},
         progress::Progress,
         reading::Reading,
+        sending::Sending,
         summary::Summary,
     },
+    send::{net_sinks::NetSinks, policy::SendSteps},
     store::{Role, Store, StoreError},
 };
 
@@ -91,7 +93,8 @@ impl DaemonError {
     }
 }
 
-/// Runs the daemon: until a signal ends it, or, with [`Mode::Once`], until every mailbox is up to date.
+/// Runs the daemon: until a signal ends it, or, with [`Mode::Once`], until every mailbox is up to date and
+/// what is due is sent.
 ///
 /// # Errors
 /// It could not start; or, with [`Mode::Once`], trouble of its own ended it early.
@@ -118,6 +121,11 @@ pub async fn run(file: &Path, mode: Mode) -> Result<Summary, DaemonError> {
             linked = done.linked,
             ignored = done.ignored,
             set_aside = done.set_aside,
+            sent = done.sent,
+            deferred = done.deferred,
+            failed = done.failed,
+            in_doubt = done.in_doubt,
+            held = done.held,
             failures = done.failures,
             left_out = done.left_out,
             unfinished = done.unfinished,
@@ -160,16 +168,20 @@ impl Daemon {
         let imap = ImapSources::new(network.clone(), hints.clone(), tasks.clone(), clock.clone());
         imap.set_push(config.polling.push);
         let sources = Arc::new(ServerSources::new(imap, network.clone(), store.clone()));
+        let budget = Budget::new(config.limits.bytes_in_flight);
+        let sinks = Arc::new(NetSinks::new(network.clone(), tasks.clone()));
+        let reading = Arc::new(Reading {
+            store: store.clone(),
+            clock: clock.clone(),
+            budget: budget.clone(),
+            sources: Arc::clone(&sources),
+        });
+        let sending = Arc::new(Sending { store: store.clone(), clock: clock.clone(), budget, sinks });
         let (settings, in_force) = watch::channel(schedule_settings(&config));
         let stop = CancellationToken::new();
         let driver = Driver {
             store: store.clone(),
-            lines: vec![Arc::new(Reading {
-                store: store.clone(),
-                clock: clock.clone(),
-                budget: Budget::new(config.limits.bytes_in_flight),
-                sources: Arc::clone(&sources),
-            })],
+            lines: vec![reading, sending],
             clock: clock.clone(),
             node: NodeId::generate(clock.now()),
             mode,
@@ -296,8 +308,8 @@ impl Daemon {
         let connections = self.sources.imap().open_connections();
         let trouble = at.paused.map(|(since, text)| format!("; paused since {since}: {text}")).unwrap_or_default();
         format!(
-            "{} mailboxes, {} cycles running, {connections} connections, {} profiles held{trouble}",
-            at.mailboxes, at.running, at.held
+            "{} mailboxes, {} outboxes with mail, {} cycles running, {connections} connections, {} profiles held{trouble}",
+            at.mailboxes, at.outboxes, at.running, at.held
         )
     }
 }
@@ -340,5 +352,7 @@ fn schedule_settings(config: &Config) -> Settings {
         failures: config.failures.clone(),
         receive: Arc::new(config.receive.clone()),
         steps: Steps::default(),
+        sending: config.sending.clone(),
+        send_steps: SendSteps::default(),
     }
 }

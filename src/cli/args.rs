@@ -29,7 +29,7 @@ pub struct Arguments {
 pub enum Command {
     /// Run the daemon in the foreground. Under systemd it notifies; SIGTERM ends it, SIGHUP reloads it.
     Run {
-        /// Bring every due mailbox up to date, then end: with status 1 if a mailbox failed.
+        /// Bring every mailbox up to date, send what is due, then end: with status 1 if a mailbox failed.
         #[arg(long)]
         once: bool,
     },

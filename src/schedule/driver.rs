@@ -40,10 +40,11 @@ use crate::{
         lease::{LEASE_TTL, ProfileHold, Settlement},
         mailbox::{Workload, WorkloadState},
         profile::ServerProfile,
-        rules::{FailureRules, Limits, Polling, ReceiveRules},
+        rules::{FailureRules, Limits, Polling, ReceiveRules, SendRules},
         timestamp::Timestamp,
     },
     receive::policy::Steps,
+    send::policy::SendSteps,
     store::Store,
 };
 
@@ -67,6 +68,10 @@ pub struct Settings {
     pub receive: Arc<ReceiveRules>,
     /// How much of it at a time.
     pub steps: Steps,
+    /// How mail is sent.
+    pub sending: SendRules,
+    /// How much of it at a time.
+    pub send_steps: SendSteps,
 }
 
 /// Everything the schedule works with.
@@ -123,6 +128,7 @@ impl Driver {
             to_settle: Vec::new(),
             to_write: VecDeque::new(),
             requested: BTreeSet::new(),
+            next_outbox_look: Instant::now(),
             trouble: None,
             troubles: 0,
             stopping: None,
@@ -180,6 +186,8 @@ struct Running {
     /// Holds and releases, not written yet.
     to_write: VecDeque<(Side, Option<ProfileHold>)>,
     trouble: Option<Trouble>,
+    /// When the outbox is looked into next.
+    next_outbox_look: Instant,
     /// Polls that somebody wants and that no cycle has answered yet.
     requested: BTreeSet<MailboxId>,
     /// Troubles without a cycle between them that went well.
@@ -294,6 +302,7 @@ impl Running {
         if settings.limits.logins_per_host_per_second != self.settings.limits.logins_per_host_per_second {
             self.logins.set(settings.limits.logins_per_host_per_second);
         }
+        self.next_outbox_look = self.next_outbox_look.min(Instant::now() + settings.sending.outbox_poll);
         self.settings = Arc::new(settings);
         self.tell(Event::LimitsChanged(self.settings.limits.clone(), self.settings.polling.clone()));
     }

@@ -158,6 +158,17 @@ pub(super) fn released(side: Side, profile: &ServerProfile) {
     );
 }
 
+/// Said once for each mail: which ones they are, and why, stands on their rows.
+pub(super) fn stuck(count: u64) {
+    if count > 0 {
+        warn!(
+            count,
+            workload = Workload::Outgoing.name(),
+            "mail cannot be sent; each says why: mailsyncd activity list"
+        );
+    }
+}
+
 pub(super) fn paused(failure: &Failure) {
     error!(
         code = failure.code.name(),

@@ -12,5 +12,6 @@ pub mod limits;
 pub mod line;
 pub mod progress;
 pub mod reading;
+pub mod sending;
 pub mod summary;
 mod turns;

@@ -91,7 +91,7 @@ impl<'a, K: Sinks> Verifier<'a, K> {
 
     async fn find(&mut self, mark: &Mark) -> Result<Option<FiledBy>, Finding> {
         if matches!(self.place, Place::NotAsked) {
-            self.place = self.open().await;
+            self.place = Self::open(self.sinks, self.policy).await;
         }
         match &mut self.place {
             Place::NotAsked | Place::Nowhere => Err(Finding::Nowhere),
@@ -106,9 +106,9 @@ impl<'a, K: Sinks> Verifier<'a, K> {
         }
     }
 
-    async fn open(&self) -> Place<K::Folder> {
-        let Some(reading) = &self.policy.reading else { return Place::Nowhere };
-        match self.sinks.sent_folder(reading).await {
+    async fn open(sinks: &K, policy: &SendPolicy) -> Place<K::Folder> {
+        let Some(reading) = &policy.reading else { return Place::Nowhere };
+        match sinks.sent_folder(reading).await {
             Ok(Some(folder)) => Place::Folder(folder),
             Ok(None) => Place::Nowhere,
             Err(failure) => Place::Unknown(failure),

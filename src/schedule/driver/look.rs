@@ -2,10 +2,13 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
+use tokio::time::Instant;
+
 use super::{
     super::{
         agenda::{Event, Mode, ProfileTerms, Refreshed},
         duty::Duty,
+        journal,
     },
     Running,
 };
@@ -29,6 +32,9 @@ impl Running {
         if self.trouble.is_some() {
             return;
         }
+        if workload == Workload::Outgoing {
+            self.next_outbox_look = Instant::now() + self.settings.sending.outbox_poll;
+        }
         match self.read(workload).await {
             Ok(refreshed) => self.tell(Event::Refreshed(refreshed)),
             Err(error) => self.fail(&error),
@@ -37,6 +43,10 @@ impl Running {
 
     async fn read(&mut self, workload: Workload) -> Result<Refreshed, StoreError> {
         let store = &self.store;
+        if workload == Workload::Outgoing {
+            let now = self.clock.now();
+            journal::stuck(stored::patiently(|| store.explain_stuck(now)).await?);
+        }
         let entries = stored::patiently(|| store.schedule_entries(workload)).await?;
         let holds = stored::patiently(|| store.holds(workload)).await?;
         let profiles = stored::patiently(|| store.profiles()).await?;

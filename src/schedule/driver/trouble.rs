@@ -12,7 +12,11 @@ use super::{
     },
     REFRESH, Running, Trouble,
 };
-use crate::{means::stored, model::failure::Failure, store::StoreError};
+use crate::{
+    means::stored,
+    model::{failure::Failure, mailbox::Workload},
+    store::StoreError,
+};
 
 /// First and longest delay between looks whether the daemon's trouble is over.
 const TROUBLE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
@@ -24,7 +28,8 @@ impl Running {
         let agenda = self.agenda.next_wake().map(|at| Instant::now() + at.since(now).min(REFRESH));
         let look = self.trouble.as_ref().map(|trouble| trouble.next_look);
         let cut = self.stopping.filter(|_| !self.aloft.is_empty());
-        [agenda, look, cut].into_iter().flatten().min().unwrap_or_else(|| Instant::now() + REFRESH)
+        let outbox = Some(self.next_outbox_look).filter(|_| self.looks_into_the_outbox());
+        [agenda, look, cut, outbox].into_iter().flatten().min().unwrap_or_else(|| Instant::now() + REFRESH)
     }
 
     pub(super) async fn wake(&mut self) {
@@ -36,7 +41,15 @@ impl Running {
         if self.trouble.as_ref().is_some_and(|trouble| trouble.next_look <= now) {
             self.look_whether_over(now).await;
         }
+        if self.looks_into_the_outbox() && self.next_outbox_look <= now {
+            self.refresh_line(Workload::Outgoing).await;
+        }
         self.tell(Event::Woke);
+    }
+
+    fn looks_into_the_outbox(&self) -> bool {
+        let goes_on = self.mode == Mode::Daemon && self.stopping.is_none() && self.trouble.is_none();
+        goes_on && self.lines.contains_key(&Workload::Outgoing)
     }
 
     async fn look_whether_over(&mut self, now: Instant) {

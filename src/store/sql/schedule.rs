@@ -12,8 +12,8 @@ statements! {
         "SELECT m.id, m.server_profile, w.due, m.outgoing_postponed_until FROM (SELECT d.mailbox, min(d.due) \
          AS due FROM (SELECT mailbox, "
         {later "coalesce(send_after, created_at), coalesce(postponed_until, created_at)"}
-        " AS due FROM email_activities WHERE status = 'pending_send' UNION ALL SELECT mailbox, postponed_until \
-         FROM email_activities WHERE status = 'sending') d GROUP BY d.mailbox) w JOIN mailboxes m ON m.id = \
+        " AS due FROM email_activities WHERE status = 'pending_send' UNION ALL SELECT mailbox, \
+         coalesce(postponed_until, created_at) FROM email_activities WHERE status = 'sending') d GROUP BY d.mailbox) w JOIN mailboxes m ON m.id = \
          w.mailbox JOIN server_profiles p ON p.id = m.server_profile WHERE m.state = 'active' AND p.state = \
          'active' AND p.outgoing_host IS NOT NULL AND m.outgoing_method = 'server_side_sync' AND \
          m.outgoing_enabled AND m.approval IN ('empty', 'approved') ORDER BY m.id"];

@@ -16,4 +16,6 @@ pub mod postgres;
 pub mod process;
 pub mod records;
 #[allow(dead_code, reason = "every ring uses its part of it")]
+pub mod sim_post;
+#[allow(dead_code, reason = "every ring uses its part of it")]
 pub mod sim_server;
