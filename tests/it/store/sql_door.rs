@@ -6,7 +6,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use mailsyncd::model::{mailbox::Workload, outbox::OutboxContent};
+use mailsyncd::model::{activity::Verdict, mailbox::Workload, outbox::OutboxContent};
 
 use super::{
     fixtures::*,
@@ -41,6 +41,51 @@ fn typed(database: &TestDatabase, sql: &str) -> Result<(), String> {
     child.stdin.take().unwrap().write_all(sql.as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();
     if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).into_owned()) }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_goes_to_whom_the_page_says_and_its_result_is_read() {
+    for database in databases().await {
+        let store = &database.store;
+        let mailbox = with_mailboxes(store, &["anna@contoso.example"]).await.remove(0);
+        let mut order = record(1, 1);
+        if let Verdict::Record(activity) = &mut order.verdict {
+            activity.message.message_id = Some("order-4711@customer.example".to_owned());
+        }
+        let fence = claim(store, mailbox.id, at(0)).await;
+        store.commit_batch(fence, &commit(vec![order], 1), at(10)).await.unwrap();
+        let sqlite = database.url.starts_with("sqlite");
+        typed(&database, &documented(if sqlite { "sqlite answer" } else { "postgres answer" })).unwrap();
+
+        let now = mailsyncd::base::clock::Clock::System.now();
+        let fence = lease(store, mailbox.id, now).await;
+        let mail = claim_all(store, fence, now).await.remove(0);
+        let OutboxContent::Draft(draft) = &mail.content else { panic!("{mail:?}") };
+        assert_eq!((draft.subject.as_str(), mail.parties.len()), ("Re: subject 1", 1));
+        assert_eq!(mail.parties[0].party.address, "from@example.org");
+        assert_eq!(draft.in_reply_to.as_deref(), Some("order-4711@customer.example"));
+        assert_eq!(draft.references, ["a@example.org", "b@example.org", "order-4711@customer.example"]);
+
+        database
+            .execute("UPDATE email_activities SET idempotency_key = 'order-4711' WHERE direction = 'outgoing'")
+            .await;
+        let results = documented("sql sent");
+        let (sent, alerts) = results.split_once(";\n").unwrap();
+        assert_eq!(rows(&database, &format!("SELECT address FROM ({sent}) x")).await, ["from@example.org"]);
+        let alerts = alerts.trim().trim_end_matches(';');
+        assert!(rows(&database, &format!("SELECT code FROM ({alerts}) x")).await.is_empty());
+    }
+}
+
+/// What the page has in a configuration file is right.
+#[test]
+fn the_mailbox_of_the_page_sends() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("mailsyncd.toml");
+    let user = "[[user]]\nname = \"Anna\"\nemail_address = \"anna@contoso.example\"\n";
+    std::fs::write(&file, format!("{user}{}", documented("toml"))).unwrap();
+    let config = mailsyncd::config::Config::load_with(&file, None).unwrap();
+    assert_eq!(config.declared.mailboxes[0].may_send_as, ["sales@contoso.example"]);
 }
 
 fn insert(columns: &str, values: &str) -> String {
