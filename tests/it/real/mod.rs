@@ -10,6 +10,7 @@ mod polling;
 mod pop3;
 mod refusals;
 mod secrets;
+mod sending;
 mod sent;
 mod servers;
 mod session;
