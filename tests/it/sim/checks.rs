@@ -7,7 +7,11 @@ use std::{
 
 use mailsyncd::{
     model::{
-        ids::MailboxId, lease::Claimed, mailbox::Workload, profile::AuthenticateUsing, report::Report,
+        ids::MailboxId,
+        lease::{Claimed, ScheduleEntry},
+        mailbox::Workload,
+        profile::AuthenticateUsing,
+        report::Report,
         timestamp::Timestamp,
     },
     schedule::{
@@ -81,6 +85,22 @@ impl Checks {
         *self.outcomes.entry("restarted").or_default() += 1;
     }
 
+    /// The outbox was looked into: what is late is what is due by the outbox itself.
+    pub fn looked(&mut self, entries: &[ScheduleEntry], now: Timestamp, runs: impl Fn(Duty) -> bool) {
+        let named: BTreeMap<Duty, Timestamp> = entries
+            .iter()
+            .map(|entry| (Duty::new(Workload::Outgoing, entry.mailbox), entry.due.unwrap_or(now)))
+            .filter(|(duty, _)| !runs(*duty))
+            .collect();
+        self.due.retain(|duty, _| duty.workload == Workload::Incoming || named.contains_key(duty));
+        for (duty, due) in named {
+            let known = self.due.entry(duty).or_insert(now);
+            if due > now {
+                *known = due;
+            }
+        }
+    }
+
     pub fn ended(&mut self, now: Timestamp, duty: Duty, report: &Report, outcome: &Outcome) {
         let (name, due) = match outcome {
             Outcome::Polled { due, .. } => ("polled", Some(*due)),
@@ -110,14 +130,25 @@ impl World {
 
     pub fn tally(&self) -> String {
         let Checks { recorded, starts, outcomes, .. } = &self.checks;
-        format!("{starts} cycles, {recorded} activities, {outcomes:?}, limits {:?}", self.limits)
+        let (sent, post) = (self.post.taken().len(), &self.post_tally);
+        format!(
+            "{starts} cycles, {recorded} activities, {sent} mails taken, {post} of {}, {outcomes:?}, limits {:?}",
+            self.written.len(),
+            self.limits
+        )
+    }
+
+    /// How many mails the servers took without our hearing of it.
+    pub fn answers_lost(&self) -> usize {
+        self.post.taken().iter().filter(|mail| !mail.told).count()
     }
 
     /// A simulation in which nothing happens proves nothing.
     pub fn assert_that_much_happened(&self, steps: u32) {
         let outcomes = &self.checks.outcomes;
         assert!(self.checks.recorded > u64::from(steps) / 10, "{}", self.tally());
-        for name in ["polled", "more", "postponed", "profile failed", "restarted"] {
+        assert!(self.post.taken().len() > steps as usize / 30, "{}", self.tally());
+        for name in ["polled", "emptied", "more", "postponed", "profile failed", "restarted"] {
             assert!(outcomes.contains_key(name), "{name} never happened: {}", self.tally());
         }
     }
@@ -129,7 +160,7 @@ impl World {
         assert!(state.enabled, "I5: a disabled mailbox runs");
         assert!(state.postponed_until.is_none_or(|until| until <= now), "I5: a postponed mailbox runs");
 
-        let Some(cursor) = &claimed.cursor else { return };
+        let (Workload::Incoming, Some(cursor)) = (duty.workload, &claimed.cursor) else { return };
         let seen = (cursor.uid_validity.get(), cursor.generation, cursor.last_uid);
         if let Some(before) = self.checks.cursors.insert(mailbox.id, seen) {
             let same = (before.0, before.1) == (seen.0, seen.1);
@@ -160,16 +191,21 @@ impl World {
     pub fn check_limits(&self) {
         let mut hosts: BTreeMap<&str, u32> = BTreeMap::new();
         let mut profiles: BTreeMap<_, u32> = BTreeMap::new();
-        for inbox in self.running() {
-            *hosts.entry(&self.profiles[&inbox.profile].incoming.host).or_default() += 1;
-            *profiles.entry(inbox.profile).or_default() += 1;
+        for (duty, inbox) in self.running() {
+            let profile = &self.profiles[&inbox.profile];
+            let endpoint = match duty.workload {
+                Workload::Incoming => &profile.incoming,
+                Workload::Outgoing => profile.outgoing.as_ref().unwrap(),
+            };
+            *hosts.entry(&endpoint.host).or_default() += 1;
+            *profiles.entry((inbox.profile, duty.workload)).or_default() += 1;
         }
         let all: u32 = hosts.values().sum();
         assert!(all <= self.limits.connections, "I6: {all} connections");
         for (host, count) in hosts {
             assert!(count <= self.limits.connections_per_host, "I6: {count} connections to {host}");
         }
-        for (id, count) in profiles {
+        for ((id, _), count) in profiles {
             let profile = &self.profiles[&id];
             let counted = profile.authenticate_using == AuthenticateUsing::Profile;
             let most = u32::from(profile.maximum_concurrent_connections);
@@ -200,7 +236,10 @@ impl World {
     /// I8: everything drained, nothing lost, nothing doubled.
     pub async fn check_the_end(&mut self, calm_since: Timestamp) {
         assert_eq!(self.store().check().await.unwrap(), Vec::<String>::new());
-        assert_eq!(self.store().holds(Workload::Incoming).await.unwrap(), [], "I8: a hold is left");
+        for workload in [Workload::Incoming, Workload::Outgoing] {
+            assert_eq!(self.store().holds(workload).await.unwrap(), [], "I8: a hold is left");
+        }
+        self.check_the_post().await;
         self.store().release_node(self.node()).await.unwrap();
         let all: Vec<MailboxId> = self.inboxes.iter().map(|inbox| inbox.id).collect();
         let claimed = self
@@ -220,7 +259,8 @@ impl World {
             self.check_recorded(claimed).await;
         }
         let filter = ActivityFilter { limit: 1_000_000, ..ActivityFilter::default() };
-        let activities = self.store().activities(&filter).await.unwrap();
+        let mut activities = self.store().activities(&filter).await.unwrap();
+        activities.retain(|activity| activity.direction == "incoming");
         let subjects: BTreeSet<String> = activities.iter().map(|activity| activity.subject.clone()).collect();
         assert_eq!(subjects.len(), activities.len(), "a mail is recorded twice");
         assert!(subjects.is_subset(&self.checks.delivered));

@@ -1,6 +1,9 @@
 //! What goes wrong outside: faults at the steps of a conversation, and changes of Inboxes.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use mailsyncd::{
     model::{
@@ -9,10 +12,14 @@ use mailsyncd::{
         record::RecordChange,
     },
     schedule::{agenda::Event, duty::Duty},
+    send::judge::Refusal,
 };
 
 use super::{chance::Chance, world::World};
-use crate::support::sim_server::{Fault, Step, UidNext};
+use crate::support::{
+    sim_post::{PostFault, PostStep, refusal},
+    sim_server::{Fault, Step, UidNext},
+};
 
 /// What the servers do to whoever talks to them.
 pub struct Weather {
@@ -25,12 +32,101 @@ pub struct Weather {
     pub down: BTreeMap<String, Failure>,
     /// Mailboxes that are refused, and how.
     pub refused: BTreeMap<String, Failure>,
+    /// The same of the servers that take mail, by the domain of their mailboxes.
+    pub post_down: BTreeMap<String, Failure>,
+    pub post_refused: BTreeMap<String, Failure>,
+    /// Mailboxes of which an answer to a last line was lost.
+    pub in_doubt: BTreeSet<String>,
+    /// Mailboxes of which a mail or a recipient was refused for good.
+    pub rejected: BTreeSet<String>,
+    /// After so many steps of sending, the program dies.
+    pub dies_after: Option<usize>,
 }
 
 impl Weather {
     pub fn new(seed: u64) -> Self {
         let chance = Chance::new(seed ^ 0x5eed);
-        Self { chance, calm: false, flaky: 60, down: BTreeMap::new(), refused: BTreeMap::new() }
+        Self {
+            chance,
+            calm: false,
+            flaky: 60,
+            down: BTreeMap::new(),
+            refused: BTreeMap::new(),
+            post_down: BTreeMap::new(),
+            post_refused: BTreeMap::new(),
+            in_doubt: BTreeSet::new(),
+            rejected: BTreeSet::new(),
+            dies_after: None,
+        }
+    }
+
+    /// Whether the program is dead.
+    pub fn is_dead(&self) -> bool {
+        self.dies_after == Some(0)
+    }
+
+    /// What goes wrong at this step of sending.
+    pub fn at_post(&mut self, address: &str, step: PostStep) -> Option<PostFault> {
+        let fault = self.post_fault(address, step)?;
+        let no_answer = matches!(fault, PostFault::DropBefore | PostFault::DropAfter)
+            || matches!(fault, PostFault::Stall(_) | PostFault::StallAfter(_));
+        if step == PostStep::Finish && no_answer {
+            self.in_doubt.insert(address.to_owned());
+        }
+        if let PostFault::Refuse(refusal) | PostFault::RefuseOne(refusal) = &fault
+            && refusal.failure.persistence == Persistence::Permanent
+        {
+            self.rejected.insert(address.to_owned());
+        }
+        Some(fault)
+    }
+
+    fn post_fault(&mut self, address: &str, step: PostStep) -> Option<PostFault> {
+        if let Some(left) = self.dies_after {
+            self.dies_after = left.checked_sub(1);
+            if self.dies_after.is_none_or(|left| left == 0) {
+                self.dies_after = Some(0);
+                let stall = [PostFault::Stall(u32::MAX), PostFault::StallAfter(u32::MAX)];
+                return Some(self.chance.pick(&stall).clone());
+            }
+        }
+        if self.calm {
+            return None;
+        }
+        let host = address.split_once('@').unwrap().1;
+        let refusal = self.post_down.get(host).or_else(|| self.post_refused.get(address));
+        if let (PostStep::LogIn | PostStep::OpenSent, Some(failure)) = (step, refusal) {
+            return Some(PostFault::Fail(failure.clone()));
+        }
+        if self.post_down.contains_key(host) {
+            return Some(PostFault::DropBefore);
+        }
+        // Mail is rarer than polls: what may go wrong with it goes wrong more often.
+        if !self.chance.once_in(self.flaky.min(12)) {
+            return None;
+        }
+        let refusals = || {
+            [
+                refusal_of(451, FailureCode::MailDeferred, Scope::Message, Persistence::Transient),
+                refusal_of(550, FailureCode::MailRefused, Scope::Message, Persistence::Permanent),
+                refusal_of(452, FailureCode::SendingThrottled, Scope::Mailbox, Persistence::Throttled),
+            ]
+        };
+        Some(match (step, self.chance.below(6)) {
+            (_, 0) => PostFault::DropBefore,
+            (_, 1) => PostFault::DropAfter,
+            (_, 2) => PostFault::Stall(2),
+            (PostStep::Begin, 3) => {
+                let one = refusals().map(|refusal| Refusal {
+                    failure: Failure { code: FailureCode::RecipientsRefused, ..refusal.failure.clone() },
+                    ..refusal
+                });
+                PostFault::RefuseOne(self.chance.pick(&one[..2]).clone())
+            }
+            (PostStep::Begin | PostStep::Finish, _) => PostFault::Refuse(self.chance.pick(&refusals()).clone()),
+            (_, 3) => PostFault::Fail(throttled()),
+            _ => PostFault::Fail(failure(FailureCode::ServerFault, Scope::Mailbox, Persistence::Transient)),
+        })
     }
 
     /// What goes wrong at this step.
@@ -60,6 +156,10 @@ fn failure(code: FailureCode, scope: Scope, persistence: Persistence) -> Failure
     Failure::new(code, scope, persistence, "simulated")
 }
 
+fn refusal_of(code: u16, what: FailureCode, scope: Scope, persistence: Persistence) -> Refusal {
+    refusal(code, failure(what, scope, persistence))
+}
+
 fn throttled() -> Failure {
     let retry_after = Some(Duration::from_secs(90));
     Failure { retry_after, ..failure(FailureCode::ServerThrottled, Scope::Mailbox, Persistence::Throttled) }
@@ -84,7 +184,7 @@ impl World {
     pub async fn change(&mut self) {
         let index = self.chance.below(self.inboxes.len());
         let (mailbox, address) = (self.inboxes[index].id, self.inboxes[index].address.clone());
-        match self.chance.below(24) {
+        match self.chance.below(35) {
             0..=7 => self.deliver(&address),
             8 => self.expunge(&address),
             9 => {
@@ -115,8 +215,22 @@ impl World {
             20 => drop(self.weather().refused.pop_first()),
             21 => self.weather().flaky = [15, 60, 400][index % 3],
             22 => {
-                let enable = RecordChange::EnableIncoming(mailbox);
-                self.store().apply(&[enable], self.now()).await.unwrap();
+                let enable = [RecordChange::EnableIncoming(mailbox), RecordChange::EnableOutgoing(mailbox)];
+                self.store().apply(&enable, self.now()).await.unwrap();
+            }
+            23..=28 => self.write(mailbox).await,
+            29 => {
+                let (code, persistence) = *self.chance.pick(&HOST_TROUBLE);
+                let host = address.split_once('@').unwrap().1.to_owned();
+                self.weather().post_down.insert(host, failure(code, Scope::Profile, persistence));
+            }
+            30 => drop(self.weather().post_down.pop_first()),
+            31 => {
+                let (code, scope, persistence) = *self.chance.pick(&REFUSALS);
+                let mut weather = self.weather();
+                if weather.post_refused.pop_first().is_none() {
+                    weather.post_refused.insert(address, failure(code, scope, persistence));
+                }
             }
             _ => {
                 let killed = self.chance.once_in(2);

@@ -2,21 +2,24 @@
 
 use std::{
     collections::BTreeMap,
+    pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
+use futures::future::{Either, select};
 use mailsyncd::{
     base::clock::Clock,
     means::{Context, account::Account, budget::Budget},
     model::{
         ids::{MailboxId, NodeId, ProfileId},
         lease::{Claimed, LEASE_TTL, Settlement},
-        mailbox::Workload,
-        profile::{AuthenticateUsing, ServerProfile},
+        mailbox::{SyncMethod, Workload},
+        outbox::InDoubt,
+        profile::{AuthenticateUsing, Endpoint, ServerProfile},
         record::{CredentialSource, RecordChange},
-        report::{CycleReport, Report},
-        rules::{FailureRules, Limits, Polling, ReceiveRules},
+        report::{CycleReport, Report, SendReport},
+        rules::{FailureRules, Limits, Polling, ReceiveRules, SendRules},
         timestamp::Timestamp,
     },
     receive::{
@@ -29,20 +32,29 @@ use mailsyncd::{
         backoff::{Outcome, Traffic, settle},
         duty::{Duty, Side},
     },
+    send::{
+        cycle::send,
+        policy::{SendPolicy, SendSteps},
+    },
     store::{Role, Store},
 };
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{chance::Chance, weather::Weather};
-use crate::support::{records, sim_server::SimServer};
+use super::{chance::Chance, post::Written, weather::Weather};
+use crate::support::{
+    records,
+    sim_post::SimPost,
+    sim_server::{SimServer, hops},
+};
 
 pub const START: Timestamp = Timestamp::from_seconds(1_790_000_000);
 const PROFILES: usize = 4;
 const HOSTS: usize = 3;
 const MAILBOXES: usize = 14;
 const REFRESH: Duration = Duration::from_secs(60);
+const OUTBOX_LOOK: Duration = Duration::from_secs(15);
 const RENEWAL: Duration = Duration::from_secs(20);
 
 pub struct Inbox {
@@ -59,18 +71,23 @@ struct Run {
 pub struct World {
     pub chance: Chance,
     pub server: SimServer,
+    pub post: SimPost,
     pub context: Context,
     pub agenda: Agenda,
     pub limits: Limits,
     pub profiles: BTreeMap<ProfileId, ServerProfile>,
     pub inboxes: Vec<Inbox>,
     pub checks: super::checks::Checks,
+    pub written: Vec<Written>,
+    /// How the mails that were written stand at the end.
+    pub post_tally: String,
     weather: Arc<Mutex<Weather>>,
     running: BTreeMap<Duty, Run>,
     node: NodeId,
     nodes: u128,
     next_change: Timestamp,
     next_refresh: Timestamp,
+    next_outbox_look: Timestamp,
     next_renewal: Timestamp,
     paused_until: Option<Timestamp>,
     _dir: TempDir,
@@ -83,6 +100,7 @@ enum Next {
     End(Duty),
     Wake,
     Refresh,
+    OutboxLook,
     Resume,
     Change,
 }
@@ -97,6 +115,10 @@ impl World {
         for number in 0..PROFILES {
             let mut profile = records::profile(&format!("p{number}"), &host(number), START);
             profile.id = ProfileId(Uuid::from_u128(number as u128 + 1));
+            // Mail is handed to another host than it is read from, of the same few.
+            let host = host(number + 1);
+            profile.outgoing = Some(Endpoint { host, ..profile.incoming.clone() });
+            profile.in_doubt = Some([InDoubt::Verify, InDoubt::Retry, InDoubt::Hold][number % 3]);
             profile.minimum_polling_interval = *chance.pick(&[60, 300, 600, 900].map(Duration::from_secs));
             if number % 2 == 1 {
                 profile.authenticate_using = AuthenticateUsing::Profile;
@@ -110,6 +132,8 @@ impl World {
             let address = format!("m{number}@{}", host(number % PROFILES));
             let mut mailbox = records::mailbox(&address, profile, START);
             mailbox.id = MailboxId(Uuid::from_u128(0x100 + number as u128));
+            mailbox.outgoing_method = SyncMethod::ServerSideSync;
+            mailbox.outgoing.enabled = true;
             inboxes.push(Inbox { id: mailbox.id, address, profile });
             changes.push(RecordChange::PutMailbox(Box::new(mailbox), CredentialSource::Stored));
         }
@@ -123,22 +147,29 @@ impl World {
         let server = SimServer::new();
         let director = Arc::clone(&weather);
         server.direct(move |address, step, _| lock(&director).at(address, step));
+        let post = SimPost::new();
+        let director = Arc::clone(&weather);
+        post.direct(move |address, step| lock(&director).at_post(address, step));
         let clock = Clock::manual(START);
         let mut world = Self {
             chance,
             server,
+            post,
             context: Context { store, clock, budget: Budget::new(1 << 20), stop: CancellationToken::new() },
             agenda: Agenda::new(Mode::Daemon, limits.clone(), Polling::default()),
             limits,
             profiles,
             inboxes,
             checks: super::checks::Checks::default(),
+            written: Vec::new(),
+            post_tally: String::new(),
             weather,
             running: BTreeMap::new(),
             node: NodeId(Uuid::from_u128(1)),
             nodes: 1,
             next_change: START,
             next_refresh: START.plus(REFRESH),
+            next_outbox_look: START,
             next_renewal: START.plus(RENEWAL),
             paused_until: None,
             _dir: dir,
@@ -167,21 +198,34 @@ impl World {
         self.inboxes.iter().find(|inbox| inbox.id == mailbox).unwrap()
     }
 
-    pub fn running(&self) -> impl Iterator<Item = &Inbox> {
-        self.running.keys().map(|duty| self.inbox_of(duty.mailbox))
+    /// What runs, and for whom.
+    pub fn running(&self) -> impl Iterator<Item = (Duty, &Inbox)> {
+        self.running.keys().map(|duty| (*duty, self.inbox_of(duty.mailbox)))
+    }
+
+    pub fn runs(&self, duty: Duty) -> bool {
+        self.running.contains_key(&duty)
     }
 
     pub fn is_paused(&self) -> bool {
         self.paused_until.is_some()
     }
 
-    /// The next thing happens.
+    /// The next thing happens. Looks into the outbox come on top: there are many.
     pub async fn step(&mut self) {
+        while self.happen().await == Next::OutboxLook {}
+    }
+
+    async fn happen(&mut self) -> Next {
         let wake = self.agenda.next_wake().map(|at| (at, Next::Wake));
         let end = self.running.iter().map(|(duty, run)| (run.ends, Next::End(*duty))).min();
         let resume = self.paused_until.map(|at| (at, Next::Resume));
         let change = (!self.weather().calm).then_some((self.next_change, Next::Change));
-        let periodic = [(self.next_refresh, Next::Refresh), (self.next_renewal, Next::Renewal)];
+        let periodic = [
+            (self.next_refresh, Next::Refresh),
+            (self.next_outbox_look, Next::OutboxLook),
+            (self.next_renewal, Next::Renewal),
+        ];
         let (at, next) = [wake, end, resume, change].into_iter().flatten().chain(periodic).min().unwrap();
         assert!(at >= self.now() || next == Next::Change, "{next:?} lies in the past");
         self.context.clock.set(at.max(self.now()));
@@ -192,7 +236,14 @@ impl World {
             }
             Next::End(duty) => self.end(duty).await,
             Next::Wake => self.tell(Event::Woke).await,
-            Next::Refresh => self.refresh().await,
+            Next::Refresh => {
+                self.refresh().await;
+                self.check_claimable().await;
+            }
+            Next::OutboxLook => {
+                self.next_outbox_look = self.now().plus(OUTBOX_LOOK);
+                self.refresh_line(Workload::Outgoing).await;
+            }
             Next::Resume => {
                 self.paused_until = None;
                 self.tell(Event::Resumed).await;
@@ -203,6 +254,7 @@ impl World {
             }
         }
         self.check_nobody_starves();
+        next
     }
 
     pub async fn refresh(&mut self) {
@@ -215,6 +267,9 @@ impl World {
         let holds = self.store().holds(workload).await.unwrap();
         let profiles = self.store().profiles().await.unwrap();
         let profiles = profiles.iter().filter_map(|profile| ProfileTerms::of(workload, profile)).collect();
+        if workload == Workload::Outgoing {
+            self.checks.looked(&entries, self.now(), |duty| self.running.contains_key(&duty));
+        }
         self.tell(Event::Refreshed(Refreshed { workload, entries, profiles, holds })).await;
     }
 
@@ -274,11 +329,15 @@ impl World {
         let (now, mailbox) = (self.now(), duty.mailbox);
         let profile = &self.profiles[&claimed.mailbox.profile.unwrap()];
         let rules = FailureRules { confirmations: vec![Duration::from_secs(300); 2], ..FailureRules::default() };
-        let report = Report::Received(self.cycle(&claimed, profile).await);
+        let report = match duty.workload {
+            Workload::Incoming => Report::Received(self.cycle(&claimed, profile).await),
+            Workload::Outgoing => Report::Sent(self.send_cycle(&claimed, profile).await),
+        };
         let traffic = if report.did_something() { Traffic::Busy } else { Traffic::Quiet };
         let interval = self.agenda.interval(mailbox, traffic);
         let settled = settle(claimed.mailbox.state(duty.workload), &report, &rules, interval, mailbox, now);
         self.checks.ended(now, duty, &report, &settled.outcome);
+        self.check_copies();
         let settlement = Settlement { fence: claimed.fence, state: settled.state };
         self.store().settle(&[settlement], now).await.unwrap();
         if settled.outcome == Outcome::Interrupted {
@@ -301,8 +360,43 @@ impl World {
         receive(&self.context, claimed, &policy, source, park).await
     }
 
+    async fn send_cycle(&self, claimed: &Claimed, profile: &ServerProfile) -> SendReport {
+        let steps = SendSteps { mails: 2, maximum_mails: 3, ..SendSteps::default() };
+        let retry = [1, 5, 20].map(|minutes| Duration::from_secs(minutes * 60)).to_vec();
+        let rules = SendRules { retry, ..SendRules::default() };
+        let policy = SendPolicy::new(profile, &claimed.mailbox, &rules, steps).unwrap();
+        send(&self.context, claimed, &policy, &self.post).await
+    }
+
+    /// The program dies in the middle of its work: at a step of some conversation, every cycle that
+    /// sends stands still; what was handed to the database is written, and nothing after it.
+    async fn die(&mut self) {
+        for (duty, Run { claimed, .. }) in std::mem::take(&mut self.running) {
+            if duty.workload == Workload::Outgoing {
+                let steps = self.chance.below(9);
+                self.weather().dies_after = Some(steps);
+                let profile = &self.profiles[&claimed.mailbox.profile.unwrap()];
+                let cycle = pin!(self.send_cycle(&claimed, profile));
+                let weather = Arc::clone(&self.weather);
+                let dead = pin!(async move {
+                    while !lock(&weather).is_dead() {
+                        hops(1).await;
+                    }
+                });
+                if let Either::Right((_, cycle)) = select(cycle, dead).await {
+                    let written = pin!(self.store().ping());
+                    assert!(matches!(select(cycle, written).await, Either::Right((Ok(()), _))));
+                }
+                self.weather().dies_after = None;
+            }
+        }
+    }
+
     /// The daemon ends and another one starts; a killed one gives no lease back.
     pub async fn restart(&mut self, killed: bool) {
+        if killed {
+            self.die().await;
+        }
         self.running.clear();
         if !killed {
             self.store().release_node(self.node).await.unwrap();
@@ -322,8 +416,10 @@ impl World {
         for address in addresses {
             self.heal(&address);
         }
-        let enable: Vec<_> = self.inboxes.iter().map(|inbox| RecordChange::EnableIncoming(inbox.id)).collect();
-        self.store().apply(&enable, self.now()).await.unwrap();
+        for inbox in &self.inboxes {
+            let enable = [RecordChange::EnableIncoming(inbox.id), RecordChange::EnableOutgoing(inbox.id)];
+            self.store().apply(&enable, self.now()).await.unwrap();
+        }
         let (since, end) = (self.now(), self.now().plus(Duration::from_secs(80 * 60)));
         while self.now() < end {
             self.step().await;
