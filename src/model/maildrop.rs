@@ -18,7 +18,7 @@ pub struct Uidl {
 }
 
 /// A message of a maildrop that has its row in the ledger.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KnownMail {
     /// What it is called there.
     pub uidl: Uidl,
@@ -26,6 +26,8 @@ pub struct KnownMail {
     pub uid: Uid,
     /// Size in bytes as listed then.
     pub size: u64,
+    /// Message-ID without brackets.
+    pub message_id: Option<String>,
 }
 
 /// A POP3 maildrop as the ledger has it: what it held when it was last seen.

@@ -32,6 +32,14 @@ impl Report {
         }
     }
 
+    /// How long the server wants to be left alone after a log-in.
+    pub fn login_delay(&self) -> Duration {
+        match self {
+            Self::Received(report) => report.login_delay.unwrap_or_default(),
+            Self::Sent(_) => Duration::ZERO,
+        }
+    }
+
     /// Whether anything happened that deserves a log line.
     pub fn did_something(&self) -> bool {
         match self {

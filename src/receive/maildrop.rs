@@ -28,6 +28,8 @@ pub struct ListedMail {
     pub size: u64,
     /// The digest of its UIDL.
     pub sha256: Sha256,
+    /// Whether its UIDL is nothing but its number in this session.
+    pub is_place: bool,
 }
 
 /// A message of the maildrop.
@@ -57,12 +59,29 @@ pub struct Seen {
     pub starts_over: bool,
 }
 
+/// The session numbers of messages whose header must be looked at before they are taken for known:
+/// those that share their name, and all of a server that calls messages by their place in the
+/// listing, once something has moved.
+pub fn doubtful(before: &Maildrop, listed: &[ListedMail]) -> Vec<u32> {
+    let (found, gone) = find(&before.known, listed, &BTreeMap::new());
+    let numbered = !gone.is_empty() && listed.iter().all(|mail| mail.is_place);
+    let mut now: BTreeMap<Sha256, usize> = BTreeMap::new();
+    listed.iter().for_each(|mail| *now.entry(mail.sha256).or_default() += 1);
+    let mut then: BTreeMap<Sha256, usize> = BTreeMap::new();
+    before.known.iter().for_each(|mail| *then.entry(mail.uidl.sha256).or_default() += 1);
+    let several = |names: &BTreeMap<Sha256, usize>, name: &Sha256| names.get(name).is_some_and(|count| *count > 1);
+    let is_doubtful = |mail: &ListedMail| numbered || several(&now, &mail.sha256) || several(&then, &mail.sha256);
+    let known = listed.iter().zip(found).filter(|(mail, found)| found.is_some() && is_doubtful(mail));
+    known.map(|(mail, _)| mail.number).collect()
+}
+
 /// Finds the messages of `listed` among those that the maildrop held `before`, and numbers the others.
 ///
-/// A message is known by its UIDL *and* its size: should a server give a name again, or give many
-/// the same one, no message is taken for another. One that is read twice is found to be a copy.
-pub fn identify(before: &Maildrop, listed: &[ListedMail]) -> Seen {
-    let (found, gone) = find(&before.known, listed);
+/// A message is known by its UIDL *and* its size, and by its Message-ID where that was looked at
+/// (`message_ids`, by session number): should a server give a name again, or give many the same one,
+/// no message is taken for another. One that is read twice is found to be a copy.
+pub fn identify(before: &Maildrop, listed: &[ListedMail], message_ids: &BTreeMap<u32, Option<String>>) -> Seen {
+    let (found, gone) = find(&before.known, listed, message_ids);
     if are_renamed(&before.known, listed, &found) {
         let nothing =
             Maildrop { uid_validity: before.uid_validity.next_maildrop(), starts_over: true, ..Maildrop::NEW };
@@ -73,15 +92,26 @@ pub fn identify(before: &Maildrop, listed: &[ListedMail]) -> Seen {
 }
 
 /// For each of `listed` the message that it is, and those that are not there any more.
-fn find(known: &[KnownMail], listed: &[ListedMail]) -> (Vec<Option<KnownMail>>, Vec<Uid>) {
-    let mut there: BTreeMap<(Sha256, u64), Vec<KnownMail>> = BTreeMap::new();
+fn find<'k>(
+    known: &'k [KnownMail],
+    listed: &[ListedMail],
+    message_ids: &BTreeMap<u32, Option<String>>,
+) -> (Vec<Option<&'k KnownMail>>, Vec<Uid>) {
+    let mut there: BTreeMap<(Sha256, u64), Vec<&KnownMail>> = BTreeMap::new();
     for mail in known {
-        there.entry((mail.uidl.sha256, mail.size)).or_default().push(*mail);
+        there.entry((mail.uidl.sha256, mail.size)).or_default().push(mail);
     }
     // Taken from the end: the lowest rank first.
     there.values_mut().for_each(|same| same.sort_unstable_by_key(|mail| Reverse(mail.uidl.rank)));
-    let mut take = |mail: &ListedMail| there.get_mut(&(mail.sha256, mail.size)).and_then(Vec::pop);
-    let found = listed.iter().map(&mut take).collect();
+    let take = |mail: &ListedMail| {
+        let same = there.get_mut(&(mail.sha256, mail.size))?;
+        let at = match message_ids.get(&mail.number) {
+            Some(id) => same.iter().rposition(|known| known.message_id == *id)?,
+            None => same.len().checked_sub(1)?,
+        };
+        Some(same.remove(at))
+    };
+    let found = listed.iter().map(take).collect();
     let mut gone: Vec<Uid> = there.into_values().flatten().map(|mail| mail.uid).collect();
     gone.sort_unstable();
     (found, gone)
@@ -90,7 +120,7 @@ fn find(known: &[KnownMail], listed: &[ListedMail]) -> (Vec<Option<KnownMail>>, 
 /// Whether the server seems to have given its messages other names, as after a move to another
 /// program: most of what it lists is new, and for at least half of that a message of the same size
 /// has disappeared.
-fn are_renamed(known: &[KnownMail], listed: &[ListedMail], found: &[Option<KnownMail>]) -> bool {
+fn are_renamed(known: &[KnownMail], listed: &[ListedMail], found: &[Option<&KnownMail>]) -> bool {
     let new: Vec<u64> =
         listed.iter().zip(found).filter(|(_, found)| found.is_none()).map(|(mail, _)| mail.size).collect();
     if new.len() < RENAMED_AT_LEAST || new.len() * 2 <= listed.len() {
@@ -107,7 +137,7 @@ fn are_renamed(known: &[KnownMail], listed: &[ListedMail], found: &[Option<Known
 
 /// Gives what was not found numbers above all that were given, in the order of the listing, so that
 /// a visit that is repeated gives the same ones.
-fn number(before: &Maildrop, listed: &[ListedMail], found: &[Option<KnownMail>], gone: Vec<Uid>) -> Seen {
+fn number(before: &Maildrop, listed: &[ListedMail], found: &[Option<&KnownMail>], gone: Vec<Uid>) -> Seen {
     let mut ranks: BTreeMap<Sha256, BTreeSet<u32>> = BTreeMap::new();
     for mail in found.iter().flatten() {
         ranks.entry(mail.uidl.sha256).or_default().insert(mail.uidl.rank);
@@ -119,7 +149,7 @@ fn number(before: &Maildrop, listed: &[ListedMail], found: &[Option<KnownMail>],
     let mut last = before.last_uid;
     let mut mails = BTreeMap::new();
     for (mail, found) in listed.iter().zip(found) {
-        let ListedMail { number, size, sha256 } = *mail;
+        let ListedMail { number, size, sha256, .. } = *mail;
         let (uid, uidl) = match found {
             Some(known) => (Some(known.uid), known.uidl),
             None => {

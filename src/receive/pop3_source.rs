@@ -26,7 +26,7 @@ use crate::{
 };
 
 use super::{
-    maildrop::{ListedMail, Mail, Seen, identify},
+    maildrop::{ListedMail, Mail, Seen, doubtful, identify},
     source::{Deletion, MailSource, Opened},
 };
 
@@ -93,10 +93,22 @@ impl<S: Io> Pop3Source<S> {
                 let listed = names(self.session.list().await.map_err(failure)?)?;
                 let known = stored::patiently(|| self.store.maildrop(self.mailbox)).await;
                 let known = known.map_err(|error| stored::failure(&error))?;
-                identify(&known.unwrap_or(Maildrop::NEW), &listed)
+                let known = known.unwrap_or(Maildrop::NEW);
+                let message_ids = self.message_ids_of(&doubtful(&known, &listed)).await?;
+                identify(&known, &listed, &message_ids)
             }
         };
         Ok(self.seen.insert(seen))
+    }
+
+    /// The Message-IDs of messages given by session number, as far as the server gives headers.
+    async fn message_ids_of(&mut self, numbers: &[u32]) -> Result<BTreeMap<u32, Option<String>>, Failure> {
+        let mut found = BTreeMap::new();
+        let note = |number, raw: Vec<u8>| {
+            found.insert(number, Header::of(&raw).message_id);
+        };
+        self.session.headers(numbers, note).await.map_err(failure)?;
+        Ok(found)
     }
 
     /// Those of `uids` that are there.
@@ -229,7 +241,8 @@ fn names(listing: Listing) -> Result<Vec<ListedMail>, Failure> {
             let text = format!("the server gave message {} no UIDL", message.number);
             return Err(Failure::new(FailureCode::ProtocolViolation, Scope::Mailbox, Persistence::Transient, &text));
         };
-        Ok(ListedMail { number: message.number, size: message.size, sha256: mime::digest(&name) })
+        let is_place = name == message.number.to_string().into_bytes();
+        Ok(ListedMail { number: message.number, size: message.size, sha256: mime::digest(&name), is_place })
     });
     mails.collect()
 }

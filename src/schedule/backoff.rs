@@ -94,11 +94,12 @@ fn succeeded(
     mailbox: MailboxId,
     now: Timestamp,
 ) -> Settled {
+    let not_before = now.plus(report.login_delay());
     let (due, outcome) = match report {
-        _ if report.more() => (Some(now), Outcome::More(now)),
+        _ if report.more() => (Some(not_before), Outcome::More(not_before)),
         Report::Sent(_) => (None, Outcome::Emptied),
         Report::Received(_) => {
-            let due = jittered(mailbox, now.plus(interval), interval);
+            let due = jittered(mailbox, now.plus(interval), interval).max(not_before);
             let traffic = if report.did_something() { Traffic::Busy } else { Traffic::Quiet };
             (Some(due), Outcome::Polled { due, traffic })
         }

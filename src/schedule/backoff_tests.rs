@@ -52,6 +52,21 @@ fn assert_waits(waits: &[Duration], expected: &[Duration]) {
 }
 
 #[test]
+fn a_server_that_wants_to_be_left_alone_is() {
+    let settle = |report: CycleReport| {
+        let (report, mailbox) = (Report::Received(report), MailboxId(uuid::Uuid::from_u128(7)));
+        settle(&fresh(), &report, &FailureRules::default(), 5 * MINUTE, mailbox, now())
+    };
+    let asked = CycleReport { login_delay: Some(15 * MINUTE), ..CycleReport::default() };
+    let polled = settle(asked.clone());
+    assert_eq!(polled.state.next_due_at, Some(now().plus(15 * MINUTE)));
+    let more = settle(CycleReport { more: true, ..asked });
+    assert_eq!(more.outcome, Outcome::More(now().plus(15 * MINUTE)));
+    let less = settle(CycleReport { login_delay: Some(MINUTE), ..CycleReport::default() });
+    assert!(less.state.next_due_at >= Some(now().plus(5 * MINUTE)));
+}
+
+#[test]
 fn a_poll_is_due_again_an_interval_after_its_end_with_at_most_a_tenth_more() {
     let settled = end(&fresh(), None, now());
     let Outcome::Polled { due, traffic: Traffic::Quiet } = settled.outcome else { panic!("{settled:?}") };

@@ -35,6 +35,7 @@ macro_rules! cycle_line {
                 linked = report.linked,
                 ignored = report.ignored,
                 set_aside = report.set_aside,
+                deleted = report.deleted,
                 bytes = report.bytes,
                 $($field)*
             }, $($message)+),

@@ -32,16 +32,16 @@ pub async fn maildrop(conn: &mut Conn, mailbox: MailboxId) -> Result<Option<Mail
     if !uid_validity.is_maildrop() {
         return Ok(None);
     }
-    type Row = (i64, Hash, i64, i64);
+    type Row = (i64, Hash, i64, i64, Option<String>);
     let rows: Vec<Row> = sqlx::query_as::<Db, Row>(text(sql::MAILDROP))
         .bind(Id(mailbox.0))
         .bind(validity)
         .bind(generation)
         .fetch_all(conn)
         .await?;
-    let known = |(number, sha256, rank, size): Row| {
+    let known = |(number, sha256, rank, size, message_id): Row| {
         let uidl = Uidl { sha256: Sha256(sha256.0), rank: narrow("uidl_rank", rank)? };
-        Ok(KnownMail { uidl, uid: uid(number)?, size: narrow("size", size)? })
+        Ok(KnownMail { uidl, uid: uid(number)?, size: narrow("size", size)?, message_id })
     };
     Ok(Some(Maildrop {
         uid_validity,

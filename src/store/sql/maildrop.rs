@@ -6,7 +6,7 @@ statements! {
     MAILDROP_CURSOR = [
         "SELECT uid_validity, generation, last_uid, starts_over FROM inbox_cursors WHERE mailbox = $1"];
     MAILDROP = [
-        "SELECT uid, uidl, uidl_rank, size FROM inbox_ledger "
+        "SELECT uid, uidl, uidl_rank, size, message_id FROM inbox_ledger "
         {indexed "inbox_ledger_uidls"}
         " WHERE mailbox = $1 AND uid_validity = $2 AND generation = $3 AND uidl IS NOT NULL AND \
          coalesce(server_copy, '') <> 'gone'"];

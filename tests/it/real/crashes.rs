@@ -15,17 +15,17 @@ use crate::support::{
 };
 
 /// A small generator of numbers that look random; the seed is printed, so that a run can be repeated.
-struct Random(u64);
+pub struct Random(u64);
 
 impl Random {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let given = std::env::var_os("KILL_SEED").map(|seed| seed.to_str().unwrap().parse().unwrap());
         let seed = given.unwrap_or_else(|| u64::from(std::process::id()) * 2_654_435_761 + 1);
         println!("KILL_SEED={seed}");
         Self(seed)
     }
 
-    fn below(&mut self, limit: u64) -> u64 {
+    pub fn below(&mut self, limit: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;

@@ -5,6 +5,8 @@ mod crashes;
 mod documents;
 mod exhausted;
 mod input;
+mod maildrop_crashes;
+mod maildrops;
 mod poison;
 mod polling;
 mod pop3;

@@ -28,6 +28,8 @@ struct State {
     stalls: AtomicU64,
     /// Bytes from the server after which a connection is cut.
     cut_after: AtomicU64,
+    /// What no client gets said: its connection is cut instead.
+    unsaid: Mutex<Option<&'static str>>,
     accepted: AtomicU64,
     cuts: AtomicU64,
     open: Mutex<Vec<TcpStream>>,
@@ -44,6 +46,7 @@ impl ChaosProxy {
             stall_after: AtomicU64::new(NEVER),
             stalls: AtomicU64::new(0),
             cut_after: AtomicU64::new(NEVER),
+            unsaid: Mutex::new(None),
             accepted: AtomicU64::new(0),
             cuts: AtomicU64::new(0),
             open: Mutex::new(Vec::new()),
@@ -72,8 +75,14 @@ impl ChaosProxy {
         self.state.cut_after.store(bytes, SeqCst);
     }
 
+    /// Cuts each connection from now on before the server hears `word` from the client.
+    pub fn cut_before(&self, word: &'static str) {
+        *self.state.unsaid.lock().unwrap() = Some(word);
+    }
+
     /// Relays faithfully again.
     pub fn restore(&self) {
+        *self.state.unsaid.lock().unwrap() = None;
         self.state.cut_after.store(NEVER, SeqCst);
         self.state.stall_after.store(NEVER, SeqCst);
     }
@@ -95,7 +104,7 @@ impl ChaosProxy {
         self.state.stalls.load(SeqCst)
     }
 
-    /// How many connections were cut for their bytes.
+    /// How many connections were cut for what came through them.
     pub fn cuts(&self) -> u64 {
         self.state.cuts.load(SeqCst)
     }
@@ -115,9 +124,17 @@ impl State {
         let pair = [&client, &server].map(|stream| stream.try_clone().unwrap());
         self.open.lock().unwrap().extend([&client, &server].map(|stream| stream.try_clone().unwrap()));
         let [client_too, server_too] = pair;
-        thread::spawn(move || copy(client, server, |_, _| true));
         let state = Arc::clone(self);
-        thread::spawn(move || copy(server_too, client_too, |sent, client| state.may_pass(sent, client)));
+        thread::spawn(move || copy(client, server, |_, said, _| state.may_be_said(said)));
+        let state = Arc::clone(self);
+        thread::spawn(move || copy(server_too, client_too, |sent, _, client| state.may_pass(sent, client)));
+    }
+
+    fn may_be_said(&self, said: &[u8]) -> bool {
+        let unsaid = *self.unsaid.lock().unwrap();
+        let is_cut = unsaid.is_some_and(|word| said.windows(word.len()).any(|part| part == word.as_bytes()));
+        self.cuts.fetch_add(u64::from(is_cut), SeqCst);
+        !is_cut
     }
 
     /// Whether an answer of the server may pass; waits while it is to be held back.
@@ -137,13 +154,14 @@ impl State {
     }
 }
 
-/// Copies until the end of either side, or until `may_pass`, given the bytes so far, says no.
-fn copy(mut from: TcpStream, mut to: TcpStream, may_pass: impl Fn(u64, &TcpStream) -> bool) {
+/// Copies until the end of either side, or until `may_pass`, given how many bytes there were so far
+/// and the newest of them, says no.
+fn copy(mut from: TcpStream, mut to: TcpStream, may_pass: impl Fn(u64, &[u8], &TcpStream) -> bool) {
     let mut buffer = [0; 4096];
     let mut sent = 0;
     while let Ok(count @ 1..) = from.read(&mut buffer) {
         sent += count as u64;
-        if !may_pass(sent, &to) {
+        if !may_pass(sent, &buffer[..count], &to) {
             break;
         }
         if to.write_all(&buffer[..count]).is_err() {

@@ -27,6 +27,8 @@ pub struct Profile {
     pub host: String,
     pub port: u16,
     pub security: &'static str,
+    /// What it speaks.
+    pub server_type: &'static str,
     /// Further lines of the section.
     pub more: String,
 }
@@ -39,7 +41,18 @@ impl Profile {
 
     /// Something that listens at `port` of this machine.
     pub fn at(port: u16, security: &'static str) -> Self {
-        Self { name: "sample".into(), host: "localhost".into(), port, security, more: String::new() }
+        let server_type = "imap_smtp";
+        Self { name: "sample".into(), host: "localhost".into(), port, security, server_type, more: String::new() }
+    }
+
+    /// The server over POP3 and implicit TLS.
+    pub fn pop3(server: &Dovecot) -> Self {
+        Self::pop3_at(server.pop3s, "tls")
+    }
+
+    /// Something that speaks POP3 at `port` of this machine.
+    pub fn pop3_at(port: u16, security: &'static str) -> Self {
+        Self { name: "maildrops".into(), server_type: "pop3_smtp", ..Self::at(port, security) }
     }
 
     /// The same under another name.
@@ -55,6 +68,8 @@ pub struct Mailbox {
     pub profile: String,
     /// For a password file; `None` where `secret set` gives it.
     pub password: Option<String>,
+    /// Further lines of the section.
+    pub more: String,
 }
 
 /// What goes into the configuration file; written anew before each command.
@@ -125,6 +140,7 @@ impl Daemon {
             address: address.into(),
             profile,
             password: Some(password.into()),
+            more: String::new(),
         });
         self
     }
@@ -347,10 +363,10 @@ impl Configuration {
             write!(text, "\n[{name}]\n{lines}").unwrap();
         }
         for profile in &self.profiles {
-            let Profile { name, host, port, security, more } = profile;
+            let Profile { name, host, port, security, server_type, more } = profile;
             write!(
                 text,
-                "\n[[profile]]\nname = \"{name}\"\nserver_type = \"imap_smtp\"\nauthenticate_using = \"mailbox\"\n\
+                "\n[[profile]]\nname = \"{name}\"\nserver_type = \"{server_type}\"\nauthenticate_using = \"mailbox\"\n\
                  process_email_from = 2000-01-01T00:00:00Z\n\
                  incoming = {{ host = \"{host}\", port = {port}, security = \"{security}\" }}\n{more}\n"
             )
@@ -362,7 +378,7 @@ impl Configuration {
             }
         }
         for (index, mailbox) in self.mailboxes.iter().enumerate() {
-            let Mailbox { address, profile, password } = mailbox;
+            let Mailbox { address, profile, password, more } = mailbox;
             let password = password
                 .as_ref()
                 .map_or_else(String::new, |_| format!("password_file = {:?}\n", password_file(dir, address)));
@@ -371,7 +387,7 @@ impl Configuration {
                 "\n[[queue]]\nname = \"Queue {index}\"\nemail_address = \"{address}\"\n\
                  \n[[mailbox]]\nemail_address = \"{address}\"\nowner = \"queue:Queue {index}\"\n\
                  profile = \"{profile}\"\nusername = \"{address}\"\n{password}\
-                 approved = true\nenabled = true\n"
+                 approved = true\nenabled = true\n{more}"
             )
             .unwrap();
         }

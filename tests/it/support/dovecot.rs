@@ -1,7 +1,7 @@
 //! A private Dovecot on free loopback ports, with a temporary Maildir store.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs::{self, File},
     io::{Read, Write},
     net::TcpStream,
@@ -44,6 +44,8 @@ pub struct Dovecot {
     pub pop3s: u16,
     /// Port for submission, and the one of the server that mail is relayed to.
     relay: Option<(u16, u16)>,
+    /// Further lines of its configuration.
+    more: String,
     process: Option<Group>,
 }
 
@@ -70,7 +72,8 @@ impl Dovecot {
             account.own(&dir.path().join(file));
         }
         let (imap, imaps, pop3, pop3s) = (0, 0, 0, 0);
-        let mut server = Self { dir, account, certificates, tls, imap, imaps, pop3, pop3s, relay: None, process: None };
+        let (relay, more, process) = (None, String::new(), None);
+        let mut server = Self { dir, account, certificates, tls, imap, imaps, pop3, pop3s, relay, more, process };
         // Somebody may take a port between our look and the server's start: then others are tried.
         let up = (0..5).any(|_| {
             (server.imap, server.imaps) = (free_port(), free_port());
@@ -104,6 +107,13 @@ impl Dovecot {
         self.restart();
         wait_for(LONG, "submission to answer", || TcpStream::connect(("127.0.0.1", submission)).ok());
         submission
+    }
+
+    /// Starts again with `lines` at the end of its configuration.
+    pub fn reconfigure(&mut self, lines: &str) {
+        self.kill();
+        self.more = lines.to_owned();
+        self.restart();
     }
 
     /// Kills the server and all its sessions with SIGKILL.
@@ -146,6 +156,7 @@ impl Dovecot {
             .replace("@IMAPS@", &self.imaps.to_string())
             .replace("@POP3@", &self.pop3.to_string())
             .replace("@POP3S@", &self.pop3s.to_string())
+            + &self.more
     }
 
     /// What the server has logged so far.
@@ -156,6 +167,11 @@ impl Dovecot {
     /// How many log-ins have succeeded so far.
     pub fn logins(&self) -> usize {
         self.log().lines().filter(|line| line.contains("imap-login: Info: Login: ")).count()
+    }
+
+    /// How many log-ins over POP3 have succeeded so far.
+    pub fn pop3_logins(&self) -> usize {
+        self.log().lines().filter(|line| line.contains("pop3-login: Info: Login: ")).count()
     }
 
     /// Where other servers ask who may log in.
@@ -241,6 +257,17 @@ impl Dovecot {
             *found.entry(id.trim().trim_matches(['<', '>']).to_owned()).or_default() += 1;
         }
         found
+    }
+
+    /// The Message-IDs in a user's Inbox while it may change: what goes meanwhile may be left out.
+    pub fn message_ids_now(&self, user: &str) -> BTreeSet<String> {
+        let texts = self.messages(user).into_iter().filter_map(|path| fs::read(path).ok());
+        let id = |text: Vec<u8>| {
+            let text = String::from_utf8_lossy(&text).into_owned();
+            let line = text.lines().find_map(|line| line.strip_prefix("Message-ID: "))?;
+            Some(line.trim().trim_matches(['<', '>']).to_owned())
+        };
+        texts.filter_map(id).collect()
     }
 
     /// Runs `doveadm` on a user's mailbox, as `["expunge", "-u", user, …]`.

@@ -12,6 +12,9 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+/// How many bytes arrive at a time: the more pieces, the more places to stop at.
+const PIECE: usize = 100;
+
 /// What happens at QUIT.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AtQuit {
@@ -243,7 +246,7 @@ impl AsyncRead for PopStream {
         if self.said.is_empty() && !self.closed {
             panic!("the client waits for an answer to nothing");
         }
-        let length = buffer.remaining().min(self.said.len());
+        let length = buffer.remaining().min(self.said.len()).min(PIECE);
         let bytes: Vec<u8> = self.said.drain(..length).collect();
         buffer.put_slice(&bytes);
         Poll::Ready(Ok(()))
