@@ -48,8 +48,9 @@
 //!
 //! 1. `schedule::agenda` finds the mailbox due and within the limits; `schedule::driver` takes its
 //!    lease in the database (compare-and-set, the epoch fences every later write) and a log-in permit.
-//! 2. `receive::imap_source` hands out the parked connection of the mailbox, or dials, speaks TLS
-//!    and logs in. The cheap look is one `STATUS`.
+//! 2. `receive::sources` hands out the parked connection of the mailbox, or dials, speaks TLS and logs
+//!    in. The cheap look is one `STATUS`; of a maildrop, which POP3 shows only whole, `receive::maildrop`
+//!    makes a folder with numbers, by what the ledger knows of its UIDLs.
 //! 3. `receive::plan` compares that view with the cursor: nothing new, read on, or start over.
 //! 4. `receive::cycle` lists numbers, sizes and dates, cuts batches by count and bytes, and keeps
 //!    two `UID FETCH` commands under way while the batch before is parsed on a blocking thread and
@@ -59,7 +60,10 @@
 //!    the activity that is there, ignore, or set aside.
 //! 6. `store` writes ledger rows, sources, activities, parties, attachments, events and the cursor
 //!    in one transaction. A crash anywhere repeats at most one batch, and repeating is a no-op.
-//! 7. The report goes to `schedule::backoff`, which says when the mailbox is due again, whether it
+//! 7. Where that is asked for, `receive::cleanup` deletes on the server what was recorded long enough ago
+//!    and is surely still the same message. The goodbye ends a visit to a maildrop; the next listing
+//!    shows what it did.
+//! 8. The report goes to `schedule::backoff`, which says when the mailbox is due again, whether it
 //!    is postponed or disabled, or whether its whole profile waits; the driver writes that and the log line.
 //!
 //! # How to change X

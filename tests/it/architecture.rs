@@ -40,6 +40,7 @@ const WORDS: &[(&str, &[&str])] = &[
 const PURE_FILES: &[&str] = &[
     "receive/batch.rs",
     "receive/judge.rs",
+    "receive/maildrop.rs",
     "receive/plan.rs",
     "receive/reconcile.rs",
     "receive/windows.rs",

@@ -18,7 +18,7 @@ use crate::support::{
     daemon::{Daemon, Profile, text_of},
     dovecot::{Dovecot, Tls},
     mail,
-    process::LONG,
+    process::{LONG, wait_until},
 };
 
 const USERS: [&str; 2] = [ANNA, BERT];
@@ -133,7 +133,10 @@ fn kills_and_cuts_before_the_goodbye_lose_nothing_double_nothing_and_delete_noth
     proxy.restore();
     // A message in hand at three deaths in a row is taken for their cause and set aside with its source.
     let suspects = "SELECT count(*) FROM inbox_ledger WHERE failure_code = 'message-poison' AND source IS NOT NULL";
+    let logins = server.pop3_logins();
     daemon.start();
+    // All may be done already: then too it must have begun before it is told to stop.
+    wait_until(LONG, "a last log-in", || server.pop3_logins() > logins);
     let start = Instant::now();
     loop {
         let (set_aside, there) = (daemon.count(suspects), maildrops.there().len());
