@@ -66,6 +66,20 @@
 //! 8. The report goes to `schedule::backoff`, which says when the mailbox is due again, whether it
 //!    is postponed or disabled, or whether its whole profile waits; the driver writes that and the log line.
 //!
+//! # A mail goes out
+//!
+//! 1. A row `pending_send` comes in by `admin::send` (which composes it once to see that it can be) or
+//!    by plain SQL. The driver looks every `sending.outbox_poll`; sending is a workload of its own, with its own
+//!    lease, holds and postponements.
+//! 2. `send::cycle` first sets right what a death left: before the mark a mail is pending again, after
+//!    it in doubt. `send::doubt` decides on those: looked for in the Sent folder, sent again, or held.
+//! 3. A claim makes mails `sending` and counts the attempt. At the first one `mime::compose` writes
+//!    the bytes and the Message-ID, which never change again: what could start a header line of its own is refused.
+//! 4. `smtp` says MAIL, RCPT, DATA and the body, all but the last line. Then the mark (`dot_at`) is
+//!    committed, then the last line goes out: from here on nothing sends the mail blindly again.
+//! 5. `send::judge` turns the answer into a verdict: sent, tried again then, failed, in doubt. It is
+//!    written at once, with the result of each recipient and the alerts that follow.
+//!
 //! # How to change X
 //!
 //! | to add | touch |
@@ -74,6 +88,8 @@
 //! | a server's quirk | `imap/quirks.rs`, a transcript in `tests/data/transcripts/` |
 //! | a configuration key | its section in `config/`, `config/mailsyncd.toml` (a test compares them) |
 //! | a reason to ignore mail | `model/activity.rs` (`IgnoreReason`), `receive/judge.rs` and its table |
+//! | a rule for what may be sent | `mime/compose/check.rs` and its table |
+//! | a move of a queued mail | `model/outbox.rs` (`may_become`), the statement in `store/` |
 //! | a column | a new migration for each backend in `store/migrations/`, the statement in `store/` |
 //! | a command | `cli/`, the use case in `admin/`, golden output in `tests/golden/` |
 //!

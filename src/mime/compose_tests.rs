@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::{Limits, compose::*, parse};
@@ -13,31 +12,32 @@ use crate::model::{
     timestamp::Timestamp,
 };
 
-const RULES: ComposeRules = ComposeRules { now: Timestamp::from_seconds(1_800_000_000), maximum_size: 50_000_000 };
+pub(super) const RULES: ComposeRules =
+    ComposeRules { now: Timestamp::from_seconds(1_800_000_000), maximum_size: 50_000_000 };
 
-fn id() -> ActivityId {
+pub(super) fn id() -> ActivityId {
     ActivityId(Uuid::from_u128(0x0193_0000_0000_7000_8000_0000_0000_0001))
 }
 
-fn party(role: PartyRole, address: &str, name: &str) -> Party {
+pub(super) fn party(role: PartyRole, address: &str, name: &str) -> Party {
     Party { role, address: address.to_owned(), display_name: name.to_owned() }
 }
 
 /// A mail as the tests change it.
 #[derive(Clone, Debug)]
-struct Mail {
-    parties: Vec<Party>,
-    draft: Draft,
+pub(super) struct Mail {
+    pub(super) parties: Vec<Party>,
+    pub(super) draft: Draft,
 }
 
-fn mail() -> Mail {
+pub(super) fn mail() -> Mail {
     Mail {
         parties: vec![party(PartyRole::From, "", "Contoso Support"), party(PartyRole::To, "anna@example.org", "")],
         draft: draft(),
     }
 }
 
-fn draft() -> Draft {
+pub(super) fn draft() -> Draft {
     Draft {
         sender: "support@contoso.example".to_owned(),
         subject: "Your order".to_owned(),
@@ -49,7 +49,7 @@ fn draft() -> Draft {
     }
 }
 
-fn composed(mail: Mail, rules: &ComposeRules) -> Result<ComposedBytes, ComposeError> {
+pub(super) fn composed(mail: Mail, rules: &ComposeRules) -> Result<ComposedBytes, ComposeError> {
     let numbered = mail.parties.into_iter().zip(0..);
     let parties: Vec<OutboxParty> =
         numbered.map(|(party, position)| OutboxParty { position, party, result: None }).collect();
@@ -76,7 +76,7 @@ fn sent(mail: Mail) -> ComposedBytes {
     bytes
 }
 
-fn well_formed(bytes: &[u8]) {
+pub(super) fn well_formed(bytes: &[u8]) {
     assert!(bytes.ends_with(b"\r\n"));
     for line in bytes.split_inclusive(|byte| *byte == b'\n') {
         let text = line.strip_suffix(b"\r\n").expect("CRLF");
@@ -88,12 +88,12 @@ fn well_formed(bytes: &[u8]) {
     }
 }
 
-fn read(bytes: &[u8]) -> ReceivedMessage {
+pub(super) fn read(bytes: &[u8]) -> ReceivedMessage {
     parse(bytes, &Limits::default()).unwrap()
 }
 
 /// Names of the header's fields, counted.
-fn fields(bytes: &[u8]) -> BTreeMap<String, usize> {
+pub(super) fn fields(bytes: &[u8]) -> BTreeMap<String, usize> {
     let text = String::from_utf8_lossy(bytes);
     let header = text.split("\r\n\r\n").next().unwrap().to_owned();
     let mut counts = BTreeMap::new();
@@ -365,117 +365,4 @@ fn a_finished_mail_that_breaks_the_rules_is_refused() {
     }
     let small = ComposeRules { maximum_size: 100, ..RULES };
     assert!(matches!(adopt(FINISHED.as_bytes(), id(), &small), Err(ComposeError::TooLarge { .. })));
-}
-
-const ORDINARY: &[&str] =
-    &["?=", "=?", "\\", "\"", " ", "  ", "\t", "--", ";", "<", ">", ",", "%0d%0a", "''", "\u{202e}", "."];
-const NASTY: &[&str] = &[
-    "\r\nBcc: x@y.example\r\n",
-    "\n\n",
-    "\n",
-    "\r",
-    "\u{2028}",
-    "\0",
-    "=?utf-8?q?=0D=0A?=",
-    ".\r\n",
-    "\r\n.\r\nMAIL FROM:<a@b>\r\n",
-    "\x7f",
-];
-
-fn pieces(words: &'static [&'static str]) -> impl Strategy<Value = String> {
-    let word = prop::sample::select(words).prop_map(str::to_owned);
-    let piece = prop_oneof![3 => "[ -~]{0,30}", 2 => "\\PC{0,20}", 2 => word];
-    prop::collection::vec(piece, 0..8).prop_map(|pieces| pieces.concat())
-}
-
-/// Text with everything that has ever broken a header in it; mostly such that it may be sent.
-fn nasty() -> impl Strategy<Value = String> {
-    prop_oneof![9 => pieces(ORDINARY), 1 => pieces(NASTY)]
-}
-
-fn any_mail() -> impl Strategy<Value = Mail> {
-    let address = prop_oneof![15 => "[a-z]{1,9}@[a-z]{1,9}\\.example", 1 => nasty()];
-    let role = prop::sample::select(vec![PartyRole::To, PartyRole::Cc, PartyRole::Bcc, PartyRole::ReplyTo]);
-    let parties = prop::collection::vec(
-        (role, address.clone(), nasty()).prop_map(|(role, address, name)| party(role, &address, &name)),
-        0..6,
-    );
-    let content_type = prop::sample::select(vec![
-        "text/plain",
-        "text/plain; a=b",
-        "message/rfc822",
-        "multipart/mixed",
-        "x",
-        "a/b\r\nc:d",
-        "",
-        "image/png",
-    ]);
-    let content_type = content_type.prop_map(str::to_owned);
-    let content_id = prop::option::weighted(0.3, prop_oneof![9 => "[a-z]{1,5}", 1 => nasty()]);
-    let attachment = (nasty(), content_type, content_id, pieces(NASTY)).prop_map(
-        |(file_name, content_type, content_id, content)| OutboxAttachment {
-            file_name,
-            content_type,
-            content_id,
-            content: content.into_bytes(),
-        },
-    );
-    let attachments = prop::collection::vec(attachment, 0..3);
-    let thread = (prop::option::of(nasty()), prop::collection::vec(nasty(), 0..4));
-    let text = || prop::option::of(prop_oneof![pieces(ORDINARY), pieces(NASTY)]);
-    (address, nasty(), parties, nasty(), text(), text(), attachments, thread).prop_map(
-        |(sender, name, mut parties, subject, text, html, attachments, (in_reply_to, references))| {
-            parties.push(party(PartyRole::From, "", &name));
-            Mail { parties, draft: Draft { sender, subject, text, html, attachments, in_reply_to, references } }
-        },
-    )
-}
-
-const KNOWN: &[&str] = &[
-    "Date",
-    "From",
-    "Reply-To",
-    "To",
-    "Cc",
-    "Subject",
-    "Message-ID",
-    "In-Reply-To",
-    "References",
-    ID_FIELD,
-    "MIME-Version",
-    "Content-Type",
-    "Content-Transfer-Encoding",
-];
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
-
-    #[test]
-    fn nothing_adds_a_field_or_a_second_mail(mail in any_mail()) {
-        let Ok(composed) = composed(mail.clone(), &RULES) else { return Ok(()) };
-        well_formed(&composed.bytes);
-        for (name, count) in fields(&composed.bytes) {
-            prop_assert!(KNOWN.contains(&name.as_str()) && count == 1, "{} × {}", name, count);
-        }
-        let seen = read(&composed.bytes);
-        let shown = |role: PartyRole| mail.parties.iter().filter(move |party| party.role == role);
-        for role in [PartyRole::To, PartyRole::Cc, PartyRole::ReplyTo] {
-            let theirs: Vec<&str> = shown(role).map(|party| party.address.as_str()).collect();
-            let ours = seen.parties.iter().filter(|party| party.role == role);
-            prop_assert_eq!(ours.map(|party| party.address.as_str()).collect::<Vec<_>>(), theirs);
-        }
-        prop_assert_eq!(seen.parties.iter().filter(|party| party.role == PartyRole::From).count(), 1);
-        prop_assert_eq!(seen.subject, mail.draft.subject.trim().replace('\t', " "));
-        prop_assert_eq!(seen.attachments.len(), mail.draft.attachments.len());
-        prop_assert_eq!(seen.message_id, Some(composed.message_id));
-    }
-
-    #[test]
-    fn a_finished_mail_never_grows_a_field(header in nasty(), body in nasty()) {
-        let raw = format!("To: a@b.example\nX: {header}\nFrom: a@b.example\n\n{body}");
-        let Ok(adopted) = adopt(raw.as_bytes(), id(), &RULES) else { return Ok(()) };
-        well_formed(&adopted.composed.bytes);
-        prop_assert!(fields(&adopted.composed.bytes).values().all(|count| *count == 1) || header.contains('\n'));
-        prop_assert_eq!(adopted.from.address, "a@b.example");
-    }
 }

@@ -8,6 +8,8 @@
 mod body;
 pub mod compose;
 #[cfg(test)]
+mod compose_hostile_tests;
+#[cfg(test)]
 mod compose_tests;
 mod header;
 #[cfg(test)]
