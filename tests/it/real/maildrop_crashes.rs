@@ -11,8 +11,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{ANNA, BERT, crashes::Random, ready};
+use super::{ANNA, BERT, ready};
 use crate::support::{
+    random::Random,
     certificates::Certificate,
     chaos::ChaosProxy,
     daemon::{Daemon, Profile, text_of},

@@ -12,6 +12,7 @@ mod polling;
 mod pop3;
 mod refusals;
 mod secrets;
+mod send_drill;
 mod sending;
 mod sent;
 mod servers;

@@ -29,6 +29,8 @@ pub struct Profile {
     pub security: &'static str,
     /// What it speaks.
     pub server_type: &'static str,
+    /// Port of a server on this machine that takes mail without TLS and without a log-in.
+    pub outgoing: Option<u16>,
     /// Further lines of the section.
     pub more: String,
 }
@@ -41,8 +43,8 @@ impl Profile {
 
     /// Something that listens at `port` of this machine.
     pub fn at(port: u16, security: &'static str) -> Self {
-        let server_type = "imap_smtp";
-        Self { name: "sample".into(), host: "localhost".into(), port, security, server_type, more: String::new() }
+        let (name, host, more) = ("sample".into(), "localhost".into(), String::new());
+        Self { name, host, port, security, server_type: "imap_smtp", outgoing: None, more }
     }
 
     /// The server over POP3 and implicit TLS.
@@ -53,6 +55,11 @@ impl Profile {
     /// Something that speaks POP3 at `port` of this machine.
     pub fn pop3_at(port: u16, security: &'static str) -> Self {
         Self { name: "maildrops".into(), server_type: "pop3_smtp", ..Self::at(port, security) }
+    }
+
+    /// The same, sending through what listens at `port` of this machine.
+    pub fn sending_through(self, port: u16) -> Self {
+        Self { outgoing: Some(port), ..self }
     }
 
     /// The same under another name.
@@ -354,7 +361,8 @@ impl Configuration {
         let mut text = format!("[database]\nurl = \"{}\"\n", self.database);
         let mut sections = self.sections.clone();
         let network = sections.entry("network").or_default();
-        let ports: Vec<u16> = self.profiles.iter().map(|profile| profile.port).collect();
+        let ports = self.profiles.iter().flat_map(|profile| [Some(profile.port), profile.outgoing]);
+        let ports: Vec<u16> = ports.flatten().collect();
         writeln!(network, "allowed_ports = {ports:?}").unwrap();
         if let Some(authority) = &self.authority {
             writeln!(network, "extra_ca_files = [{authority:?}]").unwrap();
@@ -363,7 +371,7 @@ impl Configuration {
             write!(text, "\n[{name}]\n{lines}").unwrap();
         }
         for profile in &self.profiles {
-            let Profile { name, host, port, security, server_type, more } = profile;
+            let Profile { name, host, port, security, server_type, outgoing, more } = profile;
             write!(
                 text,
                 "\n[[profile]]\nname = \"{name}\"\nserver_type = \"{server_type}\"\nauthenticate_using = \"mailbox\"\n\
@@ -371,6 +379,10 @@ impl Configuration {
                  incoming = {{ host = \"{host}\", port = {port}, security = \"{security}\" }}\n{more}\n"
             )
             .unwrap();
+            if let Some(port) = outgoing {
+                let server = format!("host = \"127.0.0.1\", port = {port}, security = \"none\", auth = \"none\"");
+                writeln!(text, "outgoing = {{ {server} }}").unwrap();
+            }
             for (key, default) in [("minimum_polling_interval", "1s"), ("connection_timeout", "10s")] {
                 if !more.contains(key) {
                     writeln!(text, "{key} = \"{default}\"").unwrap();

@@ -3,6 +3,7 @@
 pub mod certificates;
 pub mod chaos;
 pub mod cli;
+pub mod counting_smtp;
 pub mod daemon;
 #[allow(dead_code, reason = "every ring uses its part of it")]
 pub mod databases;
@@ -14,6 +15,7 @@ pub mod pop3_server;
 pub mod postfix;
 pub mod postgres;
 pub mod process;
+pub mod random;
 pub mod records;
 #[allow(dead_code, reason = "every ring uses its part of it")]
 pub mod sim_post;
