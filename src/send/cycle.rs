@@ -18,6 +18,7 @@ use crate::{
 
 use super::{
     deliver::deliver,
+    filing::file_copies,
     judge::{Attempt, Next, SendOutcome, judge, not_tried},
     outbox::Outbox,
     policy::SendPolicy,
@@ -51,10 +52,14 @@ pub async fn send<K: Sinks>(context: &Context, claimed: &Claimed, policy: &SendP
         senders_refused: 0,
         report: SendReport::default(),
     };
-    if let Err(failure) = cycle.run(sinks).await {
-        cycle.report.failure = Some(failure);
-    }
+    let sent = cycle.run(sinks).await;
+    // One connection at a time.
     cycle.line.close();
+    let filed = match policy.save_to_sent {
+        true => file_copies(context, fence, policy, sinks).await,
+        false => Ok(()),
+    };
+    cycle.report.failure = sent.and(filed).err();
     cycle.report
 }
 

@@ -7,6 +7,7 @@
 pub mod cycle;
 mod deliver;
 pub mod doubt;
+mod filing;
 mod imap_sent;
 pub mod judge;
 pub mod net_sinks;

@@ -137,6 +137,28 @@ impl Store {
         read!(self, outbox::sent_since(mailbox, since, limit))
     }
 
+    /// Sent mails of the mailbox, queued after `since`, of which no copy was put into the Sent folder,
+    /// with their Message-IDs, the oldest first; at most `limit`.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn unfiled_mails(
+        &self,
+        mailbox: MailboxId,
+        since: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<(ActivityId, String)>, StoreError> {
+        read!(self, outbox::unfiled_mails(mailbox, since, limit))
+    }
+
+    /// Notes that a copy of a sent mail lies in the Sent folder. Lazy: who forgets it looks again.
+    ///
+    /// # Errors
+    /// [`StoreError::LeaseLost`].
+    pub async fn copy_filed(&self, fence: Fence, activity: ActivityId, now: Timestamp) -> Result<(), StoreError> {
+        write!(self, Lazy, 0, outbox::copy_filed(fence = fence, activity = activity, now = now))
+    }
+
     /// Writes what became of a mail, of each recipient, and the alerts that follow: in doubt, a
     /// warning; failed or held, an error; some recipients refused, a warning; whatever was open
     /// before is closed. Durable.

@@ -281,13 +281,44 @@ pub async fn sent_since(
     since: Timestamp,
     limit: u32,
 ) -> Result<Vec<(ActivityId, String)>> {
-    let rows = sqlx::query_as::<Db, (Id, String)>(text(sql::SENT_SINCE))
+    marks(conn, text(sql::SENT_SINCE), (mailbox, since, limit)).await
+}
+
+/// Identifiers and Message-IDs that a statement finds.
+async fn marks(
+    conn: &mut Conn,
+    statement: &'static str,
+    (mailbox, since, limit): (MailboxId, Timestamp, u32),
+) -> Result<Vec<(ActivityId, String)>> {
+    let rows = sqlx::query_as::<Db, (Id, String)>(statement)
         .bind(Id(mailbox.0))
         .bind(Time(since))
         .bind(i64::from(limit))
         .fetch_all(conn)
         .await?;
     Ok(rows.into_iter().map(|(id, message_id)| (ActivityId(id.0), message_id)).collect())
+}
+
+/// See [`crate::store::Store::unfiled_mails`].
+pub async fn unfiled_mails(
+    conn: &mut Conn,
+    mailbox: MailboxId,
+    since: Timestamp,
+    limit: u32,
+) -> Result<Vec<(ActivityId, String)>> {
+    marks(conn, text(sql::UNFILED), (mailbox, since, limit)).await
+}
+
+/// See [`crate::store::Store::copy_filed`].
+pub async fn copy_filed(conn: &mut Conn, fence: Fence, activity: ActivityId, now: Timestamp) -> Result<()> {
+    let done = sqlx::query::<Db>(text(sql::COPY_FILED))
+        .bind(Id(activity.0))
+        .bind(Id(fence.mailbox.0))
+        .bind(fence.epoch)
+        .bind(Time(now))
+        .execute(conn)
+        .await?;
+    if done.rows_affected() == 0 { Err(StoreError::LeaseLost) } else { Ok(()) }
 }
 
 /// See [`crate::store::Store::settle_mail`].

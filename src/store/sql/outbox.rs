@@ -64,6 +64,14 @@ statements! {
         {indexed "email_activities_outgoing"}
         " WHERE direction = 'outgoing' AND created_at >= $2 AND mailbox = $1 AND \
          status = 'sent' AND message_id IS NOT NULL ORDER BY created_at DESC, id DESC LIMIT $3"];
+    UNFILED = [
+        "SELECT id, message_id FROM email_activities "
+        {indexed "email_activities_outgoing"}
+        " WHERE direction = 'outgoing' AND created_at >= $2 AND mailbox = $1 AND \
+         status = 'sent' AND copy_filed_at IS NULL AND message_id IS NOT NULL ORDER BY created_at, id LIMIT $3"];
+    COPY_FILED = [
+        "UPDATE email_activities SET copy_filed_at = $4 WHERE id = $1 AND mailbox = $2 AND status = 'sent' AND EXISTS \
+         (SELECT 1 FROM mailboxes WHERE id = $2 AND outgoing_lease_epoch = $3 AND outgoing_lease_owner IS NOT NULL)"];
     LEFT_BEHIND = [
         "SELECT id, dot_at, postponed_until FROM email_activities WHERE mailbox = $1 AND status = 'sending' AND \
          send_epoch <> $2 "

@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
-use mailsyncd::model::{
-    failure::{Failure, FailureCode, Persistence, Scope},
-    outbox::InDoubt,
+use mailsyncd::{
+    model::{
+        failure::{Failure, FailureCode, Persistence, Scope},
+        outbox::InDoubt,
+    },
+    send::sink::FiledBy,
 };
 
 use super::{
@@ -289,5 +292,27 @@ async fn a_stop_gives_back_what_was_not_begun() {
         world.context.stop.cancel();
         world.cycle().await;
         assert_eq!(world.mails().await, ["one pending_send 0"]);
+    }
+}
+
+/// Where the server does not file, we do: once, whatever happens in between.
+#[tokio::test]
+async fn copies_are_put_into_the_sent_folder_once() {
+    for database in on_both().await {
+        for (sent, by) in [(Sent::Empty, FiledBy::Us), (Sent::Filled, FiledBy::Server)] {
+            let mut world = World::saving(&database, sent, InDoubt::Verify, true).await;
+            world.queue("one", &["a"]).await;
+            world.server.state().folder_down = true;
+            assert_eq!(world.cycle().await.failure, None, "the mail was sent");
+            assert_eq!(world.mailbox_alerts().await, ["sent-copy-failed warning"]);
+            world.server.state().folder_down = false;
+            for _ in 0..3 {
+                world.cycle().await;
+            }
+            let filed: Vec<FiledBy> = world.server.state().filed.iter().map(|(_, by)| *by).collect();
+            assert_eq!(filed, [by], "{sent:?}");
+            assert!(world.mailbox_alerts().await.is_empty());
+            assert_eq!(world.received()["one > a"], 1);
+        }
     }
 }

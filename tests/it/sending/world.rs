@@ -173,6 +173,11 @@ impl World {
         self.rows(ALERTS).await
     }
 
+    /// Open alerts of the mailbox: `code severity`.
+    pub async fn mailbox_alerts(&self) -> Vec<String> {
+        self.rows(MAILBOX_ALERTS).await
+    }
+
     /// How often each mail reached each recipient.
     pub fn received(&self) -> BTreeMap<String, u32> {
         let mut times = BTreeMap::new();
@@ -197,3 +202,6 @@ const RECIPIENTS: &str = "SELECT a.subject || ' > ' || p.address || ' ' || coale
 
 const ALERTS: &str = "SELECT a.subject || ' ' || l.code || ' ' || l.severity FROM alerts l JOIN email_activities a \
     ON l.subject = a.id WHERE CAST(a.mailbox AS TEXT) = $1 AND l.closed_at IS NULL ORDER BY a.subject";
+
+const MAILBOX_ALERTS: &str = "SELECT code || ' ' || severity FROM alerts WHERE CAST(subject AS TEXT) = $1 AND \
+    closed_at IS NULL ORDER BY code";
