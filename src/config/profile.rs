@@ -155,7 +155,11 @@ fn endpoint(
     let filled_in = if security == Security::Tls { ports.0 } else { ports.1 };
     let given = section.take_placed("port", number(1..=u16::MAX));
     let (port, port_place) = given.unwrap_or_else(|| (filled_in, section.place().unwrap_or(place).clone()));
-    let methods = [("auto", AuthMethod::Auto), ("plain", AuthMethod::Plain), ("login", AuthMethod::Login)];
+    let mut methods = vec![("auto", AuthMethod::Auto), ("plain", AuthMethod::Plain), ("login", AuthMethod::Login)];
+    if key == "outgoing" {
+        // A relay may know us by our address.
+        methods.push(("none", AuthMethod::None));
+    }
     let auth = section.take("auth", choice(&methods)).unwrap_or(AuthMethod::Auto);
     section.finish();
     Some((Endpoint { host, port, security, auth }, port_place))
