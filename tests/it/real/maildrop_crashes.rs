@@ -13,13 +13,13 @@ use std::{
 
 use super::{ANNA, BERT, ready};
 use crate::support::{
-    random::Random,
     certificates::Certificate,
     chaos::ChaosProxy,
     daemon::{Daemon, Profile, text_of},
     dovecot::{Dovecot, Tls},
     mail,
     process::{LONG, wait_until},
+    random::Random,
 };
 
 const USERS: [&str; 2] = [ANNA, BERT];
