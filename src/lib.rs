@@ -79,6 +79,8 @@
 //!    committed, then the last line goes out: from here on nothing sends the mail blindly again.
 //! 5. `send::judge` turns the answer into a verdict: sent, tried again then, failed, in doubt. It is
 //!    written at once, with the result of each recipient and the alerts that follow.
+//! 6. Where that is wanted, `send::filing` puts a copy into the Sent folder. The connection serves all
+//!    mails of a cycle; while one mail is in conversation, the one before it is settled.
 //!
 //! # How to change X
 //!
