@@ -162,7 +162,7 @@ impl Daemon {
         clock: Clock,
         mode: Mode,
     ) -> Result<Self, DaemonError> {
-        let config = reconcile(&store, config, &clock).await.map_err(DaemonError::Declared)?;
+        let config = reconcile(&store, config, &clock).await?;
         let (hints, progress, tasks) = (Hints::new(), Progress::default(), Tasks::new());
         let network = Network::new(tls.clone(), network_settings(&store, &config));
         let imap = ImapSources::new(network.clone(), hints.clone(), tasks.clone(), clock.clone());
@@ -267,7 +267,7 @@ impl Daemon {
         let config = Config::load(&self.config.file)?;
         // What may fail comes before what changes something.
         let tls = TlsClient::new(&config.network.extra_ca_files)?;
-        let config = reconcile(&self.store, config, &self.clock).await.map_err(DaemonError::Declared)?;
+        let config = reconcile(&self.store, config, &self.clock).await?;
         self.tls.replace(&tls);
         for (key, changed) in [
             ("database.url", config.database_url != self.config.database_url),
@@ -326,8 +326,12 @@ async fn due(interval: &mut Option<tokio::time::Interval>) {
 
 /// Brings the database in line with the files. What they declare is not needed after that, and with
 /// thousands of mailboxes it is most of what a configuration holds.
-async fn reconcile(store: &Store, mut config: Config, clock: &Clock) -> Result<Arc<Config>, AdminError> {
-    for line in admin::declared::reconcile(store, &config, clock).await?.lines {
+async fn reconcile(store: &Store, mut config: Config, clock: &Clock) -> Result<Arc<Config>, DaemonError> {
+    let reconciled = admin::declared::reconcile(store, &config, clock).await.map_err(|error| match error {
+        AdminError::Config(error) => DaemonError::Config(error),
+        error => DaemonError::Declared(error),
+    })?;
+    for line in reconciled.lines {
         tracing::info!(change = %line, "declared record");
     }
     config.declared = Declared::default();

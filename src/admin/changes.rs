@@ -105,9 +105,10 @@ impl Planner {
         self.changes.push(PlannedChange { change, text });
     }
 
-    fn profiles<'c>(&mut self, config: &'c Config, records: &Records) -> BTreeMap<&'c str, ProfileId> {
+    /// Every profile by name, those that are declared no more too.
+    fn profiles<'c>(&mut self, config: &'c Config, records: &'c Records) -> BTreeMap<&'c str, ProfileId> {
         let known: BTreeMap<&str, _> = records.profiles.iter().map(|pair| (pair.0.name.as_str(), pair)).collect();
-        let mut ids = BTreeMap::new();
+        let mut ids: BTreeMap<&str, ProfileId> = known.iter().map(|(name, (profile, _))| (*name, profile.id)).collect();
         for declared in &config.declared.profiles {
             let before = known.get(declared.name.as_str()).copied();
             let id = before.map_or_else(|| ProfileId::generate(self.now), |(profile, _)| profile.id);

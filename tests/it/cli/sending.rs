@@ -170,6 +170,22 @@ fn a_mail_is_queued_held_and_sent_again() {
     golden::compare("cli/sending.txt", &desk.script());
 }
 
+#[test]
+fn a_profile_that_would_change_its_protocol_is_told_of() {
+    let mut desk = Desk::new();
+    let file = desk.directory.path().join("mailsyncd.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    let other = text.replace("server_type = \"pop3_smtp\"", "server_type = \"imap_smtp\"");
+    fs::write(&file, &other).unwrap();
+    desk.go(&["check", "--plan"], "");
+    desk.go(&["check", "--plan", "--json"], "");
+    desk.go(&["run", "--once"], "");
+    let moved = other.replace("\"silent\"", "\"silent-imap\"");
+    fs::write(&file, moved).unwrap();
+    desk.go(&["check", "--plan"], "");
+    golden::compare("cli/protocol.txt", &desk.script());
+}
+
 /// A failure of sending is seen, and a new password mends it.
 #[test]
 fn a_new_password_has_sending_tried_again() {
