@@ -106,7 +106,11 @@ fn find<'k>(
     let take = |mail: &ListedMail| {
         let same = there.get_mut(&(mail.sha256, mail.size))?;
         let at = match message_ids.get(&mail.number) {
-            Some(id) => same.iter().rposition(|known| known.message_id == *id)?,
+            // What was not read has no Message-ID in the ledger: there the name has to do.
+            Some(id) => {
+                let with = |id: &Option<String>| same.iter().rposition(|known| known.message_id == *id);
+                with(id).or_else(|| with(&None))?
+            }
             None => same.len().checked_sub(1)?,
         };
         Some(same.remove(at))

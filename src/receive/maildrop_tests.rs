@@ -93,6 +93,11 @@ fn a_name_that_proves_little_is_looked_behind() {
     let seen = identify(&ledger, &now, &BTreeMap::from([id(1, 2), id(2, 77)]));
     assert_eq!(shown(&seen), [(2, 1, false), (4, 2, true), (3, 0, false)]);
     assert_eq!(seen.gone, [uid(1)]);
+    // What was set aside or skipped was not read, and is not read again and again.
+    let mut unread = ledger.clone();
+    unread.known.iter_mut().for_each(|mail| mail.message_id = None);
+    let seen = identify(&unread, &now, &BTreeMap::from([id(1, 2), id(2, 77)]));
+    assert_eq!(shown(&seen), [(1, 0, false), (2, 1, false), (3, 0, false)]);
     // One is left of the two.
     assert_eq!(doubtful(&ledger, &listed(&[(8, 100), (7, 100)])), [2]);
     // Messages called by their place: nothing is doubted until one of them is not what it was.
