@@ -102,6 +102,7 @@ fn shown(judged: &Judged) -> String {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn an_attempt_becomes_a_verdict() {
     use Persistence::{Permanent, Throttled, Transient, UntilConfirmed};
     use Scope::{Daemon, Mailbox, Message, Profile};

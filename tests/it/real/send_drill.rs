@@ -42,7 +42,8 @@ struct End {
 
 impl Drill {
     fn new(in_doubt: &str) -> Self {
-        let given = std::env::var("SEND_DRILL").unwrap_or_else(|_| "600/60".to_owned());
+        let given = std::env::var_os("SEND_DRILL");
+        let given = given.as_ref().map_or("600/60", |given| given.to_str().unwrap());
         let (mails, kills) = given.split_once('/').expect("SEND_DRILL=MAILS/KILLS");
         let dovecot = Dovecot::start();
         let mut daemon = Daemon::new().with_server(&dovecot);

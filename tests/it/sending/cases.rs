@@ -33,6 +33,7 @@ struct Case {
     received: &'static [&'static str],
 }
 
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn cases() -> Vec<Case> {
     use Fault::{Dot, DropAtDot, DropAtMail, DropInBody, LogIn, LoseReply, Mail, Rcpt};
     let all = ["one > a accepted 250", "one > b accepted 250", "two > c accepted 250"];
