@@ -51,7 +51,8 @@ where
     let mut delays = retries.delays();
     let mut left = retries.times;
     loop {
-        let error = match attempt().await {
+        // Boxed: what waits around it would else be as large as a log-in, or a transaction, for as long as it waits.
+        let error = match Box::pin(attempt()).await {
             Ok(value) => return Ok(value),
             Err(error) => error,
         };

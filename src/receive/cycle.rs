@@ -105,7 +105,8 @@ impl Cycle<'_> {
                 (ReceivePlan::UidsNotKept, Some(known)) => return self.give_up(known).await,
                 (ReceivePlan::Read(reading), Some(known)) => {
                     let ahead = listed.map(|listed| Ahead { window, listed });
-                    return self.read((reading, ahead), (known, begun), &view, source, release).await;
+                    // Boxed, as most cycles read nothing, and thousands of them may be waiting for a server.
+                    return Box::pin(self.read((reading, ahead), (known, begun), &view, source, release)).await;
                 }
                 (ReceivePlan::UpToDate | ReceivePlan::UidsNotKept | ReceivePlan::Read(_), None) => return Ok(()),
             }
