@@ -10,6 +10,9 @@ from typing import Callable
 
 from lib import measure
 
+# As the unit and the container have it.
+ENVIRONMENT = ["MALLOC_ARENA_MAX=2", "MALLOC_MMAP_THRESHOLD_=1048576", "MALLOC_TRIM_THRESHOLD_=1048576"]
+
 
 @dataclass
 class Contender:
@@ -138,7 +141,7 @@ enabled = true
 
     def command(self, *words):
         """The words of a command line, in the environment that the unit and the container give it."""
-        return ["env", "MALLOC_ARENA_MAX=2", str(self.bench.binary), "--config", str(self.config), *words]
+        return ["env", *ENVIRONMENT, str(self.bench.binary), "--config", str(self.config), *words]
 
     def forget(self):
         """Removes configuration and database."""
