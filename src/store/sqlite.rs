@@ -42,10 +42,10 @@ static MIGRATIONS: Migrator = sqlx::migrate!("src/store/migrations/sqlite");
 /// "MSYD" in the file's header: this file is ours.
 const APPLICATION_ID: u32 = 0x4d53_5944;
 /// Mails are long: a larger page means fewer overflow pages and fewer frames of the log for each.
-const PAGE_SIZE: u32 = 8_192;
-/// In KiB: a batch of mails fits, so that none of its pages is written twice.
-const WRITER_CACHE: &str = "-16000";
-/// In pages: a checkpoint costs two waits for the disk, so not one at every other batch.
+const PAGE_SIZE: u32 = 16_384;
+/// In KiB: a transaction of mails fits, so that none of its pages is written twice.
+const WRITER_CACHE: &str = "-12000";
+/// In pages: a checkpoint costs two waits for the disk, and writes what changed often only once.
 const CHECKPOINT: &str = "4000";
 const READERS: u32 = 3;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);

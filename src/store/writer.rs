@@ -26,7 +26,7 @@ const QUEUE: usize = 256;
 /// The most operations of one transaction.
 const MOST_OPERATIONS: usize = 64;
 /// No further operation joins a transaction that writes this many bytes of mail.
-const MOST_BYTES: usize = 16 << 20;
+const MOST_BYTES: usize = 8 << 20;
 
 /// Tells the caller, once it is known whether the transaction was committed.
 type Answer = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
