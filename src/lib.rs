@@ -53,7 +53,7 @@
 //!    makes a folder with numbers, by what the ledger knows of its UIDLs.
 //! 3. `receive::plan` compares that view with the cursor: nothing new, read on, or start over.
 //! 4. `receive::cycle` lists numbers, sizes and dates, cuts batches by count and bytes, and keeps
-//!    two `UID FETCH` commands under way while the batch before is parsed on a blocking thread and
+//!    a few `UID FETCH` commands under way while the batch before is parsed on a blocking thread and
 //!    committed. Before a parse a marker is committed: a message that kills the process three times
 //!    is set aside unparsed.
 //! 5. `receive::judge` turns each message and the facts about it into a `Verdict`: record, link to

@@ -123,14 +123,16 @@ fn is_alone(marker: InFlight, listed: ListedMessage) -> bool {
 pub fn batches(items: Vec<Item>, steps: &Steps, in_flight: Option<InFlight>, through: u32) -> Vec<Batch> {
     let mut done: Vec<Batch> = Vec::new();
     let mut open = Open::default();
+    let mut limit = steps.first_batch_bytes.min(steps.batch_bytes);
     for item in items {
         let before = in_flight.filter(|_| is_suspect(in_flight, item.listed.uid));
         let attempts = match before {
             Some(marker) if !matches!(item.todo, Todo::Enter(_)) => marker.attempts.saturating_add(1),
             Some(_) | None => 1,
         };
-        if attempts > 1 || !open.has_room_for(&item, steps) {
+        if attempts > 1 || !open.has_room_for(&item, steps, limit) {
             done.extend(open.close());
+            limit = limit.saturating_mul(2).min(steps.batch_bytes);
         }
         open.take(item);
         if attempts > 1 {
@@ -153,8 +155,8 @@ struct Open {
 }
 
 impl Open {
-    fn has_room_for(&self, item: &Item, steps: &Steps) -> bool {
-        let fits = self.bytes.saturating_add(item.room) <= steps.batch_bytes || self.fetched == 0;
+    fn has_room_for(&self, item: &Item, steps: &Steps, bytes: u64) -> bool {
+        let fits = self.bytes.saturating_add(item.room) <= bytes || self.fetched == 0;
         match item.todo {
             Todo::Enter(_) => self.items.len() < steps.batch_messages.saturating_mul(ROWS_PER_MESSAGE).max(1),
             Todo::Read | Todo::Keep(_) => self.fetched < steps.batch_messages.max(1) && fits,

@@ -70,6 +70,14 @@ fn batches_are_bounded_by_count_and_bytes() {
 }
 
 #[test]
+fn the_first_batches_are_smaller() {
+    let items = (1..=10).map(|uid| decide(listed(uid, 10), &policy(), None)).collect();
+    let steps = Steps { batch_messages: 99, batch_bytes: 40, first_batch_bytes: 10, ..Steps::default() };
+    let sizes: Vec<usize> = batches(items, &steps, None, 10).iter().map(|batch| batch.items.len()).collect();
+    assert_eq!(sizes, [1, 2, 4, 3]);
+}
+
+#[test]
 fn a_message_of_unknown_size_may_be_as_large_as_the_limit() {
     assert_eq!(cut(&[(1, 0), (2, 0), (3, 10)], None), [(vec![1], 1, 1), (vec![2], 2, 1), (vec![3], 99, 1)]);
     let batch = batches(vec![decide(listed(1, 0), &policy(), None)], &policy().steps, None, 1).remove(0);

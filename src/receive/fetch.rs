@@ -1,4 +1,4 @@
-//! The fetching half of a cycle: lists, cuts batches, keeps two requests under way, and finds out
+//! The fetching half of a cycle: lists, cuts batches, keeps some requests under way, and finds out
 //! about messages that were listed but not given, or not in a form that can be read.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -29,8 +29,8 @@ use super::{
     windows::{Window, Windows},
 };
 
-/// Requests that may be outstanding at a time.
-const REQUESTS: usize = 2;
+/// Requests that may be outstanding at a time: as much as a fast server sends within a round trip.
+const REQUESTS: usize = 4;
 
 /// So often a message that is listed but not given is asked for again.
 const REPETITIONS: u32 = 3;

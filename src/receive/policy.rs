@@ -13,6 +13,8 @@ pub struct Steps {
     pub batch_messages: usize,
     /// Most bytes fetched for one transaction, as listed; a larger message goes alone.
     pub batch_bytes: u64,
+    /// The same for the first one, so that the work begins early; it doubles from one to the next.
+    pub first_batch_bytes: u64,
     /// Batches after which the cycle stops and is due again.
     pub maximum_batches: u32,
     /// Time after which no further batch is begun.
@@ -24,7 +26,8 @@ impl Default for Steps {
         Self {
             window: 10_000,
             batch_messages: 100,
-            batch_bytes: 2 << 20,
+            batch_bytes: 4 << 20,
+            first_batch_bytes: 512 << 10,
             maximum_batches: 1_000,
             time_limit: Duration::from_secs(600),
         }
