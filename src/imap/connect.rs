@@ -10,7 +10,7 @@ use super::{
     event::{Capabilities, Condition, Event, Note},
     quirks,
     session::Session,
-    wire::{Wire, accepted, bounded, stray_tag},
+    wire::{Wire, bounded, stray_tag},
 };
 pub use crate::net::credentials::Credentials;
 pub use crate::net::deadline::Timeouts;
@@ -46,7 +46,8 @@ pub async fn open(
     connect(stream, endpoint, credentials, tls, timeouts).await
 }
 
-/// Logs in over a connected stream: TLS as `endpoint` demands, greeting, capabilities, log-in.
+/// Logs in over a connected stream: TLS as `endpoint` demands, greeting, capabilities, log-in. Of
+/// some servers the log-in's answer comes with the first command's: see [`Session::logged_in`].
 ///
 /// The secret is sent only where the connection is as protected as `endpoint` demands, and never
 /// where the server forbids it (LOGINDISABLED).
@@ -87,17 +88,17 @@ pub async fn connect<S: Io>(
         Security::Starttls => Greeting::default(),
         Security::Tls | Security::None => greeting(&mut wire, &timeouts).await?,
     };
-    let capabilities = match greeting {
-        Greeting { logged_in: true, capabilities } => capabilities,
-        Greeting { capabilities, .. } => {
+    match greeting {
+        Greeting { logged_in: true, capabilities, .. } => wire.capabilities = capabilities,
+        Greeting { capabilities, reads_on, .. } => {
             let offered = match capabilities {
                 Some(capabilities) => capabilities,
                 None => ask_capabilities(&mut wire, &timeouts).await?,
             };
             let method = choose(endpoint.auth, offered, secure)?;
-            bounded(timeouts.command, method.name(), log_in(&mut wire, method, credentials)).await?
+            bounded(timeouts.command, method.name(), log_in(&mut wire, method, credentials, reads_on)).await?;
         }
-    };
+    }
     if quirks::wants_introduction(&endpoint.host) {
         let introduction = concat!("ID (\"name\" \"mailsyncd\" \"version\" \"", env!("CARGO_PKG_VERSION"), "\")");
         match wire.command("ID", introduction, timeouts.command, |_| Ok(())).await {
@@ -106,13 +107,15 @@ pub async fn connect<S: Io>(
             Err(error) => return Err(error),
         }
     }
-    Ok(Session::new(wire, timeouts, capabilities))
+    Ok(Session::new(wire, timeouts))
 }
 
 #[derive(Default)]
 struct Greeting {
     logged_in: bool,
     capabilities: Option<Capabilities>,
+    /// Commands may be sent behind the log-in.
+    reads_on: bool,
 }
 
 async fn greeting<T: Io>(wire: &mut Wire<T>, timeouts: &Timeouts) -> Result<Greeting, ImapError> {
@@ -121,10 +124,10 @@ async fn greeting<T: Io>(wire: &mut Wire<T>, timeouts: &Timeouts) -> Result<Gree
     let Event::Status(Condition { status, reply, note }) = event else {
         return Err(ImapError::Protocol("something else than a greeting".to_owned()));
     };
-    let capabilities = noted(note);
+    let (capabilities, reads_on) = (noted(note), quirks::reads_on_behind_log_in(&reply));
     match status {
-        Status::Ok => Ok(Greeting { logged_in: false, capabilities }),
-        Status::PreAuth => Ok(Greeting { logged_in: true, capabilities }),
+        Status::Ok => Ok(Greeting { logged_in: false, capabilities, reads_on }),
+        Status::PreAuth => Ok(Greeting { logged_in: true, capabilities, reads_on }),
         Status::No | Status::Bad | Status::Bye => Err(ImapError::Greeting(reply)),
     }
 }
@@ -202,11 +205,14 @@ fn choose(wanted: AuthMethod, offered: Capabilities, secure: bool) -> Result<Met
     Ok(if plain { Method::Plain { with_command: offered.sasl_ir } } else { Method::Login })
 }
 
+/// Logs in. Where the server reads on, and has nothing to ask, its answer is left for whoever gives
+/// the next command: that saves a round trip.
 async fn log_in<T: Io>(
     wire: &mut Wire<T>,
     method: Method,
     credentials: Credentials<'_>,
-) -> Result<Option<Capabilities>, ImapError> {
+    reads_on: bool,
+) -> Result<(), ImapError> {
     wire.guard().allow(Allowance::SMALL);
     let name = method.name();
     // What is sent at once, and what after each continuation request.
@@ -217,7 +223,10 @@ async fn log_in<T: Io>(
     .into_iter();
     let first = lines.next().unwrap_or_default();
     let tag = wire.send(name, &first).await?;
-    let mut capabilities = None;
+    if reads_on && lines.len() == 0 {
+        wire.goes_on_behind(name, tag);
+        return Ok(());
+    }
     loop {
         match wire.next(name).await? {
             // With nothing left to say, a further request is cancelled (RFC 9051 §6.2.2).
@@ -225,11 +234,8 @@ async fn log_in<T: Io>(
                 Some(line) => wire.send_line(name, &line).await?,
                 None => wire.send_line(name, "*").await?,
             },
-            Event::Capabilities(found) => capabilities = Some(found),
-            Event::Done(of, condition) if of == tag => {
-                let done = accepted(name, condition)?;
-                return Ok(noted(done.note).or(capabilities));
-            }
+            Event::Capabilities(found) => wire.capabilities = Some(found),
+            Event::Done(of, condition) if of == tag => return wire.accept_log_in(name, condition),
             Event::Done(..) => return Err(stray_tag()),
             _ => {}
         }

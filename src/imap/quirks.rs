@@ -82,6 +82,13 @@ pub fn is_partial(status: Refusal, reply: &Reply) -> bool {
     status == Refusal::No && (reply.code.as_deref() == Some("EXPUNGEISSUED") || reply.text.contains("no longer exist"))
 }
 
+/// Whether commands may be sent behind LOGIN or AUTHENTICATE before its answer. RFC 9051 §5.5 allows it, but
+/// proxies have been seen to lose what they had read too far; Dovecot (2.3, 2.4) hands it on, and
+/// says who it is in its greeting.
+pub fn reads_on_behind_log_in(greeting: &Reply) -> bool {
+    greeting.text.starts_with("Dovecot")
+}
+
 /// Whether the server opens the Inbox only to clients that introduce themselves (RFC 2971):
 /// NetEase (163.com, 126.com, yeah.net, 188.com; since about 2019) answers EXAMINE with
 /// `NO Unsafe Login` otherwise.

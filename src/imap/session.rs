@@ -31,7 +31,6 @@ use crate::{
 pub struct Session<S: Io> {
     pub(super) wire: Wire<Transport<S>>,
     pub(super) timeouts: Timeouts,
-    capabilities: Option<Capabilities>,
     /// How many messages there were when the Inbox was opened.
     pub(super) opened: Option<u32>,
     pub(super) outstanding: VecDeque<Outstanding>,
@@ -46,8 +45,17 @@ impl<S: Io> fmt::Debug for Session<S> {
 }
 
 impl<S: Io> Session<S> {
-    pub(super) fn new(wire: Wire<Transport<S>>, timeouts: Timeouts, capabilities: Option<Capabilities>) -> Self {
-        Self { wire, timeouts, capabilities, opened: None, outstanding: VecDeque::new(), idling: None }
+    pub(super) fn new(wire: Wire<Transport<S>>, timeouts: Timeouts) -> Self {
+        Self { wire, timeouts, opened: None, outstanding: VecDeque::new(), idling: None }
+    }
+
+    /// Waits until the server has accepted the log-in, where [`connect`](super::connect::connect) did
+    /// not: then the first command does it on its way, and ends as this would.
+    ///
+    /// # Errors
+    /// The log-in is refused, or the connection is lost.
+    pub async fn logged_in(&mut self) -> Result<(), ImapError> {
+        bounded(self.timeouts.command, "log-in", self.wire.logged_in()).await
     }
 
     /// The cheapest look at the Inbox: STATUS.
@@ -123,11 +131,12 @@ impl<S: Io> Session<S> {
 
     /// What the server can do; asks it where it has not said so by itself.
     pub(super) async fn capabilities(&mut self) -> Result<Capabilities, ImapError> {
-        if let Some(known) = self.capabilities {
+        self.logged_in().await?;
+        if let Some(known) = self.wire.capabilities {
             return Ok(known);
         }
         let asked = ask_capabilities(&mut self.wire, &self.timeouts).await?;
-        self.capabilities = Some(asked);
+        self.wire.capabilities = Some(asked);
         Ok(asked)
     }
 

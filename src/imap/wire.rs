@@ -8,7 +8,7 @@ use tokio::io::AsyncWriteExt;
 
 use super::{
     error::{ImapError, Refusal, Reply},
-    event::{Condition, Event},
+    event::{Capabilities, Condition, Event, Note},
     quirks,
 };
 use crate::net::{
@@ -24,6 +24,10 @@ pub struct Wire<T: Io> {
     /// Whether a number of messages was announced since somebody last cared: a server says it
     /// once, during whatever command it likes.
     pub announced: bool,
+    /// What the server says it can do, where it said so since the log-in.
+    pub capabilities: Option<Capabilities>,
+    /// A log-in whose answer was not waited for: the command's name and its tag.
+    log_in: Option<(&'static str, String)>,
 }
 
 impl<T: Io> fmt::Debug for Wire<T> {
@@ -42,7 +46,7 @@ impl<T: Io> Wire<T> {
         guard.rehearse(b"A0001 OK\r\n");
         let mut session = Client::new(guard).login("", "").await.map_err(|(error, _)| lost(error, "start"))?;
         session.get_mut().listen();
-        Ok(Self { session, announced: false })
+        Ok(Self { session, announced: false, capabilities: None, log_in: None })
     }
 
     /// The guard below.
@@ -57,6 +61,45 @@ impl<T: Io> Wire<T> {
             Ok(tag) => Ok(tag.0),
             Err(error) => Err(self.last_words(name).await.unwrap_or_else(|| lost(error, name))),
         }
+    }
+
+    /// Notes that a log-in was sent whose answer comes before that of whatever is sent next.
+    pub fn goes_on_behind(&mut self, name: &'static str, tag: String) {
+        self.log_in = Some((name, tag));
+    }
+
+    /// Waits for the answer to the log-in, where nobody did so yet.
+    pub async fn logged_in(&mut self) -> Result<(), ImapError> {
+        while let Some((name, _)) = self.log_in {
+            self.part_of_log_in(name).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes the log-in's answer, and what belongs to it; any other response is handed on.
+    async fn part_of_log_in(&mut self, name: &'static str) -> Result<Option<Event>, ImapError> {
+        match self.event(name).await? {
+            Event::Status(Condition { status: Status::Bye, reply, .. }) => Err(ImapError::Bye(reply)),
+            Event::Continue => Err(ImapError::Protocol("a question where the log-in had none open".to_owned())),
+            Event::Capabilities(found) => {
+                self.capabilities = Some(found);
+                Ok(None)
+            }
+            Event::Done(tag, condition) if self.log_in.take_if(|(_, of)| *of == tag).is_some() => {
+                self.accept_log_in(name, condition)?;
+                Ok(None)
+            }
+            Event::Done(..) => Err(stray_tag()),
+            event => Ok(Some(event)),
+        }
+    }
+
+    /// Takes over what the answer to a log-in says of capabilities.
+    pub fn accept_log_in(&mut self, name: &'static str, condition: Condition) -> Result<(), ImapError> {
+        if let Note::Capabilities(found) = accepted(name, condition)?.note {
+            self.capabilities = Some(found);
+        }
+        Ok(())
     }
 
     /// Sends a line that belongs to the command before it.
@@ -111,6 +154,11 @@ impl<T: Io> Wire<T> {
     /// # Cancel safety
     /// Safe: nothing is lost.
     pub async fn next(&mut self, during: &'static str) -> Result<Event, ImapError> {
+        while let Some((name, _)) = self.log_in {
+            if let Some(event) = self.part_of_log_in(name).await? {
+                return Ok(event);
+            }
+        }
         match self.event(during).await? {
             Event::Status(Condition { status: Status::Bye, reply, .. }) => Err(ImapError::Bye(reply)),
             event => Ok(event),

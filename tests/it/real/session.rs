@@ -42,8 +42,10 @@ async fn log_in(
     let endpoint = Endpoint { host: "localhost".to_owned(), port, security, auth };
     let tls = TlsClient::new(&[PathBuf::from(server.authority())]).unwrap();
     let ports = PortPolicy { allowed: [port].into() };
-    open(&endpoint, Credentials { username: USER, password }, &ports, &tls, Timeouts::new(Duration::from_secs(60)))
-        .await
+    let credentials = Credentials { username: USER, password };
+    let mut session = open(&endpoint, credentials, &ports, &tls, Timeouts::new(Duration::from_secs(60))).await?;
+    session.logged_in().await?;
+    Ok(session)
 }
 
 /// Mail of all lengths, with everything that could be taken for protocol, and one in pieces.
