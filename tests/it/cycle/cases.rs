@@ -402,7 +402,7 @@ async fn a_cycle_stops_at_its_limits_and_goes_on() {
 #[tokio::test]
 async fn a_cycle_stops_when_its_time_is_up() {
     everywhere(async |world| {
-        world.deliver(&["one", "two", "three", "four", "five", "six", "seven"]);
+        world.deliver(&["1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12"]);
         let (clock, limit) = (world.context.clock.clone(), world.policy.steps.time_limit);
         world.server.direct(move |_, step, _| {
             if step == Step::Receive {
@@ -414,7 +414,7 @@ async fn a_cycle_stops_when_its_time_is_up() {
         assert!(report.more && report.recorded >= 2, "{report:?}");
         world.server.obey();
         assert!(!world.good_cycle().await.more);
-        assert_eq!(world.activities().await.len(), 7);
+        assert_eq!(world.activities().await.len(), 12);
     })
     .await;
 }

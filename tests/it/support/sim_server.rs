@@ -363,7 +363,7 @@ impl MailSource for SimSource {
 
     async fn request(&mut self, batch: &[ListedMessage]) -> Result<(), Failure> {
         assert!(self.opened, "request before open");
-        assert!(self.asked.len() < 2, "more than two requests outstanding");
+        assert!(self.asked.len() < 4, "more than four requests outstanding");
         assert!(!batch.is_empty(), "a request for nothing");
         self.asked.push_back(batch.iter().map(|message| message.uid).collect());
         self.step(Step::Request, |_| ()).await
