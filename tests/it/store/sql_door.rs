@@ -148,6 +148,13 @@ async fn a_wrong_insert_is_refused_with_its_reason() {
         if database.url.starts_with("sqlite") {
             let words = refused(", send_after", ", '2026-01-31 23:59:59'");
             assert!(words.contains("written as 2026-01-31T23:59:59.000000Z"), "{words}");
+            // What looks like a time or an id and is none would stop whoever reads it.
+            for time in ["2026-02-30T00:00:00", "2026-13-01T00:00:00", "2026-01-00T00:00:00", "2026-01-01T25:00:00"] {
+                for column in ["send_after", "postponed_until", "created_at"] {
+                    refused(&format!(", {column}"), &format!(", '{time}.000000Z'"));
+                }
+            }
+            refused(", id", ", '123456-8-1234-4234-8234-12345678-012'");
             // The shell looks after no foreign key of itself.
             let orphan = "INSERT INTO email_activities (mailbox, direction, status, subject) \
                           VALUES ('nobody', 'outgoing', 'pending_send', 's');";

@@ -54,7 +54,8 @@ CREATE TABLE new_activities (
         DEFAULT (lower(hex(randomblob(4)) || '-' || hex(randomblob(2)) || '-4' || substr(hex(randomblob(2)), 2) || '-'
             || substr('89ab', 1 + (random() & 3), 1) || substr(hex(randomblob(2)), 2) || '-' || hex(randomblob(6))))
         CONSTRAINT "id is a UUID in lower case" CHECK
-            (id GLOB '????????-????-????-????-????????????' AND id NOT GLOB '*[^0-9a-f-]*'),
+            (id GLOB '????????-????-????-????-????????????' AND id NOT GLOB '*[^0-9a-f-]*'
+            AND length(replace(id, '-', '')) = 32),
     direction TEXT NOT NULL CHECK (direction IN ('incoming', 'outgoing')),
     status TEXT NOT NULL CHECK (status IN
         ('received', 'draft', 'pending_send', 'sending', 'sent', 'failed', 'canceled', 'held')),
@@ -73,16 +74,20 @@ CREATE TABLE new_activities (
     notifications TEXT NOT NULL DEFAULT '',
     created_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%f000Z', 'now'))
         CONSTRAINT "created_at is a time in UTC, written as 2026-01-31T23:59:59.000000Z" CHECK
-            (created_at GLOB '????-[01]?-[0-3]?T[0-2]?:[0-5]?:[0-5]?.??????Z' AND created_at NOT GLOB '*[^0-9TZ:.-]*'),
+            (created_at GLOB '????-[01]?-[0-3]?T[0-2]?:[0-5]?:[0-5]?.??????Z' AND created_at NOT GLOB '*[^0-9TZ:.-]*'
+            AND strftime('%Y-%m-%dT%H:%M:%S', substr(created_at, 1, 19), '+0 days') IS substr(created_at, 1, 19)),
     send_after TEXT CONSTRAINT "send_after is a time in UTC, written as 2026-01-31T23:59:59.000000Z" CHECK
-            (send_after GLOB '????-[01]?-[0-3]?T[0-2]?:[0-5]?:[0-5]?.??????Z' AND send_after NOT GLOB '*[^0-9TZ:.-]*'),
+            (send_after GLOB '????-[01]?-[0-3]?T[0-2]?:[0-5]?:[0-5]?.??????Z' AND send_after NOT GLOB '*[^0-9TZ:.-]*'
+            AND strftime('%Y-%m-%dT%H:%M:%S', substr(send_after, 1, 19), '+0 days') IS substr(send_after, 1, 19)),
     send_as TEXT,
     idempotency_key TEXT,
     answers TEXT REFERENCES email_activities (id) CONSTRAINT "answers is a UUID in lower case" CHECK
-        (answers GLOB '????????-????-????-????-????????????' AND answers NOT GLOB '*[^0-9a-f-]*'),
+        (answers GLOB '????????-????-????-????-????????????' AND answers NOT GLOB '*[^0-9a-f-]*'
+            AND length(replace(answers, '-', '')) = 32),
     delivery_attempts INTEGER NOT NULL DEFAULT 0 CHECK (delivery_attempts >= 0),
     postponed_until TEXT CONSTRAINT "postponed_until is a time in UTC, written as 2026-01-31T23:59:59.000000Z" CHECK
-            (postponed_until GLOB '????-[01]?-[0-3]?T[0-2]?:[0-5]?:[0-5]?.??????Z' AND postponed_until NOT GLOB '*[^0-9TZ:.-]*'),
+            (postponed_until GLOB '????-[01]?-[0-3]?T[0-2]?:[0-5]?:[0-5]?.??????Z' AND postponed_until NOT GLOB '*[^0-9TZ:.-]*'
+            AND strftime('%Y-%m-%dT%H:%M:%S', substr(postponed_until, 1, 19), '+0 days') IS substr(postponed_until, 1, 19)),
     queued_at TEXT, -- from when on its expiry counts
     send_epoch INTEGER, -- of the lease under which it was taken
     dot_at TEXT, -- its last line may have been sent since then: never sent again blindly
