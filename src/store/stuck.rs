@@ -3,7 +3,11 @@
 use sqlx::FromRow;
 
 use super::codec::Id;
-use crate::model::{activity::ActivityStatus, failure::FailureCode, ids::ActivityId};
+use crate::model::{
+    activity::ActivityStatus,
+    failure::FailureCode,
+    ids::{ActivityId, MailboxId},
+};
 
 /// A mail that waits in vain, and why.
 #[derive(Clone, Debug)]
@@ -16,6 +20,19 @@ pub struct Stuck {
     pub code: FailureCode,
     /// Why, in words.
     pub text: String,
+}
+
+/// A mail under way that is in nobody's hands: no lease is taken for a mailbox that does not send.
+#[derive(Clone, Copy, Debug)]
+pub struct Stranded {
+    /// Which.
+    pub activity: ActivityId,
+    /// Whose.
+    pub mailbox: MailboxId,
+    /// Under which it was taken.
+    pub epoch: i64,
+    /// Whether its last line may have been sent.
+    pub is_doubtful: bool,
 }
 
 /// A mail that may wait in vain, with what decides on it.

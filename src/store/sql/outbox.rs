@@ -97,14 +97,27 @@ statements! {
          lower(a.send_as)) THEN NULL ELSE a.send_as END AS not_granted FROM email_activities a "
         {indexed "email_activities_pending"}
         " LEFT JOIN mailboxes m ON m.id = a.mailbox LEFT JOIN server_profiles p ON p.id = m.server_profile WHERE \
-         a.status = 'pending_send' AND (m.id IS NULL OR m.state <> 'active' OR m.outgoing_method <> \
-         'server_side_sync' OR m.approval NOT IN ('empty', 'approved') OR NOT m.outgoing_enabled OR p.id IS NULL OR \
-         p.state <> 'active' OR p.outgoing_host IS NULL OR NOT EXISTS (SELECT 1 FROM email_parties t WHERE \
+         a.status = 'pending_send' AND (m.id IS NULL OR NOT EXISTS (SELECT 1 FROM email_parties t WHERE \
          t.activity = a.id AND t.role IN ('to', 'cc', 'bcc')) OR EXISTS (SELECT 1 FROM email_attachments t WHERE \
          t.activity = a.id AND t.content IS NULL AND a.source IS NULL) OR (a.send_as IS NOT NULL AND \
          lower(m.email_address) <> lower(a.send_as) AND NOT EXISTS (SELECT 1 FROM send_grants g WHERE g.mailbox = \
-         a.mailbox AND lower(g.address) = lower(a.send_as)))) AND coalesce(a.failure_code, '') <> 'sending-off' \
+         a.mailbox AND lower(g.address) = lower(a.send_as))) OR (coalesce(a.failure_code, '') <> 'sending-off' AND \
+         (m.state <> 'active' OR m.outgoing_method <> 'server_side_sync' OR m.approval NOT IN ('empty', 'approved') OR \
+         NOT m.outgoing_enabled OR p.id IS NULL OR p.state <> 'active' OR p.outgoing_host IS NULL))) \
          ORDER BY a.mailbox, a.created_at LIMIT 1000"];
+    STRANDED = [
+        "SELECT a.id, a.mailbox, a.send_epoch, a.dot_at FROM email_activities a "
+        {indexed "email_activities_sending"}
+        " JOIN mailboxes m ON m.id = a.mailbox WHERE a.status = 'sending' AND (m.outgoing_lease_expires IS NULL OR \
+         m.outgoing_lease_expires <= $1) AND NOT (m.state = 'active' AND m.outgoing_method = 'server_side_sync' AND \
+         m.outgoing_enabled AND m.approval IN ('empty', 'approved') AND EXISTS (SELECT 1 FROM server_profiles p WHERE \
+         p.id = m.server_profile AND p.state = 'active' AND p.outgoing_host IS NOT NULL)) ORDER BY a.id LIMIT 1000"];
+    HOLD_STRANDED = [
+        "UPDATE email_activities SET status = 'held', postponed_until = NULL, verifications = 0, failure_code = $3, \
+         failure_detail = $4 WHERE id = $1 AND send_epoch = $2 AND status = 'sending' AND dot_at IS NOT NULL"];
+    RETURN_STRANDED = [
+        "UPDATE email_activities SET status = 'pending_send' WHERE id = $1 AND send_epoch = $2 AND status = 'sending' \
+         AND dot_at IS NULL"];
     EXPLAIN_STUCK = [
         "UPDATE email_activities SET status = $2, failure_code = $3, failure_detail = $4 WHERE id = $1 AND status = \
          'pending_send'"];

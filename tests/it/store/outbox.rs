@@ -436,6 +436,59 @@ async fn mail_that_waits_in_vain_says_why() {
     }
 }
 
+/// The reason that was written first is not the last word.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn mail_that_waited_for_its_mailbox_and_cannot_be_sent_either_is_given_up() {
+    for database in databases().await {
+        let store = &database.store;
+        let mailbox = with_mailboxes(store, &["a@x"]).await.remove(0);
+        let granting = Mailbox { may_send_as: vec!["team@x".into()], ..mailbox.clone() };
+        store.apply(&[put(&granting), RecordChange::DisableOutgoing(mailbox.id)], at(1)).await.unwrap();
+        let as_team = NewMail { send_as: Some("team@x".into()), ..mail(&mailbox, "as the team") };
+        let id = store.queue_mail(&as_team, at(2)).await.unwrap();
+        assert_eq!(store.explain_stuck(at(3)).await.unwrap(), 1);
+        store.apply(&[put(&mailbox), RecordChange::EnableOutgoing(mailbox.id)], at(4)).await.unwrap();
+        assert_eq!(store.explain_stuck(at(5)).await.unwrap(), 1);
+        let row = cells(&database, id, &["status", "failure_code"]).await;
+        assert_eq!(row, "failed|sender-refused");
+        assert_eq!(open_alerts(&database).await, ["error sender-refused 1"]);
+    }
+}
+
+/// Nobody takes the lease of a mailbox that does not send: what was under way when it stopped would
+/// be out of everybody's hands.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn mail_under_way_in_a_mailbox_that_stopped_sending_comes_back() {
+    for database in databases().await {
+        let store = &database.store;
+        let (mailbox, zombie, dotted) = under_way(&database).await;
+        store.mark_dot(zombie, dotted, &[], at(2)).await.unwrap();
+        let open = store.queue_mail(&mail(&mailbox, "two"), at(2)).await.unwrap();
+        assert_eq!(claim_all(store, zombie, at(3)).await[0].activity, open);
+        store.put_composed(zombie, &[composed(open, 2)]).await.unwrap();
+        // Whoever holds the lease goes on; and where the mailbox sends, its next holder finds them.
+        assert_eq!(store.explain_stuck(at(100)).await.unwrap(), 0);
+        store.apply(&[RecordChange::DisableOutgoing(mailbox.id)], at(4)).await.unwrap();
+        assert_eq!(store.explain_stuck(at(5)).await.unwrap(), 0);
+        assert_eq!(status(&database, open).await, "sending");
+
+        assert_eq!(store.explain_stuck(at(100)).await.unwrap(), 2);
+        assert_eq!(store.explain_stuck(at(100)).await.unwrap(), 0);
+        let row = async |id| cells(&database, id, &["status", "failure_code", "dot_at"]).await;
+        assert_eq!(row(open).await, "pending_send|sending-off|-");
+        assert!(row(dotted).await.starts_with("held|delivery-in-doubt|"));
+        assert!(!row(dotted).await.ends_with("|-"), "perhaps it was sent");
+        assert_eq!(open_alerts(&database).await, ["error delivery-in-doubt 1"]);
+        let events = "SELECT kind FROM events WHERE kind = 'activity.held'";
+        assert_eq!(rows(&database, events).await.len(), 1);
+        assert!(store.mark_dot(zombie, open, &[], at(101)).await.is_err());
+        assert!(store.settle_mail(zombie, &settled(dotted, MailVerdict::Sent(None)), at(101)).await.is_err());
+        store.retry_mail(dotted, at(102)).await.unwrap();
+        store.cancel_mail(open, at(102)).await.unwrap();
+        assert_eq!(store.check().await.unwrap(), Vec::<String>::new());
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_claims_to_be_sent_without_proof_is_found() {
     for database in databases().await {

@@ -54,6 +54,7 @@ const HOT: &[(&str, &str)] = &[
     ("SCHEDULE_ENTRIES_OUTGOING", "email_activities_pending"),
     ("SCHEDULE_ENTRIES_OUTGOING", "email_activities_sending"),
     ("STUCK", "email_activities_pending"),
+    ("STRANDED", "email_activities_sending"),
     ("CLAIMABLE", "email_activities_pending"),
     ("CLAIM_MAILS", ""),
     ("CLAIMED_MAILS", ""),
