@@ -1,8 +1,9 @@
 //! What was found of a mail whose last line may have been sent → where it stands.
 //!
 //! Sent again is only what certainly was not taken. That no copy lies in the Sent folder proves it
-//! only where the server files by itself what it takes, and has shown that it does: another mail of
-//! this mailbox, taken for certain and not filed by us, lies there. Everything else is for a person.
+//! only where the server files by itself what it takes, and has shown that it does: the latest other
+//! mails of this mailbox, taken for certain and not filed by us, lie there. Everything else is for a
+//! person.
 
 use std::time::Duration;
 
@@ -22,6 +23,8 @@ const LOOK_AGAIN: Duration = Duration::from_secs(300);
 pub enum Finding {
     /// A copy of the mail lies there.
     Filed,
+    /// A mail with its Message-ID lies there, which may be another one.
+    Similar,
     /// None does.
     Absent(Files),
     /// There is no Sent folder to look into.
@@ -33,7 +36,7 @@ pub enum Finding {
 /// Whether a server puts what it takes into the Sent folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Files {
-    /// It did so with another mail of this mailbox.
+    /// It did so with the latest other mails of this mailbox.
     Yes,
     /// Nothing shows that it does.
     Unproven,
@@ -57,6 +60,9 @@ pub fn judge_doubt(mail: &DoubtfulMail, finding: &Finding, terms: &SendTerms, no
         (InDoubt::Hold, _) => held("the program ended, or the connection was lost, before the server's answer came"),
         (InDoubt::Retry, _) => again(mail, "the server's answer did not come", terms, now),
         (InDoubt::Verify, Finding::Filed) => found(mail, terms, now),
+        (InDoubt::Verify, Finding::Similar) => {
+            held("a mail with its Message-ID is in the Sent folder, but may be another")
+        }
         (InDoubt::Verify, Finding::Nowhere) => held("there is no Sent folder that could show whether it was sent"),
         (InDoubt::Verify, Finding::Unknown(failure)) if now.since(mail.dot_at) < terms.rules.expire_after => {
             let failure = in_doubt(&format!("could not look into the Sent folder: {}", failure.text));

@@ -49,7 +49,7 @@ fn shown(settlement: &MailSettlement) -> String {
 #[test]
 fn a_finding_becomes_a_verdict() {
     use Files::{Unproven, Yes};
-    use Finding::{Absent, Filed, Nowhere, Unknown};
+    use Finding::{Absent, Filed, Nowhere, Similar, Unknown};
     let (a, d) = (Some(RecipientState::Accepted), Some(RecipientState::Deferred));
     let (r, u) = (Some(RecipientState::Refused), Some(RecipientState::Unknown));
     let down = || Unknown(Failure::new(FailureCode::Timeout, Scope::Mailbox, Persistence::Transient, "slow"));
@@ -74,6 +74,7 @@ fn a_finding_becomes_a_verdict() {
             60,
             "held delivery-in-doubt []",
         ),
+        ("perhaps another mail", InDoubt::Verify, vec![None], 0, Similar, 60, "held delivery-in-doubt []"),
         ("not yet", InDoubt::Verify, vec![None], 0, Absent(Yes), 60, "look again +180 after 1 []"),
         ("still not", InDoubt::Verify, vec![None], 1, Absent(Unproven), 180, "look again +600 after 2 []"),
         ("a look that came late", InDoubt::Verify, vec![None], 1, Absent(Yes), 900, "look again +1320 after 2 []"),

@@ -87,6 +87,21 @@ impl ImapSent {
     async fn search(&mut self, field: &str, value: &str) -> Result<Vec<Uid>, Failure> {
         self.connection.session.search_header(field, value).await.map_err(failure)
     }
+
+    /// Where a server leaves foreign fields out, the Message-ID is all there is: proof where it is of
+    /// our making. One that came with a finished mail may be that of another mail, or a part of it.
+    async fn find_unmarked(&mut self, mark: &Mark) -> Result<Option<FiledBy>, Failure> {
+        if mark.message_id.is_empty() {
+            return Ok(None);
+        }
+        let same_id = self.search("Message-ID", &mark.message_id).await?;
+        Ok((!same_id.is_empty()).then(|| shown_by_message_id(mark)))
+    }
+}
+
+/// Whose a mail is that has the Message-ID of `mark` and not its mark.
+fn shown_by_message_id(mark: &Mark) -> FiledBy {
+    if mark.message_id.contains(&mark.activity.to_string()) { FiledBy::Server } else { FiledBy::Somebody }
 }
 
 impl SentFolder for ImapSent {
@@ -94,13 +109,9 @@ impl SentFolder for ImapSent {
         // What came in meanwhile is shown to who opens the folder.
         self.connection.session.examine_folder(&self.folder).await.map_err(failure)?;
         let activity = mark.activity.to_string();
-        let mut found = self.search(ID_FIELD, &activity).await?;
+        let found = self.search(ID_FIELD, &activity).await?;
         if found.is_empty() {
-            // Where a server leaves foreign fields out.
-            found = self.search("Message-ID", &mark.message_id).await?;
-        }
-        if found.is_empty() {
-            return Ok(None);
+            return self.find_unmarked(mark).await;
         }
         let ours = self.search(COPY_FIELD, &activity).await?;
         let all_ours = found.iter().all(|uid| ours.contains(uid));
@@ -115,5 +126,19 @@ impl SentFolder for ImapSent {
 
     fn close(self) {
         self.connection.now();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{ids::ActivityId, timestamp::Timestamp};
+
+    #[test]
+    fn a_message_id_that_came_with_a_mail_proves_nothing() {
+        let activity = ActivityId::generate(Timestamp::EPOCH);
+        let mark = |message_id: String| Mark { activity, message_id };
+        assert_eq!(shown_by_message_id(&mark(format!("{activity}@example.org"))), FiledBy::Server);
+        assert_eq!(shown_by_message_id(&mark("order@example.org".to_owned())), FiledBy::Somebody);
     }
 }

@@ -73,6 +73,8 @@ pub enum FiledBy {
     Server,
     /// This program.
     Us,
+    /// Anybody: it has the Message-ID that the mail came with, and may be another mail.
+    Somebody,
 }
 
 /// The Sent folder of a mailbox, opened. After any `Err` it is dropped.

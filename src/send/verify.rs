@@ -60,7 +60,8 @@ impl<'a, K: Sinks> Verifier<'a, K> {
         let mark = Mark { activity: mail.activity, message_id: mail.message_id.clone() };
         Ok(match self.find(&mark).await {
             Err(finding) => finding,
-            Ok(Some(_)) => Finding::Filed,
+            Ok(Some(FiledBy::Server | FiledBy::Us)) => Finding::Filed,
+            Ok(Some(FiledBy::Somebody)) => Finding::Similar,
             Ok(None) if is_last_look(mail) => match self.files().await? {
                 Ok(files) => Finding::Absent(files),
                 Err(finding) => finding,
@@ -69,7 +70,8 @@ impl<'a, K: Sinks> Verifier<'a, K> {
         })
     }
 
-    /// Whether another mail of the mailbox, which the server took for certain, was filed by it.
+    /// Whether the server filed every one of the mailbox's latest mails that it took for certain. One
+    /// that is not there tells that the server does not always file, or that somebody tidies up.
     async fn files(&mut self) -> Result<Result<Files, Finding>, Failure> {
         if let Some(files) = self.files {
             return Ok(Ok(files));
@@ -77,11 +79,11 @@ impl<'a, K: Sinks> Verifier<'a, K> {
         let mut files = Files::Unproven;
         for mark in self.outbox.sent_lately().await? {
             match self.find(&mark).await {
-                Ok(Some(FiledBy::Server)) => {
-                    files = Files::Yes;
+                Ok(Some(FiledBy::Server)) => files = Files::Yes,
+                Ok(Some(FiledBy::Us | FiledBy::Somebody) | None) => {
+                    files = Files::Unproven;
                     break;
                 }
-                Ok(Some(FiledBy::Us) | None) => {}
                 Err(finding) => return Ok(Err(finding)),
             }
         }

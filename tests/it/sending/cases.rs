@@ -264,6 +264,26 @@ async fn the_sent_folder_settles_what_it_can_prove() {
     }
 }
 
+/// Who tidies up the Sent folder may have tidied up this one too.
+#[tokio::test]
+async fn a_sent_folder_with_gaps_proves_nothing() {
+    for database in on_both().await {
+        let mut world = World::new(&database, Sent::Filled, InDoubt::Verify).await;
+        for subject in ["old", "new"] {
+            world.queue(subject, &["a"]).await;
+            world.cycle().await;
+        }
+        world.server.state().filed.pop();
+        world.queue("one", &["a"]).await;
+        world.script([Some(Fault::DropAtDot)]);
+        for wait in [0, 1, 2, 7, 3, 5] {
+            world.pass(wait * MINUTE);
+            world.cycle().await;
+        }
+        assert!(world.mails().await.contains(&"one held delivery-in-doubt 1".to_owned()), "{:?}", world.mails().await);
+    }
+}
+
 #[tokio::test]
 async fn a_sent_folder_that_cannot_be_reached_is_asked_again() {
     for database in on_both().await {
