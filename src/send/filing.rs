@@ -23,7 +23,7 @@ use super::{
 
 /// Mails queued longer ago are let be: they were sent before copies were wanted, or every try failed.
 const RECENT: Duration = Duration::from_secs(3 * 86_400);
-/// Copies made in one cycle; the next cycle goes on.
+/// Copies made over one connection.
 const MOST: u32 = 200;
 
 /// Files what is not filed yet.
@@ -39,23 +39,30 @@ pub async fn file_copies<K: Sinks>(
     policy: &SendPolicy,
     sinks: &K,
 ) -> Result<(), Failure> {
-    let (store, now) = (&context.store, context.clock.now());
-    let unfiled = stored::patiently(|| store.unfiled_mails(fence.mailbox, now.minus(RECENT), MOST)).await;
-    let unfiled = unfiled.map_err(|error| stored::failure(&error))?;
-    if unfiled.is_empty() {
-        return Ok(());
-    }
-    let marks = unfiled.into_iter().map(|(activity, message_id)| Mark { activity, message_id });
-    let filed = file_all(context, fence, policy, sinks, marks.collect()).await?;
-    let subject = AlertSubject::Mailbox(fence.mailbox);
-    let told = match filed {
-        Ok(()) => store.close_alert(subject, FailureCode::SentCopyFailed, now).await,
-        Err(failure) => {
-            let (severity, code) = (Severity::Warning, FailureCode::SentCopyFailed);
-            store.raise_alert(&NewAlert { subject, severity, code, text: failure.text }, now).await
+    let store = &context.store;
+    loop {
+        let now = context.clock.now();
+        let unfiled = stored::patiently(|| store.unfiled_mails(fence.mailbox, now.minus(RECENT), MOST)).await;
+        let unfiled = unfiled.map_err(|error| stored::failure(&error))?;
+        if unfiled.is_empty() || context.stop.is_cancelled() {
+            return Ok(());
         }
-    };
-    told.map_err(|error| stored::failure(&error))
+        let marks = unfiled.into_iter().map(|(activity, message_id)| Mark { activity, message_id });
+        let filed = file_all(context, fence, policy, sinks, marks.collect()).await?;
+        let subject = AlertSubject::Mailbox(fence.mailbox);
+        let goes_on = filed.is_ok();
+        let told = match filed {
+            Ok(()) => store.close_alert(subject, FailureCode::SentCopyFailed, now).await,
+            Err(failure) => {
+                let (severity, code) = (Severity::Warning, FailureCode::SentCopyFailed);
+                store.raise_alert(&NewAlert { subject, severity, code, text: failure.text }, now).await
+            }
+        };
+        told.map_err(|error| stored::failure(&error))?;
+        if !goes_on {
+            return Ok(());
+        }
+    }
 }
 
 /// The inner result is what the folder says.
@@ -66,7 +73,7 @@ async fn file_all<K: Sinks>(
     sinks: &K,
     marks: Vec<Mark>,
 ) -> Result<Result<(), Failure>, Failure> {
-    let Some(reading) = &policy.reading else { return Ok(Ok(())) };
+    let Some(reading) = &policy.reading else { return Ok(Err(own("the mailbox has no Sent folder"))) };
     let mut folder = match sinks.sent_folder(reading).await {
         Ok(Some(folder)) => folder,
         Ok(None) => return Ok(Err(own("the server has no Sent folder"))),

@@ -316,6 +316,19 @@ async fn a_stop_gives_back_what_was_not_begun() {
     }
 }
 
+/// No further cycle may come soon: one files all that was sent.
+#[tokio::test]
+async fn however_many_were_sent_all_have_copies() {
+    for database in on_both().await {
+        let mut world = World::saving(&database, Sent::Empty, InDoubt::Verify, true).await;
+        for number in 0..201 {
+            world.queue(&format!("mail {number}"), &["a"]).await;
+        }
+        assert_eq!(world.cycle().await.sent, 201);
+        assert_eq!(world.server.state().filed.len(), 201);
+    }
+}
+
 /// Where the server does not file, we do: once, whatever happens in between.
 #[tokio::test]
 async fn copies_are_put_into_the_sent_folder_once() {
