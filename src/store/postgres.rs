@@ -1,6 +1,6 @@
 //! A pool of connections, each operation in a transaction of its own.
 
-use std::{str::FromStr, time::Duration};
+use std::{borrow::Cow, str::FromStr, time::Duration};
 
 use sqlx::{
     ConnectOptions, Connection, PgConnection, PgPool, Transaction,
@@ -44,7 +44,7 @@ pub struct PgStore {
 impl PgStore {
     /// Opens, and with `migrate` migrates.
     pub async fn open(url: &str, migrate: bool) -> Result<(Self, u32), StoreError> {
-        let options = PgConnectOptions::from_str(url)
+        let options = PgConnectOptions::from_str(&with_host(url))
             .map_err(|_| StoreError::BadUrl { url: super::without_password(url) })?
             .application_name("mailsyncd")
             .disable_statement_logging();
@@ -112,6 +112,33 @@ async fn applied(conn: &mut PgConnection, what: &str) -> Result<Vec<(i64, Vec<u8
             let applied: Vec<(i64, Vec<u8>)> = sqlx::query_as(schema::APPLIED).fetch_all(conn).await?;
             // A first migration that was cut short leaves its own table, and nothing else.
             if applied.is_empty() && all > 1 { Err(StoreError::NotOurs { what: what.to_owned() }) } else { Ok(applied) }
+        }
+    }
+}
+
+/// `postgres://user@/name?host=/run/postgresql`, as libpq writes a socket, is no URL: a user needs a
+/// host there. The parameter `host` wins over the one that is put in.
+fn with_host(url: &str) -> Cow<'_, str> {
+    match url.split_once("://").map(|(scheme, rest)| (scheme, rest.split_once('/'))) {
+        Some((scheme, Some((user, rest)))) if user.ends_with('@') => {
+            Cow::Owned(format!("{scheme}://{user}localhost/{rest}"))
+        }
+        _ => Cow::Borrowed(url),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_socket_may_be_named_as_libpq_names_it() {
+        let options =
+            PgConnectOptions::from_str(&with_host("postgres://mailsyncd@/mail?host=/run/postgresql")).unwrap();
+        assert_eq!(options.get_socket(), Some(&"/run/postgresql".into()));
+        assert_eq!((options.get_username(), options.get_database()), ("mailsyncd", Some("mail")));
+        for url in ["postgres://mailsyncd@db.example/mail", "postgres:///mail?host=/run/postgresql", "postgres://a@b"] {
+            assert_eq!(with_host(url), url);
         }
     }
 }
