@@ -23,6 +23,7 @@ use crate::{
     config::{Config, ConfigError, Problem},
     model::{
         failure::{FailureCode, clean},
+        mailbox::Workload,
         record::Records,
     },
     store::{Role, StatusView, Store, StoreError},
@@ -135,7 +136,9 @@ fn status_text(status: &Status<'_>) -> String {
     let mut facts = Facts::default();
     facts.add("mailsyncd", status.version);
     facts.add("database", format!("{} (schema {})", status.database, view.schema_version));
-    facts.add("profiles", format!("{}, held {}", view.profiles, view.held_profiles.len()));
+    let held = |workload| view.held_profiles.iter().filter(|held| held.workload == workload).count();
+    let (reading, sending) = (held(Workload::Incoming), held(Workload::Outgoing));
+    facts.add("profiles", format!("{}, held {reading}, sending held {sending}", view.profiles));
     facts.add(
         "mailboxes",
         format!(
@@ -168,10 +171,11 @@ fn status_text(status: &Status<'_>) -> String {
         text.push_str(&format!("\n{}", table.text("")));
     }
     if !view.held_profiles.is_empty() {
-        let mut table = Table::new(&["HELD PROFILE", "SINCE", "NEXT PROBE", "FAILURE", "WORDS"]);
+        let mut table = Table::new(&["HELD PROFILE", "WORKLOAD", "SINCE", "NEXT PROBE", "FAILURE", "WORDS"]);
         for held in &view.held_profiles {
             let hold = &held.hold;
-            table.row(&[&held.profile, &seconds(hold.since), &seconds(hold.until), hold.code.name(), &hold.text]);
+            let (since, until) = (seconds(hold.since), seconds(hold.until));
+            table.row(&[&held.profile, held.workload.name(), &since, &until, hold.code.name(), &hold.text]);
         }
         text.push_str(&format!("\n{}", table.text("")));
     }

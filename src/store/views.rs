@@ -164,6 +164,8 @@ pub struct OpenAlert {
 pub struct HeldProfile {
     /// Its name.
     pub profile: String,
+    /// What waits.
+    pub workload: Workload,
     /// Since when, until when, why.
     #[serde(flatten)]
     pub hold: ProfileHold,

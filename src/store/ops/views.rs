@@ -129,11 +129,18 @@ async fn held(conn: &mut Conn) -> Result<Vec<HeldProfile>> {
     #[derive(sqlx::FromRow)]
     struct Row {
         name: String,
+        workload: String,
         #[sqlx(flatten)]
         hold: HoldRow,
     }
     let rows = sqlx::query_as::<Db, Row>(text(sql::STATUS_HOLDS)).fetch_all(conn).await?;
-    rows.into_iter().map(|row| Ok(HeldProfile { profile: row.name, hold: row.hold.hold()? })).collect()
+    let held =
+        |row: Row| Ok(HeldProfile { profile: row.name, workload: workload(&row.workload), hold: row.hold.hold()? });
+    rows.into_iter().map(held).collect()
+}
+
+fn workload(name: &str) -> Workload {
+    if name == Workload::Outgoing.name() { Workload::Outgoing } else { Workload::Incoming }
 }
 
 async fn troubled(conn: &mut Conn) -> Result<Vec<TroubledMailbox>> {
@@ -155,7 +162,7 @@ async fn troubled(conn: &mut Conn) -> Result<Vec<TroubledMailbox>> {
     let mailbox = |row: Row| {
         Ok(TroubledMailbox {
             mailbox: row.email_address,
-            workload: if row.workload == Workload::Outgoing.name() { Workload::Outgoing } else { Workload::Incoming },
+            workload: workload(&row.workload),
             enabled: row.enabled,
             failure_code: failure_code(&row.failure_code)?,
             last_error: row.last_error,

@@ -14,17 +14,18 @@ statements! {
          = l.mailbox WHERE o.email_address = $3) ORDER BY a.received_at DESC, a.id DESC LIMIT $2"];
     ACTIVITIES_OUT = [
         "SELECT a.id, a.direction, a.status, a.subject, CASE a.sender WHEN '' THEN coalesce(a.send_as, \
-         m.email_address) ELSE a.sender END AS sender, (SELECT p.address FROM email_parties p WHERE p.activity = a.id \
+         m.email_address, '') ELSE a.sender END AS sender, (SELECT p.address FROM email_parties p WHERE p.activity = a.id \
          AND p.role IN ('to', 'cc', 'bcc') ORDER BY p.position LIMIT 1) AS recipient, a.message_id, a.received_at, \
-         a.created_at, a.failure_code, m.email_address FROM email_activities a JOIN mailboxes m ON m.id = a.mailbox \
+         a.created_at, a.failure_code, coalesce(m.email_address, CAST(a.mailbox AS TEXT)) AS email_address FROM \
+         email_activities a LEFT JOIN mailboxes m ON m.id = a.mailbox \
          WHERE a.direction = 'outgoing' AND a.created_at >= $1 AND (CAST($3 AS TEXT) IS NULL OR m.email_address = \
          $3) AND (CAST($4 AS TEXT) IS NULL OR a.status = $4) ORDER BY a.created_at DESC, a.id DESC LIMIT $2"];
     ACTIVITY = [
         "SELECT a.id, a.direction, a.status, a.subject, CASE a.sender WHEN '' THEN coalesce(a.send_as, \
-         m.email_address) ELSE a.sender END AS sender, NULL AS recipient, a.message_id, a.received_at, a.created_at, \
-         a.failure_code, m.email_address, a.in_reply_to, a.message_references, a.sent_at, a.body_text, a.body_html, \
+         m.email_address, '') ELSE a.sender END AS sender, NULL AS recipient, a.message_id, a.received_at, a.created_at, \
+         a.failure_code, coalesce(m.email_address, CAST(a.mailbox AS TEXT)) AS email_address, a.in_reply_to, a.message_references, a.sent_at, a.body_text, a.body_html, \
          a.notifications, a.source, s.size AS source_size, a.send_as, a.send_after, a.answers, a.idempotency_key, \
-         a.delivery_attempts, a.postponed_until, a.dot_at, a.verifications, a.failure_detail, a.server_reply FROM email_activities a JOIN \
+         a.delivery_attempts, a.postponed_until, a.dot_at, a.verifications, a.failure_detail, a.server_reply FROM email_activities a LEFT JOIN \
          mailboxes m ON m.id = a.mailbox LEFT JOIN email_sources s ON s.sha256 = a.source WHERE a.id = $1"];
     PARTIES = [
         "SELECT role, address, display_name, result, reply_code, enhanced_code, reply_text FROM email_parties WHERE activity = $1 ORDER BY position"];
@@ -74,8 +75,10 @@ statements! {
          count(*) FROM email_activities) AS activities, (SELECT count(*) FROM inbox_ledger WHERE verdict \
          = 'set_aside') AS set_aside, (SELECT max(created_at) FROM email_activities) AS last_recorded_at"];
     STATUS_HOLDS = [
-        "SELECT name, hold_since, hold_until, hold_failures, hold_code, hold_text FROM server_profiles \
-         WHERE hold_since IS NOT NULL AND state = 'active' ORDER BY name"];
+        "SELECT name, 'incoming' AS workload, hold_since, hold_until, hold_failures, hold_code, hold_text FROM \
+         server_profiles WHERE hold_since IS NOT NULL AND state = 'active' UNION ALL SELECT name, 'outgoing', \
+         outgoing_hold_since, outgoing_hold_until, outgoing_hold_failures, outgoing_hold_code, outgoing_hold_text FROM \
+         server_profiles WHERE outgoing_hold_since IS NOT NULL AND state = 'active' ORDER BY name, workload"];
     STATUS_TROUBLE = [
         "SELECT email_address, 'incoming' AS workload, incoming_enabled AS enabled, incoming_failure_code AS \
          failure_code, incoming_last_error AS last_error, incoming_failing_since AS failing_since, \

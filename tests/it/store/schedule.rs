@@ -168,7 +168,11 @@ async fn profiles_are_held_and_freed() {
         // A reload of the configuration does not forget it.
         store.apply(&[RecordChange::PutProfile(profile.clone(), CredentialSource::Stored)], at(2)).await.unwrap();
         assert_eq!(store.holds(Workload::Incoming).await.unwrap().len(), 1);
-        assert_eq!(store.status(at(3)).await.unwrap().held_profiles[0].hold, hold);
+        let (outgoing, text) = (Workload::Outgoing, "no route to host".to_owned());
+        store.put_hold(outgoing, profile.id, &ProfileHold { text, ..hold.clone() }).await.unwrap();
+        let held = store.status(at(3)).await.unwrap().held_profiles;
+        let told: Vec<_> = held.iter().map(|held| (held.workload, held.hold.text.as_str())).collect();
+        assert_eq!(told, [(Workload::Incoming, "connection refused"), (outgoing, "no route to host")]);
         store.clear_hold(Workload::Incoming, profile.id).await.unwrap();
         assert_eq!(store.holds(Workload::Incoming).await.unwrap(), []);
     }

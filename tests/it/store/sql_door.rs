@@ -6,7 +6,14 @@ use std::{
     process::{Command, Stdio},
 };
 
-use mailsyncd::model::{activity::Verdict, mailbox::Workload, outbox::OutboxContent};
+use mailsyncd::{
+    model::{
+        activity::{ActivityStatus, Verdict},
+        mailbox::Workload,
+        outbox::OutboxContent,
+    },
+    store::ActivityFilter,
+};
 
 use super::{
     fixtures::*,
@@ -162,6 +169,11 @@ async fn a_wrong_insert_is_refused_with_its_reason() {
             assert_eq!(database.store.explain_stuck(at(0)).await.unwrap(), 1);
             let why = rows(&database, "SELECT failure_detail FROM email_activities").await;
             assert_eq!(why, ["there is no such mailbox"]);
+            // A person sees it, and can withdraw it.
+            let listed = database.store.activities(&ActivityFilter::default()).await.unwrap().remove(0);
+            assert_eq!((listed.mailbox.as_str(), listed.status), ("nobody", ActivityStatus::Failed));
+            assert_eq!(database.store.activity(listed.id).await.unwrap().unwrap().row.mailbox, "nobody");
+            database.store.cancel_mail(listed.id, at(1)).await.unwrap();
         }
         assert_eq!(database.store.schedule_entries(Workload::Outgoing).await.unwrap(), []);
     }
