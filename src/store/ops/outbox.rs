@@ -31,6 +31,8 @@ fn ids<'i>(activities: impl IntoIterator<Item = &'i ActivityId>) -> Ids {
     Ids(activities.into_iter().map(|id| Id(id.0)).collect())
 }
 
+const CUT_OFF: &str = "the program ended after its last line may have been sent and before the server's answer";
+
 /// See [`crate::store::Store::recover_outbox`].
 pub async fn recover_outbox(conn: &mut Conn, fence: Fence, now: Timestamp) -> Result<Recovered> {
     type Row = (Id, Option<Time>, Option<Time>);
@@ -43,16 +45,18 @@ pub async fn recover_outbox(conn: &mut Conn, fence: Fence, now: Timestamp) -> Re
             recovered.pending += 1;
             continue;
         };
+        let alert = due.is_none().then(|| in_doubt(ActivityId(id.0), CUT_OFF));
         sqlx::query::<Db>(text(sql::RECOVER_DOUBTFUL))
             .bind(id)
             .bind(fence.epoch)
             .bind(due.unwrap_or(Time(dot_at.0.plus(FIRST_VERIFICATION))))
+            .bind(alert.as_ref().map(|alert| alert.code.name()))
+            .bind(alert.as_ref().map(|alert| alert.text.clone()))
             .execute(&mut *conn)
             .await?;
-        if due.is_none() {
+        if let Some(alert) = alert {
             recovered.doubtful += 1;
-            let text = "the program ended after its last line may have been sent and before the server's answer";
-            alerts::raise(conn, in_doubt(ActivityId(id.0), text), now).await?;
+            alerts::raise(conn, alert, now).await?;
         }
     }
     Ok(recovered)

@@ -79,8 +79,8 @@ statements! {
     RECOVER_PENDING = [
         "UPDATE email_activities SET status = 'pending_send' WHERE id = $1 AND status = 'sending' AND dot_at IS NULL"];
     RECOVER_DOUBTFUL = [
-        "UPDATE email_activities SET send_epoch = $2, postponed_until = $3 WHERE id = $1 AND status = 'sending' AND \
-         dot_at IS NOT NULL"];
+        "UPDATE email_activities SET send_epoch = $2, postponed_until = $3, failure_code = coalesce($4, failure_code), \
+         failure_detail = coalesce($5, failure_detail) WHERE id = $1 AND status = 'sending' AND dot_at IS NOT NULL"];
     DOUBTFUL = [
         "SELECT id, message_id, delivery_attempts, queued_at, dot_at, verifications FROM email_activities WHERE mailbox \
          = $1 AND status = 'sending' AND send_epoch = $2 AND dot_at IS NOT NULL AND postponed_until <= $3 ORDER BY \

@@ -243,6 +243,9 @@ async fn what_died_before_its_last_line_is_pending_and_after_it_in_doubt() {
         assert!(due[0].due <= Some(at(1)), "a dead claim is due at once: {due:?}");
         let next = lease(store, mailbox.id, at(100)).await;
         assert_eq!(store.recover_outbox(next, at(100)).await.unwrap(), Recovered { pending: 1, doubtful: 1 });
+        let why = "SELECT failure_code || ': ' || failure_detail FROM email_activities WHERE dot_at IS NOT NULL";
+        let why = rows(&database, why).await.remove(0);
+        assert!(why.starts_with("delivery-in-doubt: the program ended"), "{why}");
         assert_eq!(store.recover_outbox(next, at(100)).await.unwrap(), Recovered::default());
         assert_eq!(claim_all(store, next, at(100)).await.iter().map(|mail| mail.activity).collect::<Vec<_>>(), [open]);
         assert_eq!(store.doubtful_mails(next, at(69)).await.unwrap(), []);
