@@ -4,6 +4,7 @@ use crate::{
     base::secret::SecretError,
     config::{ConfigError, KeyError, Place},
     mime::compose::ComposeError,
+    model::activity::ActivityStatus,
     store::StoreError,
 };
 
@@ -107,6 +108,9 @@ impl AdminError {
             Self::Compose(ComposeError::NoRecipient) => Some("give --to, --cc or --bcc".to_owned()),
             Self::Compose(ComposeError::TooLarge { .. }) => {
                 Some("send less, or raise sending.maximum_message_size".to_owned())
+            }
+            Self::Store(StoreError::IllegalMove { from: ActivityStatus::Sending, .. }) => {
+                Some("wait: it becomes sent, failed, pending_send or held".to_owned())
             }
             Self::Store(_)
             | Self::Config(_)

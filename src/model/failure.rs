@@ -157,7 +157,7 @@ failure_codes! {
     /// The mail could not be sent in time.
     MailExpired = "mail-expired", "see what the server said last, then run: mailsyncd activity retry";
     /// The last line of the mail was sent, but no answer came.
-    DeliveryInDoubt = "delivery-in-doubt", "look whether the recipients have it, then run: mailsyncd activity retry or activity cancel";
+    DeliveryInDoubt = "delivery-in-doubt", "once it is held: look whether the recipients have it, then run: mailsyncd activity retry or activity cancel";
     /// The server asks to send more slowly.
     SendingThrottled = "sending-throttled", "nothing to do: sending goes on when the server allows";
     /// The provider's limit on sent mail was reached.

@@ -197,7 +197,7 @@ async fn requeue(conn: &mut Conn, activity: ActivityId, from: ActivityStatus, no
     let open: i64 =
         sqlx::query_scalar::<Db, i64>(text(sql::OPEN_RECIPIENTS)).bind(Id(activity.0)).fetch_one(&mut *conn).await?;
     if open == 0 {
-        return Err(unsendable(format!("activity {activity} has no recipient left: the server took it for everybody")));
+        return Err(unsendable(format!("activity {activity} has no recipient left who has not got it")));
     }
     sqlx::query::<Db>(text(sql::REOPEN_RECIPIENTS)).bind(Id(activity.0)).execute(&mut *conn).await?;
     sqlx::query::<Db>(text(sql::REQUEUE_MAIL))
