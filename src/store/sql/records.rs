@@ -9,6 +9,7 @@ statements! {
          minimum_polling_interval, maximum_concurrent_connections, connection_timeout, is_default, state, \
          managed_by, outgoing_host, outgoing_port, outgoing_security, outgoing_auth, save_to_sent, in_doubt \
          FROM server_profiles ORDER BY name"];
+    // A hold is about a server: another one is tried at once.
     PUT_PROFILE = [
         "INSERT INTO server_profiles (id, name, description, server_type, authenticate_using, username, \
          credential_source, credential_name, incoming_host, incoming_port, incoming_security, incoming_auth, \
@@ -27,7 +28,15 @@ statements! {
          is_default = excluded.is_default, state = excluded.state, managed_by = excluded.managed_by, \
          outgoing_host = excluded.outgoing_host, outgoing_port = excluded.outgoing_port, outgoing_security = \
          excluded.outgoing_security, outgoing_auth = excluded.outgoing_auth, save_to_sent = \
-         excluded.save_to_sent, in_doubt = excluded.in_doubt, updated_at = excluded.updated_at"];
+         excluded.save_to_sent, in_doubt = excluded.in_doubt, updated_at = excluded.updated_at, hold_until = CASE \
+         WHEN server_profiles.hold_until > excluded.updated_at AND (server_profiles.incoming_host <> \
+         excluded.incoming_host OR server_profiles.incoming_port <> excluded.incoming_port OR \
+         server_profiles.incoming_security <> excluded.incoming_security OR server_profiles.incoming_auth <> \
+         excluded.incoming_auth) THEN excluded.updated_at ELSE server_profiles.hold_until END, outgoing_hold_until \
+         = CASE WHEN server_profiles.outgoing_hold_until > excluded.updated_at AND (server_profiles.outgoing_host \
+         <> excluded.outgoing_host OR server_profiles.outgoing_port <> excluded.outgoing_port OR \
+         server_profiles.outgoing_security <> excluded.outgoing_security OR server_profiles.outgoing_auth <> \
+         excluded.outgoing_auth) THEN excluded.updated_at ELSE server_profiles.outgoing_hold_until END"];
     RETIRE_PROFILE = [
         "UPDATE server_profiles SET state = 'inactive', is_default = FALSE, updated_at = $2 WHERE id = $1"];
     USERS = [

@@ -173,6 +173,12 @@ async fn profiles_are_held_and_freed() {
         let held = store.status(at(3)).await.unwrap().held_profiles;
         let told: Vec<_> = held.iter().map(|held| (held.workload, held.hold.text.as_str())).collect();
         assert_eq!(told, [(Workload::Incoming, "connection refused"), (outgoing, "no route to host")]);
+        // Another server is tried at once; what was not changed waits on.
+        let mut moved = profile.clone();
+        moved.incoming.port += 1;
+        store.apply(&[RecordChange::PutProfile(moved, CredentialSource::Stored)], at(4)).await.unwrap();
+        assert_eq!(store.holds(Workload::Incoming).await.unwrap()[0].1.until, at(4));
+        assert_eq!(store.holds(outgoing).await.unwrap()[0].1.until, at(31));
         store.clear_hold(Workload::Incoming, profile.id).await.unwrap();
         assert_eq!(store.holds(Workload::Incoming).await.unwrap(), []);
     }
