@@ -148,27 +148,30 @@ async fn commit_together(conn: &mut SqliteConnection, group: Vec<Queued>) {
     let mut done: Vec<Answer> = Vec::with_capacity(group.len());
     let mut broken: Option<StoreError> = None;
     let in_company = group.len() > 1;
+    // Each statement is a wait for SQLite's thread, so one says the end of an operation and the
+    // beginning of the next. The commit is the end of the last.
+    let mut boundary = "SAVEPOINT operation";
     for Queued { work, .. } in group {
         if let Some(error) = &broken {
             // The transaction is gone: nothing may run outside of one.
             work.refuse(error.clone());
             continue;
         }
-        if in_company && let Err(error) = execute(conn, "SAVEPOINT operation").await {
+        if in_company && let Err(error) = execute(conn, boundary).await {
             work.refuse(error.clone());
             broken = Some(error);
             continue;
         }
         let (failed, answer) = work.run(conn).await;
         match failed {
-            None if in_company => {
-                broken = execute(conn, "RELEASE operation").await.err();
+            None => {
+                boundary = "RELEASE operation; SAVEPOINT operation";
                 done.push(answer);
             }
-            None => done.push(answer),
             Some(error) => {
                 // A full disk or an I/O error may have rolled everything back; then this fails.
                 let undone = in_company && execute(conn, "ROLLBACK TO operation; RELEASE operation").await.is_ok();
+                boundary = "SAVEPOINT operation";
                 answer(Ok(()));
                 if !undone {
                     broken = Some(error);

@@ -223,6 +223,7 @@ pub async fn put_composed(conn: &mut Conn, fence: Fence, mails: Vec<Composed>) -
     let sources: BTreeMap<Sha256, Source> =
         mails.iter().map(|mail| (mail.source.sha256, Source::of(&mail.source))).collect();
     commit::insert_sources(conn, sources).await?;
+    let activities = ids(mails.iter().map(|mail| &mail.activity));
     for Composed { activity, message_id, source } in mails {
         let done = sqlx::query::<Db>(text(sql::SET_COMPOSED))
             .bind(Id(activity.0))
@@ -236,8 +237,8 @@ pub async fn put_composed(conn: &mut Conn, fence: Fence, mails: Vec<Composed>) -
             let what = format!("activity {activity} is not being sent, or has other bytes already");
             return Err(StoreError::Conflict { what });
         }
-        sqlx::query::<Db>(text(sql::CLEAR_CONTENTS)).bind(Id(activity.0)).execute(&mut *conn).await?;
     }
+    sqlx::query::<Db>(text(sql::CLEAR_CONTENTS)).bind(&activities).execute(conn).await?;
     Ok(())
 }
 
@@ -328,14 +329,22 @@ pub async fn copy_filed(conn: &mut Conn, fence: Fence, activity: ActivityId, now
 /// See [`crate::store::Store::settle_mail`].
 pub async fn settle_mail(conn: &mut Conn, fence: Fence, settlement: MailSettlement, now: Timestamp) -> Result<()> {
     let MailSettlement { activity, verdict, recipients, reply } = settlement;
-    if settle_row(conn, fence, activity, &verdict, reply, now).await? == 0 {
+    let Some(alerts) = settle_row(conn, fence, activity, &verdict, reply, now).await? else {
         leases::fence(conn, fence).await?;
         return Err(refused(conn, activity, verdict.status()).await);
-    }
+    };
     set_results(conn, activity, recipients).await?;
-    tell(conn, fence, activity, &verdict, now).await
+    tell(conn, fence, activity, (&verdict, alerts), now).await
 }
 
+/// Whether alerts are open about a mail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Alerts {
+    None,
+    Open,
+}
+
+/// `None` where nothing was written.
 async fn settle_row(
     conn: &mut Conn,
     fence: Fence,
@@ -343,11 +352,11 @@ async fn settle_row(
     verdict: &MailVerdict,
     reply: Option<String>,
     now: Timestamp,
-) -> Result<u64> {
-    let statement = if *verdict == MailVerdict::Returned { sql::RETURN_MAIL } else { sql::SETTLE_MAIL };
-    let row = sqlx::query::<Db>(text(statement)).bind(Id(activity.0)).bind(Id(fence.mailbox.0)).bind(fence.epoch);
+) -> Result<Option<Alerts>> {
     if *verdict == MailVerdict::Returned {
-        return Ok(row.execute(conn).await?.rows_affected());
+        let row = sqlx::query::<Db>(text(sql::RETURN_MAIL));
+        let row = row.bind(Id(activity.0)).bind(Id(fence.mailbox.0)).bind(fence.epoch);
+        return Ok((row.execute(conn).await?.rows_affected() > 0).then_some(Alerts::None));
     }
     let (due, verifications) = match verdict {
         MailVerdict::RetryAt(due, _) => (Some(*due), 0),
@@ -358,7 +367,10 @@ async fn settle_row(
     let keeps_dot = doubtful || matches!(verdict, MailVerdict::Sent(_) | MailVerdict::Held(_));
     let sent = matches!(verdict, MailVerdict::Sent(_));
     let failure = verdict.failure();
-    let done = row
+    let open: Option<bool> = sqlx::query_scalar::<Db, bool>(text(sql::SETTLE_MAIL))
+        .bind(Id(activity.0))
+        .bind(Id(fence.mailbox.0))
+        .bind(fence.epoch)
         .bind(verdict.status().word())
         .bind(due.map(Time))
         .bind(sent.then_some(Time(now)))
@@ -368,9 +380,9 @@ async fn settle_row(
         .bind(failure.map(|failure| failure.code.name()))
         .bind(failure.map(|failure| MailText(&failure.text)))
         .bind(reply.as_deref().map(MailText))
-        .execute(conn)
+        .fetch_optional(conn)
         .await?;
-    Ok(done.rows_affected())
+    Ok(open.map(|open| if open { Alerts::Open } else { Alerts::None }))
 }
 
 /// Alerts and the event that follow from a verdict.
@@ -378,7 +390,7 @@ async fn tell(
     conn: &mut Conn,
     fence: Fence,
     activity: ActivityId,
-    verdict: &MailVerdict,
+    (verdict, alerts): (&MailVerdict, Alerts),
     now: Timestamp,
 ) -> Result<()> {
     let alert = match verdict {
@@ -388,7 +400,9 @@ async fn tell(
         MailVerdict::Sent(Some(failure)) => Some((Severity::Warning, failure)).map(|it| of(activity, it)),
         MailVerdict::Failed(failure) | MailVerdict::Held(failure) => Some(of(activity, (Severity::Error, failure))),
     };
-    alerts::close_others(conn, activity.0, alert.as_ref().map(|alert| alert.code), now).await?;
+    if alerts == Alerts::Open {
+        alerts::close_others(conn, activity.0, alert.as_ref().map(|alert| alert.code), now).await?;
+    }
     if let Some(alert) = alert {
         alerts::raise(conn, alert, now).await?;
     }

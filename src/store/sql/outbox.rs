@@ -40,8 +40,9 @@ statements! {
         "UPDATE email_activities SET message_id = $4, source = $5 WHERE id = $1 AND mailbox = $2 AND send_epoch = $3 \
          AND status = 'sending' AND dot_at IS NULL AND (source IS NULL OR source = $5)"];
     CLEAR_CONTENTS = [
-        "UPDATE email_attachments SET size = coalesce(size, length(content)), content = NULL WHERE activity = $1 AND \
-         content IS NOT NULL"];
+        "UPDATE email_attachments SET size = coalesce(size, length(content)), content = NULL WHERE activity "
+        {ids "$1"}
+        " AND content IS NOT NULL"];
     MARK_DOT = [
         "UPDATE email_activities SET dot_at = $4 WHERE id = $1 AND mailbox = $2 AND send_epoch = $3 AND status = \
          'sending' AND source IS NOT NULL AND (dot_at IS NULL OR dot_at = $4) AND EXISTS (SELECT 1 FROM mailboxes \
@@ -51,7 +52,8 @@ statements! {
          WHEN $7 THEN coalesce(dot_at, $8) END, verifications = $9, failure_code = $10, failure_detail = $11, \
          server_reply = coalesce($12, server_reply) WHERE id = $1 AND mailbox = $2 AND send_epoch = $3 AND status = \
          'sending' AND EXISTS (SELECT 1 FROM mailboxes WHERE id = $2 AND outgoing_lease_epoch = $3 AND \
-         outgoing_lease_owner IS NOT NULL)"];
+         outgoing_lease_owner IS NOT NULL) RETURNING EXISTS (SELECT 1 FROM alerts WHERE subject = $1 AND closed_at IS \
+         NULL) AS alerts"];
     RETURN_MAIL = [
         "UPDATE email_activities SET status = 'pending_send', dot_at = NULL, delivery_attempts = delivery_attempts - 1 \
          WHERE id = $1 AND mailbox = $2 AND send_epoch = $3 AND status = 'sending' AND EXISTS (SELECT 1 FROM mailboxes WHERE id = $2 \
