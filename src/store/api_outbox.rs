@@ -169,7 +169,8 @@ impl Store {
 
     /// Writes what became of a mail, of each recipient, and the alerts that follow: in doubt, a
     /// warning; failed or held, an error; some recipients refused, a warning; whatever was open
-    /// before is closed. Durable.
+    /// before is closed. Durable. May be repeated: a mail that stands there already under this lease
+    /// is left as it is.
     ///
     /// # Errors
     /// [`StoreError::LeaseLost`]; [`StoreError::IllegalMove`] where the mail is not `sending` under
@@ -181,7 +182,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let settlement = || settlement.clone();
-        write!(self, Durable, 0, outbox::settle_mail(fence = fence, settlement = settlement(), now = now))
+        write!(self, Durable, 0, settle::settle_mail(fence = fence, settlement = settlement(), now = now))
     }
 
     /// Mails of the mailbox whose last line may have been sent, and which are to be looked for now.

@@ -15,6 +15,7 @@ pub mod maildrop;
 pub mod outbox;
 pub mod records;
 pub mod secrets;
+pub mod settle;
 pub mod stuck;
 pub mod views;
 

@@ -11,8 +11,8 @@ use crate::{
         ids::{ActivityId, MailboxId},
         message::{Party, PartyRole, Sha256},
         outbox::{
-            Composed, DoubtfulMail, Draft, FIRST_VERIFICATION, MailSettlement, MailVerdict, OutboxAttachment,
-            OutboxContent, OutboxMail, OutboxParty, RecipientResult, RecipientState, Recovered,
+            Composed, DoubtfulMail, Draft, FIRST_VERIFICATION, OutboxAttachment, OutboxContent, OutboxMail,
+            OutboxParty, RecipientResult, RecipientState, Recovered,
         },
         timestamp::Timestamp,
     },
@@ -62,7 +62,8 @@ pub async fn recover_outbox(conn: &mut Conn, fence: Fence, now: Timestamp) -> Re
     Ok(recovered)
 }
 
-fn in_doubt(activity: ActivityId, text: &str) -> NewAlert {
+/// That nobody knows yet whether a mail was taken.
+pub fn in_doubt(activity: ActivityId, text: &str) -> NewAlert {
     NewAlert {
         subject: AlertSubject::Activity(activity),
         severity: Severity::Warning,
@@ -263,7 +264,8 @@ pub async fn mark_dot(
     set_results(conn, activity, recipients).await
 }
 
-async fn set_results(conn: &mut Conn, activity: ActivityId, recipients: Vec<RecipientResult>) -> Result<()> {
+/// Writes what became of recipients.
+pub async fn set_results(conn: &mut Conn, activity: ActivityId, recipients: Vec<RecipientResult>) -> Result<()> {
     for recipient in recipients {
         let reply = recipient.reply.as_ref();
         sqlx::query::<Db>(text(sql::SET_RESULT))
@@ -324,108 +326,6 @@ pub async fn copy_filed(conn: &mut Conn, fence: Fence, activity: ActivityId, now
         .execute(conn)
         .await?;
     if done.rows_affected() == 0 { Err(StoreError::LeaseLost) } else { Ok(()) }
-}
-
-/// See [`crate::store::Store::settle_mail`].
-pub async fn settle_mail(conn: &mut Conn, fence: Fence, settlement: MailSettlement, now: Timestamp) -> Result<()> {
-    let MailSettlement { activity, verdict, recipients, reply } = settlement;
-    let Some(alerts) = settle_row(conn, fence, activity, &verdict, reply, now).await? else {
-        leases::fence(conn, fence).await?;
-        return Err(refused(conn, activity, verdict.status()).await);
-    };
-    set_results(conn, activity, recipients).await?;
-    tell(conn, fence, activity, (&verdict, alerts), now).await
-}
-
-/// Whether alerts are open about a mail.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Alerts {
-    None,
-    Open,
-}
-
-/// `None` where nothing was written.
-async fn settle_row(
-    conn: &mut Conn,
-    fence: Fence,
-    activity: ActivityId,
-    verdict: &MailVerdict,
-    reply: Option<String>,
-    now: Timestamp,
-) -> Result<Option<Alerts>> {
-    if *verdict == MailVerdict::Returned {
-        let row = sqlx::query::<Db>(text(sql::RETURN_MAIL));
-        let row = row.bind(Id(activity.0)).bind(Id(fence.mailbox.0)).bind(fence.epoch);
-        return Ok((row.execute(conn).await?.rows_affected() > 0).then_some(Alerts::None));
-    }
-    let (due, verifications) = match verdict {
-        MailVerdict::RetryAt(due, _) => (Some(*due), 0),
-        MailVerdict::InDoubt { verify_at, verifications, .. } => (Some(*verify_at), *verifications),
-        MailVerdict::Sent(_) | MailVerdict::Failed(_) | MailVerdict::Held(_) | MailVerdict::Returned => (None, 0),
-    };
-    let doubtful = matches!(verdict, MailVerdict::InDoubt { .. });
-    let keeps_dot = doubtful || matches!(verdict, MailVerdict::Sent(_) | MailVerdict::Held(_));
-    let sent = matches!(verdict, MailVerdict::Sent(_));
-    let failure = verdict.failure();
-    let open: Option<bool> = sqlx::query_scalar::<Db, bool>(text(sql::SETTLE_MAIL))
-        .bind(Id(activity.0))
-        .bind(Id(fence.mailbox.0))
-        .bind(fence.epoch)
-        .bind(verdict.status().word())
-        .bind(due.map(Time))
-        .bind(sent.then_some(Time(now)))
-        .bind(keeps_dot)
-        .bind(doubtful.then_some(Time(now)))
-        .bind(i64::from(verifications))
-        .bind(failure.map(|failure| failure.code.name()))
-        .bind(failure.map(|failure| MailText(&failure.text)))
-        .bind(reply.as_deref().map(MailText))
-        .fetch_optional(conn)
-        .await?;
-    Ok(open.map(|open| if open { Alerts::Open } else { Alerts::None }))
-}
-
-/// Alerts and the event that follow from a verdict.
-async fn tell(
-    conn: &mut Conn,
-    fence: Fence,
-    activity: ActivityId,
-    (verdict, alerts): (&MailVerdict, Alerts),
-    now: Timestamp,
-) -> Result<()> {
-    let alert = match verdict {
-        MailVerdict::Returned => return Ok(()),
-        MailVerdict::RetryAt(..) | MailVerdict::Sent(None) => None,
-        MailVerdict::InDoubt { failure, .. } => Some(in_doubt(activity, &failure.text)),
-        MailVerdict::Sent(Some(failure)) => Some((Severity::Warning, failure)).map(|it| of(activity, it)),
-        MailVerdict::Failed(failure) | MailVerdict::Held(failure) => Some(of(activity, (Severity::Error, failure))),
-    };
-    if alerts == Alerts::Open {
-        alerts::close_others(conn, activity.0, alert.as_ref().map(|alert| alert.code), now).await?;
-    }
-    if let Some(alert) = alert {
-        alerts::raise(conn, alert, now).await?;
-    }
-    let event = match verdict.status() {
-        ActivityStatus::Sent => "activity.sent",
-        ActivityStatus::Failed => "activity.failed",
-        ActivityStatus::Held => "activity.held",
-        _ => return Ok(()),
-    };
-    commit::insert_events(conn, event, vec![activity], fence.mailbox, now).await
-}
-
-fn of(activity: ActivityId, (severity, failure): (Severity, &crate::model::failure::Failure)) -> NewAlert {
-    NewAlert { subject: AlertSubject::Activity(activity), severity, code: failure.code, text: failure.text.clone() }
-}
-
-/// Why a mail did not move, where the lease is not lost.
-pub async fn refused(conn: &mut Conn, activity: ActivityId, to: ActivityStatus) -> StoreError {
-    match status(conn, activity).await {
-        Ok(Some(from)) => StoreError::IllegalMove { activity, from, to },
-        Ok(None) => StoreError::Conflict { what: format!("there is no activity {activity}") },
-        Err(error) => error,
-    }
 }
 
 /// Where a mail stands; keeps its row from other writers until the end.

@@ -58,6 +58,9 @@ statements! {
         "UPDATE email_activities SET status = 'pending_send', dot_at = NULL, delivery_attempts = delivery_attempts - 1 \
          WHERE id = $1 AND mailbox = $2 AND send_epoch = $3 AND status = 'sending' AND EXISTS (SELECT 1 FROM mailboxes WHERE id = $2 \
          AND outgoing_lease_epoch = $3 AND outgoing_lease_owner IS NOT NULL)"];
+    SETTLED_UNDER = [
+        "SELECT status, send_epoch FROM email_activities WHERE id = $1 AND mailbox = $2 "
+        {lock}];
     SET_RESULT = [
         "UPDATE email_parties SET result = $3, reply_code = $4, enhanced_code = $5, reply_text = $6 WHERE activity = $1 \
          AND position = $2"];

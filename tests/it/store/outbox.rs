@@ -293,10 +293,19 @@ async fn a_settlement_says_what_became_of_everybody() {
                        FROM email_parties ORDER BY position";
         assert_eq!(rows(&database, results).await, ["accepted|-", "refused|5505.1.1no such user"]);
         assert_eq!(open_alerts(&database).await, ["warning recipients-refused 1"]);
-        let twice = store.settle_mail(fence, &settlement, at(5)).await.unwrap_err();
-        let words = twice.to_string();
-        assert!(matches!(twice, StoreError::IllegalMove { from: ActivityStatus::Sent, .. }), "{words}");
-        assert!(words.contains("is sent") && words.contains("cannot become sent"), "{words}");
+        // Written, and the answer lost: it is written again, and is as it was.
+        store.settle_mail(fence, &settlement, at(5)).await.unwrap();
+        assert_eq!(open_alerts(&database).await, ["warning recipients-refused 1"]);
+        let events = "SELECT CAST(count(*) AS TEXT) FROM events WHERE kind = 'activity.sent'";
+        assert_eq!(rows(&database, events).await, ["1"]);
+        let failed = settled(id, MailVerdict::Failed(broken(FailureCode::MailRefused)));
+        let other = store.settle_mail(fence, &failed, at(5)).await.unwrap_err();
+        let words = other.to_string();
+        assert!(matches!(other, StoreError::IllegalMove { from: ActivityStatus::Sent, .. }), "{words}");
+        assert!(words.contains("is sent") && words.contains("cannot become failed"), "{words}");
+        let later = Fence { epoch: fence.epoch + 1, ..fence };
+        let lost = store.settle_mail(later, &settlement, at(6)).await;
+        assert!(matches!(lost, Err(StoreError::LeaseLost)), "{lost:?}");
     }
 }
 
