@@ -162,7 +162,7 @@ pub struct OutboxMail {
     pub activity: ActivityId,
     /// Attempts, this one counted.
     pub attempts: u32,
-    /// From when on its expiry counts.
+    /// From when on its expiry counts: the first attempt since it was last put into the queue.
     pub queued_at: Timestamp,
     /// The envelope's sender and the address in From.
     pub sender: String,
@@ -181,7 +181,7 @@ pub struct DoubtfulMail {
     pub message_id: String,
     /// Attempts to send it.
     pub attempts: u32,
-    /// From when on its expiry counts.
+    /// From when on its expiry counts: the first attempt since it was last put into the queue.
     pub queued_at: Timestamp,
     /// When its last line may have been sent.
     pub dot_at: Timestamp,

@@ -122,7 +122,6 @@ async fn insert(
         .bind(mail.send_as.as_deref())
         .bind(mail.idempotency_key.as_deref())
         .bind(mail.answers.map(|id| Id(id.0)))
-        .bind(Time(mail.send_after.map_or(now, |after| after.max(now))))
         .execute(conn)
         .await?;
     Ok(done.rows_affected())
@@ -156,7 +155,7 @@ pub async fn move_mail(conn: &mut Conn, activity: ActivityId, to: ActivityStatus
     }
     let what = match to {
         ActivityStatus::PendingSend => {
-            requeue(conn, activity, from, now).await?;
+            requeue(conn, activity, from).await?;
             "activity.retry"
         }
         ActivityStatus::Held => {
@@ -193,18 +192,13 @@ async fn set(conn: &mut Conn, activity: ActivityId, from: ActivityStatus, to: Ac
 }
 
 /// As if it had just been queued, for whoever has not accepted it.
-async fn requeue(conn: &mut Conn, activity: ActivityId, from: ActivityStatus, now: Timestamp) -> Result<()> {
+async fn requeue(conn: &mut Conn, activity: ActivityId, from: ActivityStatus) -> Result<()> {
     let open: i64 =
         sqlx::query_scalar::<Db, i64>(text(sql::OPEN_RECIPIENTS)).bind(Id(activity.0)).fetch_one(&mut *conn).await?;
     if open == 0 {
         return Err(unsendable(format!("activity {activity} has no recipient left who has not got it")));
     }
     sqlx::query::<Db>(text(sql::REOPEN_RECIPIENTS)).bind(Id(activity.0)).execute(&mut *conn).await?;
-    sqlx::query::<Db>(text(sql::REQUEUE_MAIL))
-        .bind(Id(activity.0))
-        .bind(from.word())
-        .bind(Time(now))
-        .execute(conn)
-        .await?;
+    sqlx::query::<Db>(text(sql::REQUEUE_MAIL)).bind(Id(activity.0)).bind(from.word()).execute(conn).await?;
     Ok(())
 }

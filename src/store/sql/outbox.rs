@@ -49,14 +49,15 @@ statements! {
          WHERE id = $2 AND outgoing_lease_epoch = $3 AND outgoing_lease_owner IS NOT NULL)"];
     SETTLE_MAIL = [
         "UPDATE email_activities SET status = $4, postponed_until = $5, sent_at = coalesce($6, sent_at), dot_at = CASE \
-         WHEN $7 THEN coalesce(dot_at, $8) END, verifications = $9, failure_code = $10, failure_detail = $11, \
-         server_reply = coalesce($12, server_reply) WHERE id = $1 AND mailbox = $2 AND send_epoch = $3 AND status = \
-         'sending' AND EXISTS (SELECT 1 FROM mailboxes WHERE id = $2 AND outgoing_lease_epoch = $3 AND \
-         outgoing_lease_owner IS NOT NULL) RETURNING EXISTS (SELECT 1 FROM alerts WHERE subject = $1 AND closed_at IS \
-         NULL) AS alerts"];
+         WHEN $7 THEN coalesce(dot_at, $8) END, queued_at = CASE WHEN $4 IN ('pending_send', 'sending') THEN \
+         queued_at END, verifications = $9, failure_code = $10, failure_detail = $11, server_reply = coalesce($12, \
+         server_reply) WHERE id = $1 AND mailbox = $2 AND send_epoch = $3 AND status = 'sending' AND EXISTS (SELECT 1 \
+         FROM mailboxes WHERE id = $2 AND outgoing_lease_epoch = $3 AND outgoing_lease_owner IS NOT NULL) RETURNING \
+         EXISTS (SELECT 1 FROM alerts WHERE subject = $1 AND closed_at IS NULL) AS alerts"];
     RETURN_MAIL = [
-        "UPDATE email_activities SET status = 'pending_send', dot_at = NULL, delivery_attempts = delivery_attempts - 1 \
-         WHERE id = $1 AND mailbox = $2 AND send_epoch = $3 AND status = 'sending' AND EXISTS (SELECT 1 FROM mailboxes WHERE id = $2 \
+        "UPDATE email_activities SET status = 'pending_send', dot_at = NULL, delivery_attempts = delivery_attempts - 1, \
+         queued_at = CASE WHEN delivery_attempts > 1 THEN queued_at END WHERE id = $1 AND mailbox = $2 AND send_epoch \
+         = $3 AND status = 'sending' AND EXISTS (SELECT 1 FROM mailboxes WHERE id = $2 \
          AND outgoing_lease_epoch = $3 AND outgoing_lease_owner IS NOT NULL)"];
     SETTLED_UNDER = [
         "SELECT status, send_epoch FROM email_activities WHERE id = $1 AND mailbox = $2 "
@@ -118,30 +119,32 @@ statements! {
          m.outgoing_enabled AND m.approval IN ('empty', 'approved') AND EXISTS (SELECT 1 FROM server_profiles p WHERE \
          p.id = m.server_profile AND p.state = 'active' AND p.outgoing_host IS NOT NULL)) ORDER BY a.id LIMIT 1000"];
     HOLD_STRANDED = [
-        "UPDATE email_activities SET status = 'held', postponed_until = NULL, verifications = 0, failure_code = $3, \
-         failure_detail = $4 WHERE id = $1 AND send_epoch = $2 AND status = 'sending' AND dot_at IS NOT NULL"];
+        "UPDATE email_activities SET status = 'held', postponed_until = NULL, queued_at = NULL, verifications = 0, \
+         failure_code = $3, failure_detail = $4 WHERE id = $1 AND send_epoch = $2 AND status = 'sending' AND dot_at IS \
+         NOT NULL"];
     RETURN_STRANDED = [
         "UPDATE email_activities SET status = 'pending_send' WHERE id = $1 AND send_epoch = $2 AND status = 'sending' \
          AND dot_at IS NULL"];
     EXPLAIN_STUCK = [
-        "UPDATE email_activities SET status = $2, failure_code = $3, failure_detail = $4 WHERE id = $1 AND status = \
-         'pending_send'"];
+        "UPDATE email_activities SET status = $2, queued_at = NULL, failure_code = $3, failure_detail = $4 WHERE id = $1 \
+         AND status = 'pending_send'"];
     QUEUED_BY_KEY = [
         "SELECT id FROM email_activities WHERE mailbox = $1 AND idempotency_key = $2"];
     QUEUE_MAIL = [
         "INSERT INTO email_activities (id, direction, status, mailbox, subject, sender, message_id, source, body_text, \
-         body_html, created_at, send_after, send_as, idempotency_key, answers, queued_at) VALUES ($1, 'outgoing', \
-         'pending_send', $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) ON CONFLICT (mailbox, \
+         body_html, created_at, send_after, send_as, idempotency_key, answers) VALUES ($1, 'outgoing', \
+         'pending_send', $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT (mailbox, \
          idempotency_key) DO NOTHING"];
     MAY_SEND = [
         "SELECT m.email_address, m.state, m.outgoing_method, p.outgoing_host, "
         {grants "m.id"}
         " FROM mailboxes m LEFT JOIN server_profiles p ON p.id = m.server_profile WHERE m.id = $1"];
     MOVE_MAIL = [
-        "UPDATE email_activities SET status = $3, postponed_until = NULL WHERE id = $1 AND status = $2"];
+        "UPDATE email_activities SET status = $3, postponed_until = NULL, queued_at = NULL WHERE id = $1 AND status = \
+         $2"];
     REQUEUE_MAIL = [
         "UPDATE email_activities SET status = 'pending_send', delivery_attempts = 0, verifications = 0, dot_at = NULL, \
-         postponed_until = NULL, queued_at = $3, failure_code = NULL, failure_detail = NULL, server_reply = NULL \
+         postponed_until = NULL, queued_at = NULL, failure_code = NULL, failure_detail = NULL, server_reply = NULL \
          WHERE id = $1 AND status = $2"];
     REOPEN_RECIPIENTS = [
         "UPDATE email_parties SET result = NULL, reply_code = NULL, enhanced_code = NULL, reply_text = NULL WHERE \

@@ -138,7 +138,7 @@ async fn a_mail_is_claimed_once_with_all_that_belongs_to_it() {
         let claimed: Vec<OutboxMail> = claims.into_iter().flat_map(Result::unwrap).collect();
         assert_eq!(claimed.iter().map(|mail| mail.activity).collect::<Vec<_>>(), [first.id, second]);
         let OutboxMail { attempts, queued_at, sender, parties, content, .. } = &claimed[0];
-        assert_eq!((*attempts, *queued_at, sender.as_str()), (1, at(1), "Sales@Example.Org"));
+        assert_eq!((*attempts, *queued_at, sender.as_str()), (1, at(4), "Sales@Example.Org"));
         assert_eq!(parties.iter().map(|it| &it.party).collect::<Vec<_>>(), first.parties.iter().collect::<Vec<_>>());
         let OutboxContent::Draft(draft) = content else { panic!("{content:?}") };
         assert_eq!((draft.subject.as_str(), draft.text.as_deref()), ("one", Some("the text")));
@@ -325,6 +325,54 @@ async fn a_mail_returned_has_no_attempt_and_a_refused_one_no_doubt() {
         store.settle_mail(fence, &failed, at(61)).await.unwrap();
         assert_eq!(status(&database, id).await, "failed");
         assert_eq!(store.schedule_entries(Workload::Outgoing).await.unwrap(), []);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn expiry_counts_from_the_first_attempt_whoever_queued_the_mail() {
+    for database in databases().await {
+        let store = &database.store;
+        let mailbox = with_mailboxes(store, &["a@example.org"]).await.remove(0);
+        let id = store.queue_mail(&mail(&mailbox, "by command"), at(0)).await.unwrap();
+        let insert = "INSERT INTO email_activities (mailbox, direction, status, subject) SELECT id, 'outgoing', \
+                      'pending_send', 'by statement' FROM mailboxes";
+        database.execute(insert).await;
+        let fence = lease(store, mailbox.id, at(10)).await;
+        let claimed = claim_all(store, fence, at(10)).await;
+        assert_eq!(claimed.iter().map(|mail| mail.queued_at).collect::<Vec<_>>(), [at(10), at(10)]);
+        let other = claimed.iter().map(|mail| mail.activity).find(|activity| *activity != id).unwrap();
+        let failed = |activity| settled(activity, MailVerdict::Failed(broken(FailureCode::MailRefused)));
+        store.settle_mail(fence, &failed(other), at(10)).await.unwrap();
+
+        // What was claimed and not tried only waited.
+        store.settle_mail(fence, &settled(id, MailVerdict::Returned), at(11)).await.unwrap();
+        let counts_from = async |now| {
+            let claimed = claim_all(store, fence, now).await.remove(0);
+            assert_eq!(claimed.activity, id);
+            claimed.queued_at
+        };
+        assert_eq!(counts_from(at(20)).await, at(20));
+        let retry = |due| settled(id, MailVerdict::RetryAt(due, broken(FailureCode::ServerThrottled)));
+        store.settle_mail(fence, &retry(at(30)), at(21)).await.unwrap();
+        assert_eq!(counts_from(at(30)).await, at(20));
+        store.settle_mail(fence, &settled(id, MailVerdict::Returned), at(31)).await.unwrap();
+        assert_eq!(counts_from(at(32)).await, at(20));
+
+        // So does what its mailbox may not send.
+        store.settle_mail(fence, &retry(at(40)), at(33)).await.unwrap();
+        database.execute("UPDATE mailboxes SET outgoing_method = 'none'").await;
+        assert_eq!(store.explain_stuck(at(40)).await.unwrap(), 1);
+        database.execute("UPDATE mailboxes SET outgoing_method = 'server_side_sync'").await;
+        assert_eq!(counts_from(at(50)).await, at(50));
+
+        // Whoever puts it back gives it its time again.
+        store.settle_mail(fence, &failed(id), at(51)).await.unwrap();
+        store.retry_mail(id, at(52)).await.unwrap();
+        assert_eq!(counts_from(at(55)).await, at(55));
+        store.settle_mail(fence, &failed(id), at(56)).await.unwrap();
+        database.execute(&format!("UPDATE email_activities SET status = 'pending_send' WHERE id = '{id}'")).await;
+        assert_eq!(counts_from(at(58)).await, at(58));
+        assert_eq!(store.check().await.unwrap(), Vec::<String>::new());
     }
 }
 
