@@ -155,7 +155,8 @@ impl Told {
         let mut buffer = [0; 4096];
         wait_until(LONG, word, || {
             let ended = service.ended();
-            if let Ok(count) = self.socket.recv(&mut buffer) {
+            let received = self.socket.recv(&mut buffer);
+            if let Ok(count) = received {
                 self.heard.push_str(&String::from_utf8_lossy(&buffer[..count]));
                 self.heard.push('\n');
             }
@@ -163,7 +164,9 @@ impl Told {
             if let Some(at) = found {
                 self.heard.drain(..at + word.len());
             }
-            assert!(found.is_some() || ended.is_none(), "{ended:?} instead of {word}, logged:\n{}", log());
+            // Whoever has ended may have said more before than was read so far.
+            let silent = ended.is_some() && received.is_err();
+            assert!(found.is_some() || !silent, "{ended:?} instead of {word}, logged:\n{}", log());
             found.is_some()
         });
     }

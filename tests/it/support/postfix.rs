@@ -106,12 +106,6 @@ impl Postfix {
         up
     }
 
-    /// Starts a stopped server on the same ports with the same queue.
-    pub fn restart(&mut self) {
-        self.kill();
-        assert!(self.try_start(), "postfix does not start again:\n{}", self.log());
-    }
-
     /// Kills the server and all its conversations with SIGKILL.
     pub fn kill(&mut self) {
         self.process = None;
