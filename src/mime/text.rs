@@ -19,14 +19,15 @@ pub(super) fn joined(decoded: String, raw: &[u8]) -> String {
 
 /// One line of a header: no U+0000, control characters as spaces, trimmed, at most `bytes` long.
 pub(super) fn line(text: &str, bytes: usize) -> String {
-    let text = text.trim();
-    let text = text.get(..text.floor_char_boundary(bytes)).unwrap_or_default();
     let change = |c: char| match c {
         '\0' => '\u{fffd}',
         c if c.is_control() => ' ',
         c => c,
     };
-    text.chars().map(change).collect()
+    // Cut after the change: U+FFFD is longer than what it stands for.
+    let mut line: String = text.trim().chars().take(bytes).map(change).collect();
+    cut(&mut line, bytes);
+    line
 }
 
 /// An identifier without the white space that folding puts into it.
@@ -51,6 +52,7 @@ mod tests {
 
     #[test]
     fn texts_are_repaired() {
+        assert_eq!(line("\0\0", 4), "\u{fffd}", "cut after NUL became longer");
         assert_eq!(clean(Cow::Borrowed("a\0b\r\n")), "a\u{fffd}b\r\n");
         assert_eq!(line(" a\r\n\tb\0 ", 99), "a   b\u{fffd}");
         assert_eq!(line("łłł", 5), "łł");
