@@ -20,6 +20,8 @@ use mailsyncd::{
     },
 };
 
+use tokio::task::yield_now;
+
 use super::{
     server::{Fault, Sent},
     world::World,
@@ -78,9 +80,13 @@ impl Cycle {
             };
             if self == Self::SettleEarly {
                 store.settle_mail(fence, &settlement, now).await.unwrap();
+                // A place to be cut at with the write surely done.
+                yield_now().await;
             }
             sink.finish().await.unwrap().unwrap();
             if self == Self::MarkLate {
+                // And one with the write surely not begun.
+                yield_now().await;
                 store.mark_dot(fence, activity, &[], now).await.unwrap();
             }
             if self != Self::SettleEarly {
