@@ -136,8 +136,10 @@ pub async fn run(file: &Path, mode: Mode) -> Result<Summary, DaemonError> {
     ended
 }
 
-/// A running daemon.
-struct Daemon {
+/// A running daemon: its schedule, and what goes with it.
+///
+/// [`run`] attends it to signals; who steers it by hand has [`Daemon::hints`], [`Daemon::progress`] and [`Daemon::end`].
+pub struct Daemon {
     config: Arc<Config>,
     tls: TlsClient,
     store: Store,
@@ -155,7 +157,11 @@ struct Daemon {
 }
 
 impl Daemon {
-    async fn start(
+    /// Brings the declared records into `store` and starts the schedule.
+    ///
+    /// # Errors
+    /// The records could not be written.
+    pub async fn start(
         config: Config,
         tls: TlsClient,
         store: Store,
@@ -208,6 +214,26 @@ impl Daemon {
         })
     }
 
+    /// Where the schedule takes hints.
+    pub fn hints(&self) -> &Hints {
+        &self.hints
+    }
+
+    /// What the schedule is at.
+    pub fn progress(&self) -> &Progress {
+        &self.progress
+    }
+
+    /// Ends it as SIGTERM does: cycles that run end after their batch.
+    ///
+    /// # Errors
+    /// As [`run`].
+    pub async fn end(mut self) -> Result<Summary, DaemonError> {
+        self.stop.cancel();
+        let ended = (&mut self.schedule).await;
+        self.say_goodbye(ended).await
+    }
+
     /// Answers signals and the watchdog until the schedule has ended.
     async fn attend(mut self, signals: &mut Signals) -> Result<Summary, DaemonError> {
         service::ready(&self.status());
@@ -227,6 +253,13 @@ impl Daemon {
                 () = due(&mut watchdog) => self.feed_watchdog().await,
             }
         };
+        self.say_goodbye(ended).await
+    }
+
+    async fn say_goodbye(
+        self,
+        ended: Result<Result<Summary, Failure>, tokio::task::JoinError>,
+    ) -> Result<Summary, DaemonError> {
         self.sources.imap().close_all();
         // Whoever does not answer our goodbye is left without.
         let _ = timeout(LOG_OUT, self.tasks.close_and_wait()).await;
