@@ -2,6 +2,7 @@
 //! end: nothing starts any more; running cycles finish their batch; what is left is cut. The cut is
 //! safe because it is tested: a receive cycle may be dropped at every await.
 
+mod heartbeat;
 mod service;
 
 use std::{path::Path, sync::Arc, time::Duration};
@@ -37,6 +38,7 @@ use crate::{
     store::{Role, Store, StoreError},
 };
 
+use heartbeat::Heart;
 use service::{Request, Signals};
 
 /// How long running cycles may take to finish their batch after SIGTERM. The unit's `TimeoutStopSec`
@@ -152,6 +154,7 @@ pub struct Daemon {
     tasks: Tasks,
     stop: CancellationToken,
     schedule: JoinHandle<Result<Summary, Failure>>,
+    heart: Heart,
     /// Turns of the schedule when the watchdog last looked.
     turns: u64,
 }
@@ -185,11 +188,13 @@ impl Daemon {
         let sending = Arc::new(Sending { store: store.clone(), clock: clock.clone(), budget, sinks });
         let (settings, in_force) = watch::channel(schedule_settings(&config));
         let stop = CancellationToken::new();
+        let node = NodeId::generate(clock.now());
+        let heart = Heart::start(&tasks, store.clone(), clock.clone(), node, progress.clone(), key_ids(&config));
         let driver = Driver {
             store: store.clone(),
             lines: vec![reading, sending],
             clock: clock.clone(),
-            node: NodeId::generate(clock.now()),
+            node,
             mode,
             settings: in_force,
             hints: hints.clone(),
@@ -210,6 +215,7 @@ impl Daemon {
             tasks,
             stop,
             schedule,
+            heart,
             turns: 0,
         })
     }
@@ -260,6 +266,7 @@ impl Daemon {
         self,
         ended: Result<Result<Summary, Failure>, tokio::task::JoinError>,
     ) -> Result<Summary, DaemonError> {
+        self.heart.stop();
         self.sources.imap().close_all();
         // Whoever does not answer our goodbye is left without.
         let _ = timeout(LOG_OUT, self.tasks.close_and_wait()).await;
@@ -314,6 +321,7 @@ impl Daemon {
         self.network.reconfigure(network_settings(&self.store, &config));
         self.sources.imap().set_push(config.polling.push);
         self.settings.send_replace(schedule_settings(&config));
+        self.heart.keys(key_ids(&config));
         self.hints.records();
         self.config = config;
         Ok(())
@@ -339,7 +347,10 @@ impl Daemon {
     fn status(&self) -> String {
         let at = self.progress.snapshot();
         let connections = self.sources.imap().open_connections();
-        let trouble = at.paused.map(|(since, text)| format!("; paused since {since}: {text}")).unwrap_or_default();
+        let paused = at.paused.as_ref();
+        let trouble = paused.map_or_else(String::new, |pause| {
+            format!("; paused since {}: {}: {}", pause.since, pause.code, pause.text)
+        });
         format!(
             "{} mailboxes, {} outboxes with mail, {} cycles running, {connections} connections, {} profiles held{trouble}",
             at.mailboxes, at.outboxes, at.running, at.held
@@ -369,6 +380,11 @@ async fn reconcile(store: &Store, mut config: Config, clock: &Clock) -> Result<A
     }
     config.declared = Declared::default();
     Ok(Arc::new(config))
+}
+
+/// Identifiers of the keys that stored passwords open with; one that cannot be read now opens none.
+fn key_ids(config: &Config) -> Vec<String> {
+    config.kek().map(|key| vec![key.id().to_owned()]).unwrap_or_default()
 }
 
 fn network_settings(store: &Store, config: &Arc<Config>) -> NetworkSettings {

@@ -27,6 +27,14 @@ pub enum AdminError {
         /// The name that was probably meant.
         suggestion: Option<String>,
     },
+    /// A file declares it, but the daemon has not read that file yet.
+    #[error("mailbox {name} is declared at {place}, but it is not in the database yet")]
+    NotTakenOver {
+        /// As it was asked for.
+        name: String,
+        /// Which file and line declare it.
+        place: Place,
+    },
     /// The password comes from elsewhere, and the file that says so wins.
     #[error("the password of {name} is {source_text}, as declared at {place}")]
     Declared {
@@ -98,6 +106,9 @@ impl AdminError {
         match self {
             Self::Unknown { suggestion, .. } => suggestion.as_ref().map(|name| format!("did you mean {name:?}?")),
             Self::Declared { .. } => Some("change it there, or take it out there and run this again".to_owned()),
+            Self::NotTakenOver { .. } => {
+                Some("it comes in when the daemon starts or reloads: systemctl reload mailsyncd".to_owned())
+            }
             Self::NotUsed { using: "profile", profile, .. } => Some(format!("run: mailsyncd secret set {profile}")),
             Self::NotUsed { .. } => Some("run: mailsyncd secret set ADDRESS, for each mailbox".to_owned()),
             Self::Key(error) => error.hint().map(str::to_owned),

@@ -7,3 +7,4 @@ pub mod secrets;
 pub mod send;
 pub mod sending;
 pub mod views;
+pub mod why;

@@ -50,7 +50,7 @@ pub enum MailboxStatus {
 }
 
 impl MailboxStatus {
-    fn of(mailbox: &Mailbox, profile: Option<&ServerProfile>, held: bool, now: Timestamp) -> Self {
+    pub(super) fn of(mailbox: &Mailbox, profile: Option<&ServerProfile>, held: bool, now: Timestamp) -> Self {
         let state = &mailbox.incoming;
         match mailbox.approval {
             _ if !mailbox.active => Self::Inactive,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use super::send::SendArguments;
+use super::{send::SendArguments, why::WhyArguments};
 use crate::{
     config::DEFAULT_FILE,
     model::{activity::ActivityStatus, timestamp::Timestamp},
@@ -104,6 +104,8 @@ pub enum MailboxCommand {
         #[command(flatten)]
         form: Form,
     },
+    /// Explain a mailbox: its state, why it is so, what happens next and when, what to do.
+    Why(WhyArguments),
     /// Have mailboxes polled at once.
     Poll {
         /// Their addresses.

@@ -7,6 +7,7 @@ mod activities;
 mod operate;
 mod records;
 mod send;
+mod why;
 
 use std::{
     error::Error,

@@ -90,8 +90,7 @@ pub fn when(time: Option<Timestamp>) -> String {
 
 /// A time to the second.
 pub fn seconds(time: Timestamp) -> String {
-    let text = time.to_string();
-    text.split_once('.').map_or_else(|| text.clone(), |(second, _)| format!("{second}Z"))
+    time.to_the_second()
 }
 
 /// A size for people.

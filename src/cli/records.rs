@@ -6,6 +6,7 @@ use super::{
     Context, Fault,
     args::{Form, MailboxCommand, ProfileCommand},
     output::{Facts, Table, seconds, show, when, write},
+    why,
 };
 use crate::{
     admin::views::{self, MailboxStatus, MailboxView, ProfileView},
@@ -30,6 +31,7 @@ pub(super) async fn mailbox(context: &Context, command: MailboxCommand) -> Resul
             let mailbox = views::mailbox(&store, &address, now).await?;
             show(form, &mailbox, || mailbox_facts(&mailbox))?;
         }
+        MailboxCommand::Why(arguments) => why::why(context, &store, &arguments).await?,
         MailboxCommand::Poll { addresses } => {
             let asked = views::request_poll(&store, &addresses, now).await?;
             write(poll_text(&asked).as_bytes())?;

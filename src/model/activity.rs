@@ -51,6 +51,11 @@ impl ActivityStatus {
         Self::Held,
     ];
 
+    /// Whether it is on its way: to be sent, or being sent.
+    pub const fn is_in_work(self) -> bool {
+        matches!(self, Self::PendingSend | Self::Sending)
+    }
+
     /// The word in the database and in `--json`.
     pub const fn name(self) -> &'static str {
         match self {

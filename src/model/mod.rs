@@ -13,6 +13,7 @@ pub mod mailbox;
 pub mod maildrop;
 pub mod message;
 pub mod outbox;
+pub mod presence;
 pub mod profile;
 pub mod record;
 pub mod report;

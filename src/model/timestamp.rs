@@ -42,6 +42,12 @@ impl Timestamp {
         self.0
     }
 
+    /// As people read it: without the parts of a second.
+    pub fn to_the_second(self) -> String {
+        let text = self.to_string();
+        text.split_once('.').map_or_else(|| text.clone(), |(second, _)| format!("{second}Z"))
+    }
+
     /// How long after `earlier` this is; zero where it is not later.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))

@@ -39,6 +39,7 @@ use crate::{
         ids::{MailboxId, NodeId, ProfileId},
         lease::{LEASE_TTL, ProfileHold, Settlement},
         mailbox::{Workload, WorkloadState},
+        presence::Pause,
         profile::ServerProfile,
         rules::{FailureRules, Limits, Polling, ReceiveRules, SendRules},
         timestamp::Timestamp,
@@ -161,6 +162,12 @@ struct Trouble {
     next_look: Instant,
 }
 
+impl Trouble {
+    fn pause(&self) -> Pause {
+        Pause { since: self.since, code: self.failure.code, text: self.failure.text.clone() }
+    }
+}
+
 type Flight = BoxFuture<'static, (Duty, Result<Ended, JoinError>)>;
 
 struct Running {
@@ -264,7 +271,7 @@ impl Running {
             snapshot.running = agenda.running();
             snapshot.held = agenda.held().len();
             if snapshot.paused.is_some() != trouble.is_some() {
-                snapshot.paused = trouble.as_ref().map(|trouble| (trouble.since, trouble.failure.to_string()));
+                snapshot.paused = trouble.as_ref().map(Trouble::pause);
             }
         });
     }

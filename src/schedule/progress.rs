@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use crate::model::timestamp::Timestamp;
+use crate::model::presence::Pause;
 
 /// A look at the running schedule.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub struct Snapshot {
     /// Profiles that are held, for reading and for sending each.
     pub held: usize,
     /// Since when nothing starts because the daemon itself is in trouble, and why.
-    pub paused: Option<(Timestamp, String)>,
+    pub paused: Option<Pause>,
 }
 
 /// Shared between the driver, which reports, and the daemon, which looks. Clones share one.

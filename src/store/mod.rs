@@ -9,6 +9,7 @@
 //! before it is on disk (or, for what is called lazy, in the hands of the operating system).
 #![allow(clippy::duplicate_mod, reason = "`ops` is compiled once for each database")]
 
+mod around;
 mod batch;
 mod codec;
 mod error;
@@ -29,6 +30,7 @@ use std::{
     time::Duration,
 };
 
+pub use around::{Surroundings, WaitingMail};
 pub use error::StoreError;
 #[doc(hidden)]
 pub use sql::{ALL as STATEMENTS, Sql};
@@ -149,6 +151,7 @@ macro_rules! write {
 }
 
 mod api;
+mod api_around;
 mod api_outbox;
 mod copies;
 

@@ -75,6 +75,7 @@ macro_rules! statements {
     };
 }
 
+mod around;
 mod check;
 mod inbox;
 mod maildrop;
@@ -83,8 +84,8 @@ mod records;
 mod schedule;
 mod views;
 
-pub use self::{check::*, inbox::*, maildrop::*, outbox::*, records::*, schedule::*, views::*};
+pub use self::{around::*, check::*, inbox::*, maildrop::*, outbox::*, records::*, schedule::*, views::*};
 
 /// All of them.
 pub const ALL: &[&[(&str, Sql)]] =
-    &[check::ALL, inbox::ALL, maildrop::ALL, outbox::ALL, records::ALL, schedule::ALL, views::ALL];
+    &[around::ALL, check::ALL, inbox::ALL, maildrop::ALL, outbox::ALL, records::ALL, schedule::ALL, views::ALL];

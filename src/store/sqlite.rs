@@ -112,6 +112,7 @@ impl SqliteStore {
                 );
                 sqlx::query(sqlx::AssertSqlSafe(statement)).execute(&mut conn).await?;
             }
+            sqlx::query("DELETE FROM daemons").execute(&mut conn).await?;
         }
         let read = SqlitePoolOptions::new()
             .max_connections(READERS)

@@ -155,6 +155,8 @@ pub struct OpenAlert {
     pub hint: String,
     /// When it happened first.
     pub first_seen: Timestamp,
+    /// When it happened last.
+    pub last_seen: Timestamp,
     /// How often it happened.
     pub count: u64,
 }

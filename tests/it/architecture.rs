@@ -38,6 +38,8 @@ const WORDS: &[(&str, &[&str])] = &[
 
 /// Files that decide and never act.
 const PURE_FILES: &[&str] = &[
+    "admin/why.rs",
+    "admin/why/words.rs",
     "receive/batch.rs",
     "receive/judge.rs",
     "receive/maildrop.rs",
@@ -60,6 +62,7 @@ const PURE_MODULES: &[&str] = &["classify", "mime", "model"];
 const IMPURE_WORDS: &[&str] = &["tokio", "async fn", "async move", ".await", "SystemTime", "Instant", "Clock"];
 /// What a pure file may name of modules that act: the errors that it classifies, and what it decides about.
 const PURE_MAY_NAME: &[&str] = &[
+    "config::show_duration",
     "imap::error",
     "net::error",
     "pop3::error",
@@ -67,6 +70,9 @@ const PURE_MAY_NAME: &[&str] = &[
     "smtp::reply",
     "store::KnownCopy",
     "store::KnownVerdict",
+    "store::OpenAlert",
+    "store::Surroundings",
+    "store::WaitingMail",
 ];
 
 const LONGEST_FILE: usize = 450;

@@ -5,6 +5,7 @@ use super::{Conn, Db, text};
 
 pub mod activities;
 pub mod alerts;
+pub mod around;
 pub mod check;
 pub mod commit;
 pub mod doors;

@@ -96,33 +96,40 @@ async fn outbox(conn: &mut Conn) -> Result<OutboxCounts> {
     })
 }
 
-async fn alerts(conn: &mut Conn) -> Result<Vec<OpenAlert>> {
-    #[derive(sqlx::FromRow)]
-    struct Row {
-        subject_kind: String,
-        subject_name: String,
-        severity: String,
-        code: String,
-        text: String,
-        hint: String,
-        first_seen: Time,
-        count: i64,
+/// An open alert as it lies there, with the name of its subject.
+#[derive(sqlx::FromRow)]
+pub(super) struct AlertRow {
+    subject_kind: String,
+    subject_name: String,
+    severity: String,
+    code: String,
+    text: String,
+    hint: String,
+    first_seen: Time,
+    last_seen: Time,
+    count: i64,
+}
+
+impl AlertRow {
+    pub(super) fn alert(self) -> OpenAlert {
+        OpenAlert {
+            kind: self.subject_kind,
+            subject: self.subject_name,
+            severity: self.severity,
+            code: self.code,
+            text: self.text,
+            hint: self.hint,
+            first_seen: self.first_seen.0,
+            last_seen: self.last_seen.0,
+            count: count(self.count),
+        }
     }
-    let rows = sqlx::query_as::<Db, Row>(text(sql::STATUS_ALERTS))
-        .bind(i64::from(StatusView::MOST_ALERTS))
-        .fetch_all(conn)
-        .await?;
-    let alert = |row: Row| OpenAlert {
-        kind: row.subject_kind,
-        subject: row.subject_name,
-        severity: row.severity,
-        code: row.code,
-        text: row.text,
-        hint: row.hint,
-        first_seen: row.first_seen.0,
-        count: count(row.count),
-    };
-    Ok(rows.into_iter().map(alert).collect())
+}
+
+async fn alerts(conn: &mut Conn) -> Result<Vec<OpenAlert>> {
+    let statement = sqlx::query_as::<Db, AlertRow>(text(sql::STATUS_ALERTS));
+    let rows = statement.bind(i64::from(StatusView::MOST_ALERTS)).fetch_all(conn).await?;
+    Ok(rows.into_iter().map(AlertRow::alert).collect())
 }
 
 async fn held(conn: &mut Conn) -> Result<Vec<HeldProfile>> {

@@ -14,6 +14,7 @@ use mailsyncd::{
         ids::{ActivityId, MailboxId, NodeId},
         lease::{ProfileHold, Settlement},
         mailbox::{Workload, WorkloadState},
+        presence::Heartbeat,
         timestamp::Timestamp,
         uid::{Uid, UidValidity},
     },
@@ -159,6 +160,10 @@ async fn fill(directory: &Path) -> ActivityId {
         ..healthy
     };
     settle(&store, claim(&store, id("postponed@contoso.example"), start).await, postponed).await;
+    let version = "1".to_owned();
+    let heartbeat =
+        Heartbeat { node: NodeId::generate(start), version, started_at: start, key_ids: Vec::new(), pause: None };
+    store.beat(&heartbeat, at("2099-01-01T00:00:00Z")).await.unwrap();
     store.close().await;
     activity
 }

@@ -1,0 +1,291 @@
+//! Why a mailbox is in the state it is in, what will happen next, and what a person should do. Pure
+//! but for [`ask`].
+
+mod ask;
+mod words;
+
+use serde::Serialize;
+
+pub use ask::ask;
+
+use super::{sending::SendingStatus, views::MailboxStatus};
+use crate::{
+    model::{
+        failure::FailureCode,
+        lease::ProfileHold,
+        mailbox::{Mailbox, Workload, WorkloadState},
+        presence::DaemonState,
+        profile::ServerProfile,
+        rules::FailureRules,
+        timestamp::Timestamp,
+    },
+    store::{OpenAlert, Surroundings, WaitingMail},
+};
+
+/// What an explanation is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts<'a> {
+    /// The time that all of it is true for.
+    pub now: Timestamp,
+    /// The mailbox.
+    pub mailbox: &'a Mailbox,
+    /// Its profile, where it has one.
+    pub profile: Option<&'a ServerProfile>,
+    /// Why its profile waits with reading, where it does.
+    pub incoming_hold: Option<&'a ProfileHold>,
+    /// Why its profile waits with sending, where it does.
+    pub outgoing_hold: Option<&'a ProfileHold>,
+    /// Leases, outbox, alerts.
+    pub around: &'a Surroundings,
+    /// Whether anybody does the work.
+    pub daemon: &'a DaemonState,
+    /// How failures are met.
+    pub rules: &'a FailureRules,
+}
+
+/// How a mailbox stands, explained.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Why {
+    /// Its address.
+    pub mailbox: String,
+    /// Its profile's name.
+    pub profile: Option<String>,
+    /// Reading.
+    pub incoming: Explanation,
+    /// Sending.
+    pub outgoing: Explanation,
+    /// Its mail that is to be sent, by what keeps it.
+    pub outbox: Vec<WaitingMail>,
+    /// Open alerts about it and about its profile.
+    pub alerts: Vec<OpenAlert>,
+}
+
+/// How one workload stands, explained.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Explanation {
+    /// In one word.
+    pub state: State,
+    /// Why it is so.
+    pub because: String,
+    /// What shows it.
+    pub evidence: Option<Evidence>,
+    /// What will happen.
+    pub next: String,
+    /// When, where that is known.
+    pub next_at: Option<Timestamp>,
+    /// What a person should do, if anything.
+    pub remedy: Option<String>,
+}
+
+/// What a server, or the machine, said.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Evidence {
+    /// What to call it.
+    pub code: FailureCode,
+    /// The words.
+    pub words: Option<String>,
+    /// When it began.
+    pub first: Option<Timestamp>,
+    /// When it was seen last, where that is known.
+    pub last: Option<Timestamp>,
+    /// How often in a row.
+    pub times: u64,
+}
+
+/// How one workload stands, the first that applies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// The mailbox is retired or switched off.
+    Inactive,
+    /// It has no profile, or that is inactive.
+    NoProfile,
+    /// By method.
+    Off,
+    /// Its profile has no server to hand mail to.
+    NoServer,
+    /// An administrator refused it.
+    Rejected,
+    /// Somebody must approve it.
+    PendingApproval,
+    /// A failure disabled it.
+    Disabled,
+    /// Nobody enabled it.
+    NotEnabled,
+    /// It is under way at this moment.
+    Running,
+    /// No daemon runs.
+    NotRunning,
+    /// The daemon is in trouble of its own.
+    Paused,
+    /// Its profile waits for its host.
+    Held,
+    /// It waits because its server asked for that.
+    Throttled,
+    /// It waits for the next try, which may confirm that the failure is permanent.
+    Confirming,
+    /// It waits after a failure of its own.
+    Postponed,
+    /// It should have run a while ago.
+    Late,
+    /// It runs as soon as there is room.
+    Due,
+    /// All is well.
+    Ok,
+}
+
+/// What is due and has not begun for so long is late.
+const LATE_AFTER: std::time::Duration = std::time::Duration::from_secs(300);
+
+/// Explains both workloads.
+pub fn explain(facts: &Facts<'_>) -> Why {
+    Why {
+        mailbox: facts.mailbox.email_address.clone(),
+        profile: facts.profile.map(|profile| profile.name.clone()),
+        incoming: workload(facts, Workload::Incoming),
+        outgoing: workload(facts, Workload::Outgoing),
+        outbox: facts.around.outbox.clone(),
+        alerts: facts.around.alerts.clone(),
+    }
+}
+
+fn workload(facts: &Facts<'_>, workload: Workload) -> Explanation {
+    let state = facts.state(workload);
+    let told = words::Told { facts, workload, state };
+    let (next, next_at) = told.next();
+    Explanation {
+        state,
+        because: told.because(),
+        evidence: facts.evidence(workload, state),
+        next,
+        next_at,
+        remedy: told.remedy(),
+    }
+}
+
+impl Facts<'_> {
+    fn hold(&self, workload: Workload) -> Option<&ProfileHold> {
+        match workload {
+            Workload::Incoming => self.incoming_hold,
+            Workload::Outgoing => self.outgoing_hold,
+        }
+    }
+
+    fn workload_state(&self, workload: Workload) -> &WorkloadState {
+        self.mailbox.state(workload)
+    }
+
+    /// When it should run next; `None`: at once, or, of sending, when there is mail.
+    fn due(&self, workload: Workload) -> Option<Timestamp> {
+        let state = self.workload_state(workload);
+        let due = match workload {
+            Workload::Incoming => state.next_due_at,
+            Workload::Outgoing => {
+                self.around.outbox.iter().filter(|mail| mail.status.is_in_work()).map(|mail| mail.due).min()
+            }
+        };
+        due.max(state.postponed_until)
+    }
+
+    fn state(&self, workload: Workload) -> State {
+        let held = self.hold(workload).is_some();
+        let standing = match workload {
+            Workload::Incoming => reading(MailboxStatus::of(self.mailbox, self.profile, held, self.now)),
+            Workload::Outgoing => sending(SendingStatus::of(self.mailbox, self.profile, held, self.now)),
+        };
+        if standing < State::Running {
+            return standing;
+        }
+        match self.daemon {
+            DaemonState::Absent | DaemonState::Silent { .. } => State::NotRunning,
+            _ if self.around.is_running(workload, self.now) => State::Running,
+            DaemonState::Paused(_) => State::Paused,
+            DaemonState::Running => match standing {
+                State::Postponed => self.postponed(workload),
+                State::Due => self.awaited(workload),
+                other => other,
+            },
+        }
+    }
+
+    /// By which of the failures it waits.
+    fn postponed(&self, workload: Workload) -> State {
+        let state = self.workload_state(workload);
+        match state.failure_code {
+            Some(code) if code.is_throttling() => State::Throttled,
+            Some(_) if state.confirmations > 0 && state.transient_failures == 0 => State::Confirming,
+            _ => State::Postponed,
+        }
+    }
+
+    /// Whether it is on time.
+    fn awaited(&self, workload: Workload) -> State {
+        match (self.due(workload), workload) {
+            (None, Workload::Outgoing) => State::Ok,
+            (None, Workload::Incoming) => State::Due,
+            (Some(due), _) if self.now.since(due) > LATE_AFTER => State::Late,
+            (Some(due), _) if due > self.now => State::Ok,
+            (Some(_), _) => State::Due,
+        }
+    }
+
+    fn evidence(&self, workload: Workload, state: State) -> Option<Evidence> {
+        let held = (state == State::Held).then(|| self.hold(workload)).flatten();
+        if let (State::Paused, DaemonState::Paused(pause)) = (state, self.daemon) {
+            let words = Some(pause.text.clone());
+            return Some(Evidence { code: pause.code, words, first: Some(pause.since), last: None, times: 1 });
+        }
+        if let Some(hold) = held {
+            let words = Some(hold.text.clone());
+            let times = u64::from(hold.failures) + 1;
+            return Some(Evidence { code: hold.code, words, first: Some(hold.since), last: None, times });
+        }
+        let state = self.workload_state(workload);
+        let code = state.failure_code?;
+        let alert = self.around.alerts.iter().find(|alert| {
+            alert.kind == "mailbox" && alert.subject == self.mailbox.email_address && alert.code == code.name()
+        });
+        Some(Evidence {
+            code,
+            words: state.last_error.clone(),
+            first: state.failing_since,
+            last: alert.map(|alert| alert.last_seen),
+            times: u64::from(state.transient_failures.saturating_add(state.confirmations)).max(1),
+        })
+    }
+}
+
+const fn reading(status: MailboxStatus) -> State {
+    match status {
+        MailboxStatus::Inactive => State::Inactive,
+        MailboxStatus::NoProfile => State::NoProfile,
+        MailboxStatus::NotRead => State::Off,
+        MailboxStatus::Rejected => State::Rejected,
+        MailboxStatus::PendingApproval => State::PendingApproval,
+        MailboxStatus::Disabled => State::Disabled,
+        MailboxStatus::NotEnabled => State::NotEnabled,
+        MailboxStatus::Held => State::Held,
+        MailboxStatus::Postponed => State::Postponed,
+        MailboxStatus::Failing | MailboxStatus::New | MailboxStatus::Ok => State::Due,
+    }
+}
+
+const fn sending(status: SendingStatus) -> State {
+    match status {
+        SendingStatus::Inactive => State::Inactive,
+        SendingStatus::NotSent => State::Off,
+        SendingStatus::NoProfile => State::NoProfile,
+        SendingStatus::NoServer => State::NoServer,
+        SendingStatus::Rejected => State::Rejected,
+        SendingStatus::PendingApproval => State::PendingApproval,
+        SendingStatus::Disabled => State::Disabled,
+        SendingStatus::NotEnabled => State::NotEnabled,
+        SendingStatus::Held => State::Held,
+        SendingStatus::Postponed => State::Postponed,
+        SendingStatus::Failing | SendingStatus::Ok => State::Due,
+    }
+}
+
+#[cfg(test)]
+#[path = "why_tests.rs"]
+mod tests;

@@ -1,0 +1,180 @@
+//! The sentences of an explanation. Pure.
+
+use std::time::Duration;
+
+use super::{Facts, State};
+use crate::{
+    config::show_duration,
+    model::{mailbox::Workload, presence::DaemonState, rules::FailureRules, timestamp::Timestamp},
+};
+
+/// What the sentences are about.
+pub(super) struct Told<'a> {
+    pub(super) facts: &'a Facts<'a>,
+    pub(super) workload: Workload,
+    pub(super) state: State,
+}
+
+impl Told<'_> {
+    fn reads(&self) -> bool {
+        self.workload == Workload::Incoming
+    }
+
+    /// `reading` or `sending`.
+    fn noun(&self) -> &'static str {
+        if self.reads() { "reading" } else { "sending" }
+    }
+
+    fn profile(&self) -> &str {
+        self.facts.profile.map_or("", |profile| profile.name.as_str())
+    }
+
+    fn code(&self) -> Option<crate::model::failure::FailureCode> {
+        self.facts.evidence(self.workload, self.state).map(|evidence| evidence.code)
+    }
+
+    /// Failures in a row, as `failed once` or `failed 3 times in a row`.
+    fn failed(&self) -> String {
+        let times = self.facts.evidence(self.workload, self.state).map_or(1, |evidence| evidence.times);
+        let since = self.facts.workload_state(self.workload).failing_since;
+        let since = since.map_or_else(String::new, |since| format!(" since {}", since.to_the_second()));
+        if times == 1 { format!("failed once{since}") } else { format!("failed {times} times in a row{since}") }
+    }
+
+    /// Why it is so.
+    pub(super) fn because(&self) -> String {
+        let state = self.facts.workload_state(self.workload);
+        match self.state {
+            State::Inactive => "the mailbox is inactive: it was removed, or no file declares it any more".to_owned(),
+            State::NoProfile if self.facts.profile.is_some() => format!("its profile {} is inactive", self.profile()),
+            State::NoProfile => "it has no server profile".to_owned(),
+            State::Off if self.reads() => "its incoming method is none".to_owned(),
+            State::Off => "its outgoing method is none".to_owned(),
+            State::NoServer => format!("its profile {} has no server to hand mail to", self.profile()),
+            State::Rejected => "an administrator rejected the mailbox".to_owned(),
+            State::PendingApproval => "nobody has approved the mailbox yet".to_owned(),
+            State::Disabled => format!("{} {} and was disabled", self.noun(), self.failed()),
+            State::NotEnabled => {
+                format!("{} is not enabled: it has not been tested, or somebody disabled it", self.noun())
+            }
+            State::Running if self.reads() => "it is being read at this moment".to_owned(),
+            State::Running => "it is sending at this moment".to_owned(),
+            State::NotRunning => match self.facts.daemon {
+                DaemonState::Silent { since } => format!(
+                    "no daemon has been heard of since {}: it died, or the database takes no writes",
+                    since.to_the_second()
+                ),
+                _ => "no daemon runs".to_owned(),
+            },
+            State::Paused => "the daemon is in trouble of its own and starts nothing".to_owned(),
+            State::Held => format!("the server of profile {} fails: all its mailboxes wait", self.profile()),
+            State::Throttled => format!("the server asked to wait ({})", self.failed()),
+            State::Confirming => format!("the server refused: {}, to be confirmed", self.failed()),
+            State::Postponed => format!("{} {}", self.noun(), self.failed()),
+            State::Late => {
+                let since = self.facts.due(self.workload).map_or_else(String::new, Timestamp::to_the_second);
+                format!("it is due since {since}, and others are before it")
+            }
+            State::Due if state.failure_code.is_some() => {
+                format!("{} {}, and it is due again", self.noun(), self.failed())
+            }
+            State::Due if self.reads() && state.last_success_at.is_none() => "it has never been read yet".to_owned(),
+            State::Due => "it is due".to_owned(),
+            State::Ok => self.well(),
+        }
+    }
+
+    fn well(&self) -> String {
+        let last = self.facts.workload_state(self.workload).last_success_at.map(Timestamp::to_the_second);
+        match (self.reads(), last) {
+            (true, Some(last)) => format!("all is well: read completely at {last}"),
+            (true, None) => "all is well: it is read for the first time soon".to_owned(),
+            (false, Some(last)) => format!("all is well: sent last at {last}"),
+            (false, None) => "all is well: nothing has been sent yet".to_owned(),
+        }
+    }
+
+    /// What will happen, and when.
+    pub(super) fn next(&self) -> (String, Option<Timestamp>) {
+        let due = self.facts.due(self.workload).filter(|due| *due > self.facts.now);
+        match self.state {
+            State::Inactive
+            | State::NoProfile
+            | State::Off
+            | State::NoServer
+            | State::Rejected
+            | State::PendingApproval
+            | State::NotEnabled => ("nothing".to_owned(), None),
+            State::Disabled => ("nothing is tried until somebody enables it again".to_owned(), None),
+            State::Running => ("when it is through, the next time is set".to_owned(), None),
+            State::NotRunning => (format!("as soon as a daemon runs, {}", self.first_of_all()), None),
+            State::Paused => ("the daemon looks every few seconds, and goes on by itself".to_owned(), None),
+            State::Held => {
+                let hold = self.facts.hold(self.workload);
+                let text = "one mailbox of the profile tries again; where that succeeds, all go on".to_owned();
+                (text, hold.map(|hold| hold.until))
+            }
+            State::Throttled => ("it is tried again; waiting for a server disables nothing".to_owned(), due),
+            State::Confirming => (self.confirmation(), due),
+            State::Postponed => (self.postponement(), due),
+            State::Late | State::Due => ("it begins as soon as the limits leave room".to_owned(), None),
+            State::Ok if self.reads() => ("it is read again".to_owned(), due),
+            State::Ok if due.is_some() => ("what waits in its outbox is sent".to_owned(), due),
+            State::Ok => ("whatever is queued is sent at once".to_owned(), None),
+        }
+    }
+
+    fn first_of_all(&self) -> &'static str {
+        match self.facts.due(self.workload) {
+            Some(due) if due > self.facts.now => "it waits for its time",
+            None if !self.reads() => "its outbox is looked into",
+            _ => "it is due at once",
+        }
+    }
+
+    fn confirmation(&self) -> String {
+        let state = self.facts.workload_state(self.workload);
+        let (number, all) = (state.confirmations, self.facts.rules.confirmations.len());
+        format!("it is tried again: confirmation {number} of {all}; when all fail it is disabled")
+    }
+
+    fn postponement(&self) -> String {
+        let FailureRules { maximum_transient, transient_grace, .. } = self.facts.rules;
+        let so_far = self.facts.workload_state(self.workload).transient_failures;
+        let grace = match *transient_grace {
+            Duration::ZERO => String::new(),
+            grace => format!(" and {} without a success", show_duration(grace)),
+        };
+        format!("it is tried again; {maximum_transient} failures in a row{grace} disable it ({so_far} so far)")
+    }
+
+    /// What a person should do, if anything.
+    pub(super) fn remedy(&self) -> Option<String> {
+        let address = &self.facts.mailbox.email_address;
+        let command = |verb: &str| format!("mailsyncd mailbox {verb} {address}");
+        let of_code = || self.code().map(|code| code.hint().to_owned());
+        match self.state {
+            State::Inactive => Some("declare it again, or add it: mailsyncd mailbox add".to_owned()),
+            State::NoProfile => Some("give the mailbox a profile that is active".to_owned()),
+            State::Off if self.reads() => Some("to have it read: incoming = \"server_side_sync\"".to_owned()),
+            State::Off => Some("to have it send: outgoing = \"server_side_sync\"".to_owned()),
+            State::NoServer => Some("give the profile outgoing = { host = \"smtp.example.com\" }".to_owned()),
+            State::Rejected | State::PendingApproval => Some(command("approve")),
+            State::NotEnabled => Some(command("test-enable")),
+            State::Disabled => of_code().map(|hint| format!("{hint}; then: {}", command("test-enable"))),
+            State::NotRunning if matches!(self.facts.daemon, DaemonState::Silent { .. }) => {
+                Some("look: systemctl status mailsyncd; journalctl -u mailsyncd; df -h".to_owned())
+            }
+            State::NotRunning => Some("systemctl start mailsyncd".to_owned()),
+            State::Late => {
+                let text =
+                    "raise limits.connections or the profile's maximum_concurrent_connections, or poll less often";
+                Some(text.to_owned())
+            }
+            State::Paused | State::Held | State::Throttled | State::Confirming | State::Postponed | State::Due => {
+                of_code()
+            }
+            State::Running | State::Ok => None,
+        }
+    }
+}

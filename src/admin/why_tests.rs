@@ -1,0 +1,375 @@
+use std::time::Duration;
+
+use super::*;
+use crate::model::{
+    activity::ActivityStatus,
+    ids::{MailboxId, ProfileId},
+    mailbox::{Approval, MailboxKind, SyncMethod},
+    presence::Pause,
+    profile::{AuthMethod, AuthenticateUsing, Endpoint, Security, ServerType},
+};
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_seconds(1_767_225_600 + seconds)
+}
+
+/// Everything that an explanation is made of, as it is when all is well.
+struct World {
+    mailbox: Mailbox,
+    profile: Option<ServerProfile>,
+    incoming_hold: Option<ProfileHold>,
+    outgoing_hold: Option<ProfileHold>,
+    around: Surroundings,
+    daemon: DaemonState,
+}
+
+impl World {
+    fn well() -> Self {
+        let endpoint = Endpoint {
+            host: "mail.contoso.example".to_owned(),
+            port: 993,
+            security: Security::Tls,
+            auth: AuthMethod::Auto,
+        };
+        let profile = ServerProfile {
+            id: ProfileId::generate(at(0)),
+            name: "contoso".to_owned(),
+            description: String::new(),
+            server_type: ServerType::ImapSmtp,
+            authenticate_using: AuthenticateUsing::Mailbox,
+            username: None,
+            incoming: endpoint.clone(),
+            outgoing: Some(endpoint),
+            save_to_sent: false,
+            in_doubt: None,
+            process_email_from: None,
+            minimum_polling_interval: Duration::from_secs(300),
+            maximum_concurrent_connections: 10,
+            connection_timeout: Duration::from_secs(30),
+            is_default: true,
+            managed_by: None,
+            active: true,
+        };
+        let state = WorkloadState { enabled: true, last_success_at: Some(at(-60)), ..WorkloadState::default() };
+        let mailbox = Mailbox {
+            id: MailboxId::generate(at(0)),
+            name: "Ada".to_owned(),
+            email_address: "ada@contoso.example".to_owned(),
+            kind: MailboxKind::User,
+            owner: None,
+            profile: Some(profile.id),
+            username: "ada".to_owned(),
+            incoming_method: SyncMethod::ServerSideSync,
+            outgoing_method: SyncMethod::ServerSideSync,
+            delete_after_processing: false,
+            may_send_as: Vec::new(),
+            process_email_received_after: None,
+            approval: Approval::Approved,
+            active: true,
+            managed_by: None,
+            incoming: WorkloadState { next_due_at: Some(at(240)), ..state.clone() },
+            outgoing: state,
+        };
+        Self {
+            mailbox,
+            profile: Some(profile),
+            incoming_hold: None,
+            outgoing_hold: None,
+            around: Surroundings::default(),
+            daemon: DaemonState::Running,
+        }
+    }
+
+    fn both(&mut self, change: impl Fn(&mut WorkloadState)) {
+        change(&mut self.mailbox.incoming);
+        change(&mut self.mailbox.outgoing);
+    }
+
+    /// A failure of both workloads, tried again in ten minutes.
+    fn postponed(&mut self, code: FailureCode, transient: u32, confirmations: u32) {
+        self.both(|state| {
+            state.postponed_until = Some(at(600));
+            state.next_due_at = Some(at(600));
+            state.failure_code = Some(code);
+            state.last_error = Some("the server's words".to_owned());
+            state.failing_since = Some(at(-3_600));
+            (state.transient_failures, state.confirmations) = (transient, confirmations);
+        });
+    }
+
+    fn queued(&mut self, due: i64) {
+        self.around.outbox = vec![WaitingMail {
+            status: ActivityStatus::PendingSend,
+            in_doubt: false,
+            code: None,
+            words: None,
+            mails: 2,
+            oldest: at(-1_000),
+            due: at(due),
+        }];
+    }
+
+    fn why(&self) -> Why {
+        explain(&Facts {
+            now: at(0),
+            mailbox: &self.mailbox,
+            profile: self.profile.as_ref(),
+            incoming_hold: self.incoming_hold.as_ref(),
+            outgoing_hold: self.outgoing_hold.as_ref(),
+            around: &self.around,
+            daemon: &self.daemon,
+            rules: &FailureRules::default(),
+        })
+    }
+}
+
+fn hold() -> ProfileHold {
+    let text = "connection refused".to_owned();
+    ProfileHold { since: at(-900), until: at(120), failures: 3, code: FailureCode::HostUnreachable, text }
+}
+
+/// One line: state | because | evidence | next | to do.
+fn line(explained: &Explanation) -> String {
+    let evidence = explained.evidence.as_ref().map_or_else(
+        || "-".to_owned(),
+        |seen| format!("{} x{} {}", seen.code, seen.times, seen.words.as_deref().unwrap_or("-")),
+    );
+    let at = explained.next_at.map_or_else(String::new, |time| format!("{}: ", time.to_the_second()));
+    let remedy = explained.remedy.as_deref().unwrap_or("-");
+    format!("{:?} | {} | {evidence} | {at}{} | {remedy}", explained.state, explained.because, explained.next)
+}
+
+type Case = (fn(&mut World), &'static str, &'static str);
+
+/// What happened | what is said of reading | what is said of sending.
+const CASES: &[Case] = &[
+    (
+        |_| {},
+        "Ok | all is well: read completely at 2025-12-31T23:59:00Z | - | 2026-01-01T00:04:00Z: it is read again | -",
+        "Ok | all is well: sent last at 2025-12-31T23:59:00Z | - | whatever is queued is sent at once | -",
+    ),
+    (
+        |world| world.mailbox.active = false,
+        "Inactive | the mailbox is inactive: it was removed, or no file declares it any more | - | nothing | declare it \
+         again, or add it: mailsyncd mailbox add",
+        "Inactive | the mailbox is inactive: it was removed, or no file declares it any more | - | nothing | declare it \
+         again, or add it: mailsyncd mailbox add",
+    ),
+    (
+        |world| world.profile = None,
+        "NoProfile | it has no server profile | - | nothing | give the mailbox a profile that is active",
+        "NoProfile | it has no server profile | - | nothing | give the mailbox a profile that is active",
+    ),
+    (
+        |world| world.profile.as_mut().unwrap().active = false,
+        "NoProfile | its profile contoso is inactive | - | nothing | give the mailbox a profile that is active",
+        "NoProfile | its profile contoso is inactive | - | nothing | give the mailbox a profile that is active",
+    ),
+    (
+        |world| {
+            world.mailbox.incoming_method = SyncMethod::None;
+            world.mailbox.outgoing_method = SyncMethod::None;
+        },
+        "Off | its incoming method is none | - | nothing | to have it read: incoming = \"server_side_sync\"",
+        "Off | its outgoing method is none | - | nothing | to have it send: outgoing = \"server_side_sync\"",
+    ),
+    (
+        |world| world.profile.as_mut().unwrap().outgoing = None,
+        "Ok | all is well: read completely at 2025-12-31T23:59:00Z | - | 2026-01-01T00:04:00Z: it is read again | -",
+        "NoServer | its profile contoso has no server to hand mail to | - | nothing | give the profile outgoing = { host \
+         = \"smtp.example.com\" }",
+    ),
+    (
+        |world| world.mailbox.approval = Approval::Pending,
+        "PendingApproval | nobody has approved the mailbox yet | - | nothing | mailsyncd mailbox approve \
+         ada@contoso.example",
+        "PendingApproval | nobody has approved the mailbox yet | - | nothing | mailsyncd mailbox approve \
+         ada@contoso.example",
+    ),
+    (
+        |world| world.mailbox.approval = Approval::Rejected,
+        "Rejected | an administrator rejected the mailbox | - | nothing | mailsyncd mailbox approve ada@contoso.example",
+        "Rejected | an administrator rejected the mailbox | - | nothing | mailsyncd mailbox approve ada@contoso.example",
+    ),
+    (
+        |world| world.both(|state| state.enabled = false),
+        "NotEnabled | reading is not enabled: it has not been tested, or somebody disabled it | - | nothing | mailsyncd \
+         mailbox test-enable ada@contoso.example",
+        "NotEnabled | sending is not enabled: it has not been tested, or somebody disabled it | - | nothing | mailsyncd \
+         mailbox test-enable ada@contoso.example",
+    ),
+    (
+        |world| {
+            world.postponed(FailureCode::AuthExpired, 0, 1);
+            world.both(|state| state.enabled = false);
+        },
+        "Disabled | reading failed once since 2025-12-31T23:00:00Z and was disabled | auth-expired x1 the server's words \
+         | nothing is tried until somebody enables it again | set a new password at the provider and store it here; \
+         then: mailsyncd mailbox test-enable ada@contoso.example",
+        "Disabled | sending failed once since 2025-12-31T23:00:00Z and was disabled | auth-expired x1 the server's words \
+         | nothing is tried until somebody enables it again | set a new password at the provider and store it here; \
+         then: mailsyncd mailbox test-enable ada@contoso.example",
+    ),
+    (
+        |world| world.postponed(FailureCode::Timeout, 4, 0),
+        "Postponed | reading failed 4 times in a row since 2025-12-31T23:00:00Z | timeout x4 the server's words | \
+         2026-01-01T00:10:00Z: it is tried again; 10 failures in a row and 24h without a success disable it (4 so far) | \
+         nothing to do: tried again later; raise connection_timeout if the server is slow",
+        "Postponed | sending failed 4 times in a row since 2025-12-31T23:00:00Z | timeout x4 the server's words | \
+         2026-01-01T00:10:00Z: it is tried again; 10 failures in a row and 24h without a success disable it (4 so far) | \
+         nothing to do: tried again later; raise connection_timeout if the server is slow",
+    ),
+    (
+        |world| world.postponed(FailureCode::AuthRejected, 0, 2),
+        "Confirming | the server refused: failed 2 times in a row since 2025-12-31T23:00:00Z, to be confirmed | \
+         auth-rejected x2 the server's words | 2026-01-01T00:10:00Z: it is tried again: confirmation 2 of 3; when all \
+         fail it is disabled | update the mailbox's password (some providers want an application password)",
+        "Confirming | the server refused: failed 2 times in a row since 2025-12-31T23:00:00Z, to be confirmed | \
+         auth-rejected x2 the server's words | 2026-01-01T00:10:00Z: it is tried again: confirmation 2 of 3; when all \
+         fail it is disabled | update the mailbox's password (some providers want an application password)",
+    ),
+    (
+        |world| world.postponed(FailureCode::ServerThrottled, 0, 0),
+        "Throttled | the server asked to wait (failed once since 2025-12-31T23:00:00Z) | server-throttled x1 the \
+         server's words | 2026-01-01T00:10:00Z: it is tried again; waiting for a server disables nothing | nothing to do: \
+         tried again when the server allows",
+        "Throttled | the server asked to wait (failed once since 2025-12-31T23:00:00Z) | server-throttled x1 the \
+         server's words | 2026-01-01T00:10:00Z: it is tried again; waiting for a server disables nothing | nothing to do: \
+         tried again when the server allows",
+    ),
+    (
+        |world| world.incoming_hold = Some(hold()),
+        "Held | the server of profile contoso fails: all its mailboxes wait | host-unreachable x4 connection refused | \
+         2026-01-01T00:02:00Z: one mailbox of the profile tries again; where that succeeds, all go on | check that the \
+         server runs and that host, port and firewall are right",
+        "Ok | all is well: sent last at 2025-12-31T23:59:00Z | - | whatever is queued is sent at once | -",
+    ),
+    (
+        |world| world.outgoing_hold = Some(hold()),
+        "Ok | all is well: read completely at 2025-12-31T23:59:00Z | - | 2026-01-01T00:04:00Z: it is read again | -",
+        "Held | the server of profile contoso fails: all its mailboxes wait | host-unreachable x4 connection refused | \
+         2026-01-01T00:02:00Z: one mailbox of the profile tries again; where that succeeds, all go on | check that the \
+         server runs and that host, port and firewall are right",
+    ),
+    (
+        |world| {
+            let text = "no space left on device".to_owned();
+            world.daemon = DaemonState::Paused(Pause { since: at(-30), code: FailureCode::DiskFull, text });
+        },
+        "Paused | the daemon is in trouble of its own and starts nothing | disk-full x1 no space left on device | the \
+         daemon looks every few seconds, and goes on by itself | free disk space: synchronization goes on by itself, \
+         nothing is lost",
+        "Paused | the daemon is in trouble of its own and starts nothing | disk-full x1 no space left on device | the \
+         daemon looks every few seconds, and goes on by itself | free disk space: synchronization goes on by itself, \
+         nothing is lost",
+    ),
+    (
+        |world| world.daemon = DaemonState::Absent,
+        "NotRunning | no daemon runs | - | as soon as a daemon runs, it waits for its time | systemctl start mailsyncd",
+        "NotRunning | no daemon runs | - | as soon as a daemon runs, its outbox is looked into | systemctl start \
+         mailsyncd",
+    ),
+    (
+        |world| {
+            world.daemon = DaemonState::Silent { since: at(-500) };
+            world.mailbox.incoming.next_due_at = Some(at(-1));
+            world.queued(-400);
+        },
+        "NotRunning | no daemon has been heard of since 2025-12-31T23:51:40Z: it died, or the database takes no writes | \
+         - | as soon as a daemon runs, it is due at once | look: systemctl status mailsyncd; journalctl -u mailsyncd; df \
+         -h",
+        "NotRunning | no daemon has been heard of since 2025-12-31T23:51:40Z: it died, or the database takes no writes | \
+         - | as soon as a daemon runs, it is due at once | look: systemctl status mailsyncd; journalctl -u mailsyncd; df \
+         -h",
+    ),
+    (
+        |world| (world.around.reading_until, world.around.sending_until) = (Some(at(30)), Some(at(30))),
+        "Running | it is being read at this moment | - | when it is through, the next time is set | -",
+        "Running | it is sending at this moment | - | when it is through, the next time is set | -",
+    ),
+    (
+        |world| {
+            world.mailbox.incoming.next_due_at = Some(at(-10));
+            // A lease that ran out holds nobody back.
+            world.around.reading_until = Some(at(0));
+            world.queued(-10);
+        },
+        "Due | it is due | - | it begins as soon as the limits leave room | -",
+        "Due | it is due | - | it begins as soon as the limits leave room | -",
+    ),
+    (
+        |world| {
+            world.mailbox.incoming = WorkloadState { enabled: true, ..WorkloadState::default() };
+            world.queued(90);
+        },
+        "Due | it has never been read yet | - | it begins as soon as the limits leave room | -",
+        "Ok | all is well: sent last at 2025-12-31T23:59:00Z | - | 2026-01-01T00:01:30Z: what waits in its outbox is sent \
+         | -",
+    ),
+    (
+        |world| {
+            world.mailbox.incoming.next_due_at = Some(at(-301));
+            world.queued(-301);
+        },
+        "Late | it is due since 2025-12-31T23:54:59Z, and others are before it | - | it begins as \
+         soon as the limits leave room | raise limits.connections or the profile's maximum_concurrent_connections, or \
+         poll less often",
+        "Late | it is due since 2025-12-31T23:54:59Z, and others are before it | - | it begins as \
+         soon as the limits leave room | raise limits.connections or the profile's maximum_concurrent_connections, or \
+         poll less often",
+    ),
+    (
+        |world| {
+            world.postponed(FailureCode::ServerClosed, 1, 0);
+            world.both(|state| (state.postponed_until, state.next_due_at) = (Some(at(-1)), Some(at(-1))));
+            world.queued(-1);
+        },
+        "Due | reading failed once since 2025-12-31T23:00:00Z, and it is due again | server-closed x1 the server's words \
+         | it begins as soon as the limits leave room | nothing to do: tried again later",
+        "Due | sending failed once since 2025-12-31T23:00:00Z, and it is due again | server-closed x1 the server's words \
+         | it begins as soon as the limits leave room | nothing to do: tried again later",
+    ),
+];
+
+#[test]
+fn every_state_is_explained() {
+    let mut wrong = Vec::new();
+    let mut seen = std::collections::BTreeSet::new();
+    for (number, (change, reading, sending)) in CASES.iter().enumerate() {
+        let mut world = World::well();
+        change(&mut world);
+        let why = world.why();
+        seen.extend([why.incoming.state, why.outgoing.state]);
+        for (expected, found) in [(*reading, line(&why.incoming)), (*sending, line(&why.outgoing))] {
+            if expected != found {
+                wrong.push(format!("case {number}\n  expected: {expected}\n  found:    {found}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert_eq!(seen.len(), State::Ok as usize + 1, "a state without a case: {seen:?}");
+}
+
+#[test]
+fn an_alert_tells_when_a_failure_was_seen_last() {
+    let mut world = World::well();
+    world.postponed(FailureCode::Timeout, 2, 0);
+    let alert = |subject: &str, code: FailureCode, last: i64| OpenAlert {
+        kind: "mailbox".to_owned(),
+        subject: subject.to_owned(),
+        severity: "warning".to_owned(),
+        code: code.name().to_owned(),
+        text: String::new(),
+        hint: String::new(),
+        first_seen: at(-3_600),
+        last_seen: at(last),
+        count: 2,
+    };
+    world.around.alerts = vec![
+        alert("ada@contoso.example", FailureCode::AuthRejected, -1),
+        alert("ada@contoso.example", FailureCode::Timeout, -20),
+    ];
+    let why = world.why();
+    assert_eq!(why.incoming.evidence.unwrap().last, Some(at(-20)));
+    assert_eq!(why.alerts.len(), 2);
+}

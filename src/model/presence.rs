@@ -1,0 +1,121 @@
+//! Daemons that share a database, as they last wrote themselves down there.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::{failure::FailureCode, ids::NodeId, timestamp::Timestamp};
+
+/// How often a running daemon writes itself down.
+pub const HEARTBEAT: Duration = Duration::from_secs(10);
+/// One that has not for so long does not run, or cannot write.
+pub const SILENT_AFTER: Duration = Duration::from_secs(60);
+
+/// What a daemon says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Heartbeat {
+    /// Which daemon.
+    pub node: NodeId,
+    /// Its version.
+    pub version: String,
+    /// When it started.
+    pub started_at: Timestamp,
+    /// Identifiers of the keys it opens stored passwords with, the one it seals with first.
+    pub key_ids: Vec<String>,
+    /// Why it starts nothing, where it does not.
+    pub pause: Option<Pause>,
+}
+
+/// A daemon that is in trouble of its own: the database, the disk.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Pause {
+    /// Since when.
+    pub since: Timestamp,
+    /// Why.
+    pub code: FailureCode,
+    /// The words for it.
+    pub text: String,
+}
+
+/// A daemon in the database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Presence {
+    /// What it said.
+    pub heartbeat: Heartbeat,
+    /// When.
+    pub seen_at: Timestamp,
+}
+
+impl Presence {
+    /// Whether it was heard of lately.
+    pub fn is_alive(&self, now: Timestamp) -> bool {
+        now.since(self.seen_at) < SILENT_AFTER
+    }
+}
+
+/// Whether anybody does the work.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum DaemonState {
+    /// Somebody does.
+    Running,
+    /// All that run are in trouble of their own.
+    Paused(Pause),
+    /// One ran and did not say that it ended.
+    Silent {
+        /// When it was last heard of.
+        since: Timestamp,
+    },
+    /// None runs.
+    Absent,
+}
+
+/// Whether anybody does the work, judged by all who ever said they do.
+pub fn daemon_state(all: &[Presence], now: Timestamp) -> DaemonState {
+    let alive = || all.iter().filter(|presence| presence.is_alive(now));
+    if alive().any(|presence| presence.heartbeat.pause.is_none()) {
+        return DaemonState::Running;
+    }
+    if let Some(pause) = alive().find_map(|presence| presence.heartbeat.pause.clone()) {
+        return DaemonState::Paused(pause);
+    }
+    let last = all.iter().map(|presence| presence.seen_at).max();
+    last.map_or(DaemonState::Absent, |since| DaemonState::Silent { since })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_seconds(seconds)
+    }
+
+    fn presence(seen_at: i64, paused: bool) -> Presence {
+        let pause = Pause { since: at(1), code: FailureCode::DiskFull, text: "no space".to_owned() };
+        let heartbeat = Heartbeat {
+            node: NodeId::generate(at(0)),
+            version: "1".to_owned(),
+            started_at: at(0),
+            key_ids: Vec::new(),
+            pause: paused.then_some(pause),
+        };
+        Presence { heartbeat, seen_at: at(seen_at) }
+    }
+
+    #[test]
+    fn one_that_works_is_enough_and_silence_is_told_from_absence() {
+        let now = at(1_000);
+        let cases = [
+            (vec![], "Absent"),
+            (vec![presence(995, false)], "Running"),
+            (vec![presence(995, true), presence(990, false)], "Running"),
+            (vec![presence(995, true), presence(900, false)], "Paused"),
+            (vec![presence(940, false), presence(930, true)], "Silent { since: Timestamp(940000000) }"),
+        ];
+        for (all, expected) in cases {
+            let found = format!("{:?}", daemon_state(&all, now));
+            assert!(found.starts_with(expected), "{expected}: {found}");
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! What a [`Store`] knows of daemons at work, and of what goes on around a mailbox.
+
+use super::*;
+use crate::model::presence::{Heartbeat, Presence};
+
+/// A daemon that has not been heard of for so long is forgotten.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(86_400);
+
+impl Store {
+    /// Writes down that a daemon is at work. Lazy.
+    ///
+    /// # Errors
+    /// The database does not take writes.
+    pub async fn beat(&self, heartbeat: &Heartbeat, now: Timestamp) -> Result<(), StoreError> {
+        let before = now.minus(FORGOTTEN_AFTER);
+        write!(self, Lazy, 0, around::beat(heartbeat = heartbeat.clone(), now = now, before = before))
+    }
+
+    /// Writes down that a daemon is not at work any more. Lazy.
+    ///
+    /// # Errors
+    /// The database does not take writes.
+    pub async fn leave(&self, node: NodeId) -> Result<(), StoreError> {
+        write!(self, Lazy, 0, around::leave(node = node))
+    }
+
+    /// The daemons that are at work, or did not say that they ended.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn daemons(&self) -> Result<Vec<Presence>, StoreError> {
+        read!(self, around::daemons())
+    }
+
+    /// What goes on around a mailbox of this profile.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn surroundings(
+        &self,
+        mailbox: MailboxId,
+        profile: Option<ProfileId>,
+    ) -> Result<Surroundings, StoreError> {
+        read!(self, around::surroundings(mailbox, profile))
+    }
+}

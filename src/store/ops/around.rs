@@ -1,0 +1,117 @@
+//! What goes on around a mailbox, and who is at work.
+
+use super::{
+    Conn, Db, Result, text,
+    views::{AlertRow, count},
+};
+use crate::{
+    model::{
+        activity::ActivityStatus,
+        ids::{MailboxId, NodeId, ProfileId},
+        presence::{Heartbeat, Pause, Presence},
+        timestamp::Timestamp,
+    },
+    store::{
+        around::{Surroundings, WaitingMail},
+        codec::{Id, MailText, Time},
+        names::Named,
+        rows::failure_code,
+        sql,
+    },
+};
+
+/// See [`crate::store::Store::beat`].
+pub async fn beat(conn: &mut Conn, heartbeat: Heartbeat, now: Timestamp, forgotten_before: Timestamp) -> Result<()> {
+    let pause = heartbeat.pause.as_ref();
+    sqlx::query::<Db>(text(sql::BEAT))
+        .bind(Id(heartbeat.node.0))
+        .bind(&heartbeat.version)
+        .bind(Time(heartbeat.started_at))
+        .bind(Time(now))
+        .bind(heartbeat.key_ids.join("\n"))
+        .bind(pause.map(|pause| Time(pause.since)))
+        .bind(pause.map(|pause| pause.code.name()))
+        .bind(pause.map(|pause| MailText(&pause.text)))
+        .execute(&mut *conn)
+        .await?;
+    sqlx::query::<Db>(text(sql::BURY_DAEMONS)).bind(Time(forgotten_before)).execute(conn).await?;
+    Ok(())
+}
+
+/// See [`crate::store::Store::leave`].
+pub async fn leave(conn: &mut Conn, node: NodeId) -> Result<()> {
+    sqlx::query::<Db>(text(sql::LEAVE)).bind(Id(node.0)).execute(conn).await?;
+    Ok(())
+}
+
+/// See [`crate::store::Store::daemons`].
+pub async fn daemons(conn: &mut Conn) -> Result<Vec<Presence>> {
+    #[derive(sqlx::FromRow)]
+    struct Row {
+        node: Id,
+        version: String,
+        started_at: Time,
+        seen_at: Time,
+        key_ids: String,
+        paused_since: Option<Time>,
+        paused_code: Option<String>,
+        paused_text: Option<String>,
+    }
+    let presence = |row: Row| {
+        let pause = match (row.paused_since, row.paused_code, row.paused_text) {
+            (Some(since), Some(code), Some(text)) => Some(Pause { since: since.0, code: failure_code(&code)?, text }),
+            _ => None,
+        };
+        let heartbeat = Heartbeat {
+            node: NodeId(row.node.0),
+            version: row.version,
+            started_at: row.started_at.0,
+            key_ids: row.key_ids.lines().map(str::to_owned).collect(),
+            pause,
+        };
+        Ok(Presence { heartbeat, seen_at: row.seen_at.0 })
+    };
+    let rows = sqlx::query_as::<Db, Row>(text(sql::DAEMONS)).fetch_all(conn).await?;
+    rows.into_iter().map(presence).collect()
+}
+
+/// See [`crate::store::Store::surroundings`].
+pub async fn surroundings(conn: &mut Conn, mailbox: MailboxId, profile: Option<ProfileId>) -> Result<Surroundings> {
+    type Leases = (Option<Time>, Option<Time>);
+    let leases = sqlx::query_as::<Db, Leases>(text(sql::LEASES_OF)).bind(Id(mailbox.0));
+    let (reading, sending) = leases.fetch_optional(&mut *conn).await?.unwrap_or((None, None));
+    let about = sqlx::query_as::<Db, AlertRow>(text(sql::ALERTS_ABOUT));
+    let alerts = about.bind(Id(mailbox.0)).bind(profile.map(|id| Id(id.0))).fetch_all(&mut *conn).await?;
+    Ok(Surroundings {
+        reading_until: reading.map(|time| time.0),
+        sending_until: sending.map(|time| time.0),
+        outbox: outbox(conn, mailbox).await?,
+        alerts: alerts.into_iter().map(AlertRow::alert).collect(),
+    })
+}
+
+async fn outbox(conn: &mut Conn, mailbox: MailboxId) -> Result<Vec<WaitingMail>> {
+    #[derive(sqlx::FromRow)]
+    struct Row {
+        status: String,
+        in_doubt: bool,
+        failure_code: Option<String>,
+        words: Option<String>,
+        mails: i64,
+        oldest: Time,
+        due: Time,
+    }
+    let waiting = |row: Row| {
+        Ok(WaitingMail {
+            status: ActivityStatus::of(&row.status)?,
+            in_doubt: row.in_doubt,
+            code: row.failure_code.as_deref().map(failure_code).transpose()?,
+            words: row.words,
+            mails: count(row.mails),
+            oldest: row.oldest.0,
+            due: row.due.0,
+        })
+    };
+    let rows = sqlx::query_as::<Db, Row>(text(sql::OUTBOX_OF)).bind(Id(mailbox.0)).fetch_all(conn).await?;
+    rows.into_iter().map(waiting).collect()
+}

@@ -1,0 +1,109 @@
+//! Daemons at work, and what goes on around a mailbox.
+
+use mailsyncd::{
+    model::{
+        activity::ActivityStatus,
+        alert::{AlertSubject, NewAlert, Severity},
+        failure::FailureCode,
+        ids::NodeId,
+        mailbox::Workload,
+        presence::{DaemonState, Heartbeat, Pause, Presence, daemon_state},
+    },
+    store::{Role, Store},
+};
+
+use super::fixtures::*;
+use crate::support::databases::{TestDatabase, databases, sqlite};
+
+fn heartbeat() -> Heartbeat {
+    let (version, key_ids) = ("1.2.3".to_owned(), vec!["0123456789abcdef".to_owned(), "new".to_owned()]);
+    Heartbeat { node: NodeId::generate(at(0)), version, started_at: at(0), key_ids, pause: None }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn daemons_come_tell_of_trouble_and_go() {
+    for database in databases().await {
+        let store = &database.store;
+        assert_eq!(store.daemons().await.unwrap(), []);
+        let pause = Pause { since: at(5), code: FailureCode::DiskFull, text: "no space\0left".to_owned() };
+        let (well, ill) = (heartbeat(), Heartbeat { pause: Some(pause), ..heartbeat() });
+        store.beat(&well, at(1)).await.unwrap();
+        store.beat(&Heartbeat { pause: None, key_ids: Vec::new(), ..ill.clone() }, at(1)).await.unwrap();
+        store.beat(&ill, at(9)).await.unwrap();
+        let seen = store.daemons().await.unwrap();
+        assert!(seen.contains(&Presence { heartbeat: well.clone(), seen_at: at(1) }), "{seen:?}");
+        let found = seen.iter().find(|presence| presence.heartbeat.node == ill.node).unwrap();
+        assert_eq!((found.seen_at, found.heartbeat.key_ids.len()), (at(9), 2));
+        assert_eq!(found.heartbeat.pause.as_ref().map(|pause| pause.code), Some(FailureCode::DiskFull));
+        store.leave(well.node).await.unwrap();
+        assert!(matches!(daemon_state(&store.daemons().await.unwrap(), at(10)), DaemonState::Paused(_)));
+        // One that died long ago is forgotten when another tells of itself.
+        store.beat(&well, at(9 + 86_401)).await.unwrap();
+        assert_eq!(store.daemons().await.unwrap().len(), 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_next_daemon_on_a_file_forgets_the_dead_one() {
+    let TestDatabase { store, url, directory: _kept } = sqlite().await;
+    store.beat(&heartbeat(), at(1)).await.unwrap();
+    store.close().await;
+    drop(store);
+    let tool = Store::open(&url, Role::Tool).await.unwrap();
+    assert_eq!(tool.daemons().await.unwrap().len(), 1, "a command leaves it alone");
+    tool.close().await;
+    let daemon = Store::open(&url, Role::Daemon).await.unwrap();
+    assert_eq!(daemon.daemons().await.unwrap(), []);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_goes_on_around_a_mailbox_is_its_own() {
+    for database in databases().await {
+        let store = &database.store;
+        let boxes = with_mailboxes(store, &["a@example.org", "b@example.org"]).await;
+        let (a, profile) = (boxes[0].id, boxes[0].profile);
+        claim(store, a, at(0)).await;
+        for (subject, code) in [
+            (AlertSubject::Mailbox(a), FailureCode::AuthRejected),
+            (AlertSubject::Mailbox(boxes[1].id), FailureCode::AuthRejected),
+            (AlertSubject::Profile(profile.unwrap()), FailureCode::HostUnreachable),
+        ] {
+            let alert = NewAlert { subject, severity: Severity::Warning, code, text: "words".to_owned() };
+            store.raise_alert(&alert, at(1)).await.unwrap();
+            store.raise_alert(&alert, at(4)).await.unwrap();
+        }
+        for (number, of, status, extra) in [
+            (1, a, "pending_send", "NULL, NULL, NULL"),
+            (2, a, "pending_send", "'mail-deferred', 'try later', NULL"),
+            (3, a, "held", "'delivery-in-doubt', 'nobody knows', NULL"),
+            (4, boxes[1].id, "pending_send", "NULL, NULL, NULL"),
+            (5, a, "sending", "NULL, NULL, '2026-01-01T00:00:09.000000Z'"),
+        ] {
+            database
+                .execute(&format!(
+                    "INSERT INTO email_activities (mailbox, direction, status, subject, created_at, failure_code, \
+                     failure_detail, dot_at, send_epoch) VALUES ('{of}', 'outgoing', '{status}', 's', '{}', {extra}, 1)",
+                    at(number)
+                ))
+                .await;
+        }
+        let around = store.surroundings(a, profile).await.unwrap();
+        assert!(around.is_running(Workload::Incoming, at(30)) && !around.is_running(Workload::Incoming, at(60)));
+        assert!(!around.is_running(Workload::Outgoing, at(30)));
+        let alerts: Vec<_> = around.alerts.iter().map(|alert| (alert.kind.as_str(), alert.subject.as_str())).collect();
+        assert_eq!(alerts.len(), 2, "{alerts:?}");
+        assert!(alerts.contains(&("mailbox", "a@example.org")) && alerts.contains(&("profile", "example")));
+        assert_eq!((around.alerts[0].first_seen, around.alerts[0].last_seen), (at(1), at(4)));
+        let waiting: Vec<_> =
+            around.outbox.iter().map(|mail| (mail.status, mail.in_doubt, mail.code, mail.mails)).collect();
+        use ActivityStatus::{Held, PendingSend, Sending};
+        let expected = [
+            (Held, false, Some(FailureCode::DeliveryInDoubt), 1),
+            (PendingSend, false, Some(FailureCode::MailDeferred), 1),
+            (PendingSend, false, None, 1),
+            (Sending, true, None, 1),
+        ];
+        assert!(expected.iter().all(|row| waiting.contains(row)) && waiting.len() == 4, "{waiting:?}");
+        assert_eq!(store.surroundings(boxes[1].id, None).await.unwrap().alerts.len(), 1);
+    }
+}
