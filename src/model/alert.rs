@@ -6,6 +6,7 @@ use uuid::Uuid;
 use super::{
     failure::FailureCode,
     ids::{ActivityId, MailboxId, ProfileId},
+    mailbox::Workload,
 };
 
 /// How urgent it is.
@@ -29,6 +30,8 @@ pub enum AlertSubject {
     Profile(ProfileId),
     /// One mail.
     Activity(ActivityId),
+    /// The daemon itself.
+    Daemon,
 }
 
 impl AlertSubject {
@@ -38,15 +41,17 @@ impl AlertSubject {
             Self::Mailbox(_) => "mailbox",
             Self::Profile(_) => "profile",
             Self::Activity(_) => "activity",
+            Self::Daemon => "daemon",
         }
     }
 
-    /// Its identifier.
+    /// Its identifier; the nil UUID for the daemon.
     pub const fn id(self) -> Uuid {
         match self {
             Self::Mailbox(id) => id.0,
             Self::Profile(id) => id.0,
             Self::Activity(id) => id.0,
+            Self::Daemon => Uuid::nil(),
         }
     }
 }
@@ -62,4 +67,26 @@ pub struct NewAlert {
     pub code: FailureCode,
     /// What happened, in words.
     pub text: String,
+    /// The workload whose failure it is: the end of the failure closes it. `None`: only a
+    /// [`AlertChange::Close`] does.
+    pub workload: Option<Workload>,
+}
+
+/// What is to become of alerts; data of what is written with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AlertChange {
+    /// Raise it, or count it where it is open. A severity that is switched off raises nothing.
+    Raise(NewAlert),
+    /// Close it, whoever raised it.
+    Close(AlertSubject, FailureCode),
+    /// A workload fails no more (or only with the code `but`): what it raised about the subject is
+    /// closed. Where both workloads raised an alert, it stays until both are over.
+    Over {
+        /// Whose alerts.
+        subject: AlertSubject,
+        /// What works again.
+        workload: Workload,
+        /// What it still fails with.
+        but: Option<FailureCode>,
+    },
 }

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::{
     activity::Fence,
+    alert::AlertChange,
     cursor::Cursor,
     failure::FailureCode,
     ids::{MailboxId, ProfileId},
@@ -38,13 +39,15 @@ pub struct Claimed {
     pub cursor: Option<Cursor>,
 }
 
-/// The end of a cycle as it is written: the workload's new state; the lease is given back.
+/// The end of a cycle as it is written: the workload's new state, and alerts; the lease is given back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settlement {
     /// The lease; where it is lost, nothing is written.
     pub fence: Fence,
     /// The new state of the workload.
     pub state: WorkloadState,
+    /// What follows for alerts, in order.
+    pub alerts: Vec<AlertChange>,
 }
 
 /// A profile that waits because its host, not a mailbox, fails.

@@ -114,6 +114,7 @@ impl Visit<'_> {
             severity: Severity::Warning,
             code: failure.code,
             text: failure.text.clone(),
+            workload: None,
         };
         let (store, now) = (&self.context.store, self.context.clock.now());
         stored::patiently(|| store.raise_alert(&alert, now)).await.map_err(|error| stored::failure(&error))

@@ -3,6 +3,7 @@
 //! Not here: what a cycle does. No input of the schedule changes *what* a cycle does, only *when*.
 
 pub mod agenda;
+pub mod alarm;
 pub mod backoff;
 pub mod driver;
 pub mod duty;

@@ -55,7 +55,7 @@ pub async fn file_copies<K: Sinks>(
             Ok(()) => store.close_alert(subject, FailureCode::SentCopyFailed, now).await,
             Err(failure) => {
                 let (severity, code) = (Severity::Warning, FailureCode::SentCopyFailed);
-                store.raise_alert(&NewAlert { subject, severity, code, text: failure.text }, now).await
+                store.raise_alert(&NewAlert { subject, severity, code, text: failure.text, workload: None }, now).await
             }
         };
         told.map_err(|error| stored::failure(&error))?;

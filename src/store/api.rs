@@ -177,7 +177,7 @@ impl Store {
         write!(self, Lazy, 0, leases::renew(node = node, expires = expires))
     }
 
-    /// Writes what cycles ended with and gives their leases back. Where a lease is lost, nothing
+    /// Writes what cycles ended with, alerts included, and gives their leases back. Where a lease is lost, nothing
     /// is written for that mailbox: whoever holds it now knows better. Lazy.
     ///
     /// # Errors
@@ -202,20 +202,45 @@ impl Store {
         read!(self, leases::holds(workload))
     }
 
-    /// Lets a workload of a profile wait, or wait longer. Lazy.
+    /// Lets a workload of a profile wait, or wait longer, and changes alerts in the same transaction. Lazy.
     ///
     /// # Errors
     /// The database does not take writes.
-    pub async fn put_hold(&self, workload: Workload, profile: ProfileId, hold: &ProfileHold) -> Result<(), StoreError> {
-        write!(self, Lazy, 0, leases::put_hold(workload = workload, profile = profile, hold = hold.clone()))
+    pub async fn put_hold(
+        &self,
+        workload: Workload,
+        profile: ProfileId,
+        hold: &ProfileHold,
+        alerts: &[AlertChange],
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let (hold, changes) = (|| hold.clone(), || alerts.to_vec());
+        write!(
+            self,
+            Lazy,
+            0,
+            leases::put_hold(workload = workload, profile = profile, hold = hold(), changes = changes(), now = now)
+        )
     }
 
-    /// Frees a workload of a profile. Lazy.
+    /// Frees a workload of a profile, and changes alerts in the same transaction. Lazy.
     ///
     /// # Errors
     /// The database does not take writes.
-    pub async fn clear_hold(&self, workload: Workload, profile: ProfileId) -> Result<(), StoreError> {
-        write!(self, Lazy, 0, leases::clear_hold(workload = workload, profile = profile))
+    pub async fn clear_hold(
+        &self,
+        workload: Workload,
+        profile: ProfileId,
+        alerts: &[AlertChange],
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let changes = || alerts.to_vec();
+        write!(
+            self,
+            Lazy,
+            0,
+            leases::clear_hold(workload = workload, profile = profile, changes = changes(), now = now)
+        )
     }
 
     /// Incoming activities that have one of these keys.

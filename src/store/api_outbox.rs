@@ -3,8 +3,6 @@
 use super::*;
 use crate::model::{
     activity::ActivityStatus,
-    alert::{AlertSubject, NewAlert},
-    failure::FailureCode,
     outbox::{Composed, DoubtfulMail, MailSettlement, NewContent, NewMail, OutboxMail, RecipientResult, Recovered},
 };
 
@@ -191,26 +189,5 @@ impl Store {
     /// The database cannot be read.
     pub async fn doubtful_mails(&self, fence: Fence, now: Timestamp) -> Result<Vec<DoubtfulMail>, StoreError> {
         read!(self, outbox::doubtful_mails(fence, now))
-    }
-
-    /// Raises an alert; one that is open for the same subject and code is counted. Durable.
-    ///
-    /// # Errors
-    /// The database does not take writes.
-    pub async fn raise_alert(&self, alert: &NewAlert, now: Timestamp) -> Result<(), StoreError> {
-        write!(self, Durable, 0, alerts::raise(alert = alert.clone(), now = now))
-    }
-
-    /// Closes an alert, where it is open. Lazy.
-    ///
-    /// # Errors
-    /// The database does not take writes.
-    pub async fn close_alert(
-        &self,
-        subject: AlertSubject,
-        code: FailureCode,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        write!(self, Lazy, 0, alerts::close(subject = subject, code = code, now = now))
     }
 }

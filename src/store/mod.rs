@@ -47,6 +47,7 @@ use self::{
 };
 use crate::model::{
     activity::{BatchCommit, Committed, Fence, NewSource},
+    alert::AlertChange,
     cursor::{Cursor, InFlight, ListedMessage},
     ids::{ActivityId, MailboxId, NodeId, ProfileId},
     lease::{Claimed, ProfileHold, ScheduleEntry, Settlement},
@@ -151,6 +152,7 @@ macro_rules! write {
 }
 
 mod api;
+mod api_alerts;
 mod api_around;
 mod api_outbox;
 mod copies;

@@ -75,6 +75,7 @@ macro_rules! statements {
     };
 }
 
+mod alerts;
 mod around;
 mod check;
 mod inbox;
@@ -84,8 +85,17 @@ mod records;
 mod schedule;
 mod views;
 
-pub use self::{around::*, check::*, inbox::*, maildrop::*, outbox::*, records::*, schedule::*, views::*};
+pub use self::{alerts::*, around::*, check::*, inbox::*, maildrop::*, outbox::*, records::*, schedule::*, views::*};
 
 /// All of them.
-pub const ALL: &[&[(&str, Sql)]] =
-    &[around::ALL, check::ALL, inbox::ALL, maildrop::ALL, outbox::ALL, records::ALL, schedule::ALL, views::ALL];
+pub const ALL: &[&[(&str, Sql)]] = &[
+    alerts::ALL,
+    around::ALL,
+    check::ALL,
+    inbox::ALL,
+    maildrop::ALL,
+    outbox::ALL,
+    records::ALL,
+    schedule::ALL,
+    views::ALL,
+];

@@ -49,6 +49,7 @@ const PURE_FILES: &[&str] = &[
     "schedule/agenda.rs",
     "schedule/agenda/landing.rs",
     "schedule/agenda/refresh.rs",
+    "schedule/alarm.rs",
     "schedule/backoff.rs",
     "schedule/duty.rs",
     "schedule/jitter.rs",

@@ -8,6 +8,7 @@ use tokio::task::JoinError;
 use super::{
     super::{
         agenda::{Event, Mode},
+        alarm,
         backoff::{Outcome, Traffic, settle},
         duty::Duty,
         journal::{self, CycleName},
@@ -35,9 +36,16 @@ impl Running {
     pub(super) async fn write_holds(&mut self) {
         while let Some((side, hold)) = self.to_write.pop_front() {
             let (store, workload, profile) = (&self.store, side.workload, side.profile);
+            let now = self.clock.now();
             let written = match &hold {
-                Some(hold) => stored::patiently(|| store.put_hold(workload, profile, hold)).await,
-                None => stored::patiently(|| store.clear_hold(workload, profile)).await,
+                Some(hold) => {
+                    let alerts = alarm::held(side, hold, now);
+                    stored::patiently(|| store.put_hold(workload, profile, hold, &alerts, now)).await
+                }
+                None => {
+                    let alerts = alarm::released(side);
+                    stored::patiently(|| store.clear_hold(workload, profile, &alerts, now)).await
+                }
             };
             match written {
                 Ok(()) => {}
@@ -132,7 +140,7 @@ impl Running {
             (objection, ..) => {
                 self.summary.left_out += usize::from(self.mode == Mode::Once);
                 let state = claimed.mailbox.state(duty.workload).clone();
-                let settlement = Settlement { fence: claimed.fence, state };
+                let settlement = Settlement { fence: claimed.fence, state, alerts: Vec::new() };
                 let event = objection.unwrap_or(Event::Finished(duty, Outcome::Interrupted));
                 self.to_settle.push(Landed { settlement, event });
             }
@@ -176,7 +184,7 @@ impl Running {
         });
         let Ended::Report(report) = ended else {
             let event = Event::Finished(duty, Outcome::Interrupted);
-            return self.to_settle.push(Landed { settlement: Settlement { fence, state }, event });
+            return self.to_settle.push(Landed { settlement: Settlement { fence, state, alerts: Vec::new() }, event });
         };
         let traffic = if report.did_something() { Traffic::Busy } else { Traffic::Quiet };
         let interval = self.agenda.interval(duty.mailbox, traffic);
@@ -188,7 +196,8 @@ impl Running {
             (Outcome::Polled { .. } | Outcome::Emptied | Outcome::More(_), _) => self.troubles = 0,
             _ => {}
         }
-        let settlement = Settlement { fence, state: settled.state };
+        let alerts = alarm::after_cycle(duty, &settled.state, report.failure(), now).into_iter().collect();
+        let settlement = Settlement { fence, state: settled.state, alerts };
         self.to_settle.push(Landed { settlement, event: Event::Finished(duty, settled.outcome) });
     }
 }

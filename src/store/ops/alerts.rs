@@ -5,9 +5,10 @@ use uuid::Uuid;
 use super::{Conn, Db, Result, text};
 use crate::{
     model::{
-        alert::{AlertSubject, NewAlert},
+        alert::{AlertChange, AlertSubject, NewAlert, Severity},
         failure::FailureCode,
         ids::AlertId,
+        mailbox::Workload,
         timestamp::Timestamp,
     },
     store::{
@@ -28,8 +29,52 @@ pub async fn raise(conn: &mut Conn, alert: NewAlert, now: Timestamp) -> Result<(
         .bind(MailText(&alert.text))
         .bind(alert.code.hint())
         .bind(Time(now))
+        .bind(alert.workload == Some(Workload::Incoming))
+        .bind(alert.workload == Some(Workload::Outgoing))
         .execute(conn)
         .await?;
+    Ok(())
+}
+
+/// See [`crate::store::Store::change_alerts`].
+pub async fn change(conn: &mut Conn, changes: Vec<AlertChange>, now: Timestamp) -> Result<()> {
+    for change in changes {
+        match change {
+            AlertChange::Raise(alert) => raise(conn, alert, now).await?,
+            AlertChange::Close(subject, code) => close(conn, subject, code, now).await?,
+            AlertChange::Over { subject, workload, but } => end(conn, subject, workload, but, now).await?,
+        }
+    }
+    Ok(())
+}
+
+/// Closes what `workload` alone raised about `subject`; what the other one raised too stays open.
+async fn end(
+    conn: &mut Conn,
+    subject: AlertSubject,
+    workload: Workload,
+    but: Option<FailureCode>,
+    now: Timestamp,
+) -> Result<()> {
+    let statement = match workload {
+        Workload::Incoming => sql::END_ALERTS,
+        Workload::Outgoing => sql::END_ALERTS_OUTGOING,
+    };
+    sqlx::query::<Db>(text(statement))
+        .bind(Id(subject.id()))
+        .bind(but.map_or("", FailureCode::name))
+        .bind(Time(now))
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// See [`crate::store::Store::set_raised_severities`].
+pub async fn set_severities(conn: &mut Conn, raised: Vec<Severity>) -> Result<()> {
+    for (severity, word) in Severity::ALL {
+        let statement = sqlx::query::<Db>(text(sql::SET_SEVERITY));
+        statement.bind(*word).bind(raised.contains(severity)).execute(&mut *conn).await?;
+    }
     Ok(())
 }
 

@@ -1,9 +1,12 @@
 //! Schedule, leases and holds.
 
-use super::{Conn, Db, Result, records::bind_state, text};
+use sqlx::Row as _;
+
+use super::{Conn, Db, Result, alerts, records::bind_state, text};
 use crate::{
     model::{
         activity::Fence,
+        alert::AlertChange,
         ids::{MailboxId, NodeId, ProfileId},
         lease::{Claimed, ProfileHold, ScheduleEntry, Settlement},
         mailbox::Workload,
@@ -117,12 +120,14 @@ pub async fn renew(conn: &mut Conn, node: NodeId, expires: Timestamp) -> Result<
 /// written and the others are.
 pub async fn settle(conn: &mut Conn, mut settlements: Vec<Settlement>, now: Timestamp) -> Result<()> {
     settlements.sort_unstable_by_key(|settlement| settlement.fence.mailbox);
-    for Settlement { fence, state } in settlements {
+    for Settlement { fence, state, alerts: mut changes } in settlements {
         let statement = sqlx::query::<Db>(of(fence.workload, sql::SETTLE, sql::SETTLE_OUTGOING));
-        bind_state(statement.bind(Id(fence.mailbox.0)).bind(fence.epoch), &state)
-            .bind(Time(now))
-            .execute(&mut *conn)
-            .await?;
+        let settled = bind_state(statement.bind(Id(fence.mailbox.0)).bind(fence.epoch), &state).bind(Time(now));
+        let Some(row) = settled.fetch_optional(&mut *conn).await? else { continue };
+        if !row.try_get::<bool, _>("alerts")? {
+            changes.retain(|change| !matches!(change, AlertChange::Over { .. }));
+        }
+        alerts::change(conn, changes, now).await?;
     }
     Ok(())
 }
@@ -149,7 +154,14 @@ pub async fn holds(conn: &mut Conn, workload: Workload) -> Result<Vec<(ProfileId
 }
 
 /// See [`crate::store::Store::put_hold`].
-pub async fn put_hold(conn: &mut Conn, workload: Workload, profile: ProfileId, hold: ProfileHold) -> Result<()> {
+pub async fn put_hold(
+    conn: &mut Conn,
+    workload: Workload,
+    profile: ProfileId,
+    hold: ProfileHold,
+    changes: Vec<AlertChange>,
+    now: Timestamp,
+) -> Result<()> {
     sqlx::query::<Db>(of(workload, sql::PUT_HOLD, sql::PUT_HOLD_OUTGOING))
         .bind(Id(profile.0))
         .bind(Time(hold.since))
@@ -157,14 +169,20 @@ pub async fn put_hold(conn: &mut Conn, workload: Workload, profile: ProfileId, h
         .bind(i64::from(hold.failures))
         .bind(hold.code.name())
         .bind(hold.text)
-        .execute(conn)
+        .execute(&mut *conn)
         .await?;
-    Ok(())
+    alerts::change(conn, changes, now).await
 }
 
 /// See [`crate::store::Store::clear_hold`].
-pub async fn clear_hold(conn: &mut Conn, workload: Workload, profile: ProfileId) -> Result<()> {
+pub async fn clear_hold(
+    conn: &mut Conn,
+    workload: Workload,
+    profile: ProfileId,
+    changes: Vec<AlertChange>,
+    now: Timestamp,
+) -> Result<()> {
     let statement = of(workload, sql::CLEAR_HOLD, sql::CLEAR_HOLD_OUTGOING);
-    sqlx::query::<Db>(statement).bind(Id(profile.0)).execute(conn).await?;
-    Ok(())
+    sqlx::query::<Db>(statement).bind(Id(profile.0)).execute(&mut *conn).await?;
+    alerts::change(conn, changes, now).await
 }

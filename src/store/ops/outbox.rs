@@ -69,6 +69,7 @@ pub fn in_doubt(activity: ActivityId, text: &str) -> NewAlert {
         severity: Severity::Warning,
         code: FailureCode::DeliveryInDoubt,
         text: text.to_owned(),
+        workload: None,
     }
 }
 

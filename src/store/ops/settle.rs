@@ -108,7 +108,13 @@ async fn tell(
 }
 
 fn of(activity: ActivityId, (severity, failure): (Severity, &Failure)) -> NewAlert {
-    NewAlert { subject: AlertSubject::Activity(activity), severity, code: failure.code, text: failure.text.clone() }
+    NewAlert {
+        subject: AlertSubject::Activity(activity),
+        severity,
+        code: failure.code,
+        text: failure.text.clone(),
+        workload: None,
+    }
 }
 
 /// A mail stands where it was to go, under the very lease: the write was done before, and only its

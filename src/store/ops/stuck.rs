@@ -47,7 +47,8 @@ pub async fn release(conn: &mut Conn, stranded: Vec<Stranded>, now: Timestamp) -
         if moved && is_doubtful {
             held += 1;
             let (subject, severity) = (AlertSubject::Activity(activity), Severity::Error);
-            alerts::raise(conn, NewAlert { subject, severity, code, text: STRANDED.to_owned() }, now).await?;
+            alerts::raise(conn, NewAlert { subject, severity, code, text: STRANDED.to_owned(), workload: None }, now)
+                .await?;
             commit::insert_events(conn, "activity.held", vec![activity], mailbox, now).await?;
         }
     }
@@ -74,7 +75,8 @@ pub async fn explain(conn: &mut Conn, stuck: Vec<Stuck>, now: Timestamp) -> Resu
         explained += done.rows_affected();
         if done.rows_affected() == 1 && mail.status == ActivityStatus::Failed {
             let subject = AlertSubject::Activity(mail.activity);
-            let alert = NewAlert { subject, severity: Severity::Error, code: mail.code, text: mail.text };
+            let alert =
+                NewAlert { subject, severity: Severity::Error, code: mail.code, text: mail.text, workload: None };
             alerts::raise(conn, alert, now).await?;
         }
     }

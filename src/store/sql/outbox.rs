@@ -152,16 +152,4 @@ statements! {
     OPEN_RECIPIENTS = [
         "SELECT count(*) FROM email_parties WHERE activity = $1 AND role IN ('to', 'cc', 'bcc') AND (result IS NULL OR \
          result <> 'accepted')"];
-    RAISE_ALERT = [
-        "INSERT INTO alerts (id, subject_kind, subject, severity, code, text, hint, first_seen, last_seen, count) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, 1) ON CONFLICT (subject, code) WHERE closed_at IS NULL DO UPDATE \
-         SET severity = excluded.severity, text = excluded.text, hint = excluded.hint, last_seen = excluded.last_seen, \
-         count = alerts.count + 1"];
-    CLOSE_ALERT = [
-        "UPDATE alerts SET closed_at = $3 WHERE subject = $1 AND code = $2 AND closed_at IS NULL"];
-    CLOSE_ALERTS = [
-        "UPDATE alerts SET closed_at = $3 WHERE subject = $1 AND code <> $2 AND closed_at IS NULL"];
-    OPEN_ALERTS = [
-        "SELECT id, subject_kind, subject, severity, code, text, hint, first_seen, last_seen, count FROM alerts WHERE \
-         closed_at IS NULL ORDER BY last_seen DESC, id LIMIT $1"];
 }

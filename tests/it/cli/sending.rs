@@ -203,7 +203,7 @@ fn a_new_password_has_sending_tried_again() {
             last_error: Some("535 5.7.8 no".to_owned()),
             ..WorkloadState::default()
         };
-        store.settle(&[Settlement { fence: claimed[0].fence, state }], now).await.unwrap();
+        store.settle(&[Settlement { fence: claimed[0].fence, state, alerts: Vec::new() }], now).await.unwrap();
         store.close().await;
         async || {
             let store = Store::open(&config.database_url, Role::Tool).await.unwrap();

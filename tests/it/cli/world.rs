@@ -130,7 +130,7 @@ async fn fill(directory: &Path) -> ActivityId {
         code: FailureCode::HostUnreachable,
         text: "connection refused".to_owned(),
     };
-    store.put_hold(Workload::Incoming, fabrikam, &hold).await.unwrap();
+    store.put_hold(Workload::Incoming, fabrikam, &hold, &[], start).await.unwrap();
 
     let fence = claim(&store, id("ok@contoso.example"), start).await;
     let activity = record(&store, fence, start).await;
@@ -175,7 +175,7 @@ async fn claim(store: &Store, mailbox: MailboxId, now: Timestamp) -> Fence {
 }
 
 async fn settle(store: &Store, fence: Fence, state: WorkloadState) {
-    store.settle(&[Settlement { fence, state }], at("2026-03-01T10:00:00Z")).await.unwrap();
+    store.settle(&[Settlement { fence, state, alerts: Vec::new() }], at("2026-03-01T10:00:00Z")).await.unwrap();
 }
 
 /// One mail recorded, one set aside.

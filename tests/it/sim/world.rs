@@ -29,6 +29,7 @@ use mailsyncd::{
     },
     schedule::{
         agenda::{Agenda, Command, Event, Mode, ProfileTerms, Refreshed},
+        alarm,
         backoff::{Outcome, Traffic, settle},
         duty::{Duty, Side},
     },
@@ -282,11 +283,14 @@ impl World {
                 for command in self.agenda.on(event, self.context.clock.now()) {
                     match command {
                         Command::Start(duty) => starts.push(duty),
-                        Command::Hold(Side { workload, profile }, hold) => {
-                            self.store().put_hold(workload, profile, &hold).await.unwrap()
+                        Command::Hold(side, hold) => {
+                            let (now, Side { workload, profile }) = (self.now(), side);
+                            let alerts = alarm::held(side, &hold, now);
+                            self.store().put_hold(workload, profile, &hold, &alerts, now).await.unwrap()
                         }
-                        Command::Release(Side { workload, profile }) => {
-                            self.store().clear_hold(workload, profile).await.unwrap()
+                        Command::Release(side) => {
+                            let (now, Side { workload, profile }) = (self.now(), side);
+                            self.store().clear_hold(workload, profile, &alarm::released(side), now).await.unwrap()
                         }
                     }
                 }
@@ -310,7 +314,7 @@ impl World {
         let now = self.now();
         if let Some(objection) = self.agenda.objection(duty.workload, &claimed.mailbox, now) {
             let state = claimed.mailbox.state(duty.workload).clone();
-            self.store().settle(&[Settlement { fence: claimed.fence, state }], now).await.unwrap();
+            self.store().settle(&[Settlement { fence: claimed.fence, state, alerts: Vec::new() }], now).await.unwrap();
             return Some(objection);
         }
         self.check_claimed(duty, &claimed).await;
@@ -338,7 +342,8 @@ impl World {
         let settled = settle(claimed.mailbox.state(duty.workload), &report, &rules, interval, mailbox, now);
         self.checks.ended(now, duty, &report, &settled.outcome);
         self.check_copies();
-        let settlement = Settlement { fence: claimed.fence, state: settled.state };
+        let alerts = alarm::after_cycle(duty, &settled.state, report.failure(), now).into_iter().collect();
+        let settlement = Settlement { fence: claimed.fence, state: settled.state, alerts };
         self.store().settle(&[settlement], now).await.unwrap();
         if settled.outcome == Outcome::Interrupted {
             self.paused_until = Some(now.plus(Duration::from_secs(20)));

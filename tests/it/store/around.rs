@@ -68,7 +68,8 @@ async fn what_goes_on_around_a_mailbox_is_its_own() {
             (AlertSubject::Mailbox(boxes[1].id), FailureCode::AuthRejected),
             (AlertSubject::Profile(profile.unwrap()), FailureCode::HostUnreachable),
         ] {
-            let alert = NewAlert { subject, severity: Severity::Warning, code, text: "words".to_owned() };
+            let alert =
+                NewAlert { subject, severity: Severity::Warning, code, text: "words".to_owned(), workload: None };
             store.raise_alert(&alert, at(1)).await.unwrap();
             store.raise_alert(&alert, at(4)).await.unwrap();
         }

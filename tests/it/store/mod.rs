@@ -1,5 +1,6 @@
 //! Ring 2: the store, over both databases.
 
+mod alerts;
 mod around;
 mod copies;
 mod fixtures;

@@ -62,7 +62,7 @@ async fn a_lease_ends_by_time_settling_or_release() {
         // What the first holder ends with is not written, and does not free the second's lease.
         let mut after = state();
         after.enabled = false;
-        store.settle(&[Settlement { fence: first, state: after.clone() }], at(101)).await.unwrap();
+        store.settle(&[Settlement { fence: first, state: after.clone(), alerts: Vec::new() }], at(101)).await.unwrap();
         assert_eq!(take(a, 101).await, None);
         after.failure_code = Some(FailureCode::AuthRejected);
         after.last_error = Some("NO [AUTHENTICATIONFAILED] no".into());
@@ -72,7 +72,7 @@ async fn a_lease_ends_by_time_settling_or_release() {
         after.confirmations = 1;
         after.postponed_until = Some(at(600));
         after.last_success_at = Some(at(50));
-        store.settle(&[Settlement { fence: second, state: after.clone() }], at(102)).await.unwrap();
+        store.settle(&[Settlement { fence: second, state: after.clone(), alerts: Vec::new() }], at(102)).await.unwrap();
         let third = take(a, 103).await.unwrap();
         assert_eq!(third.mailbox.incoming, after);
         store.release_node(b).await.unwrap();
@@ -140,7 +140,7 @@ async fn a_wish_for_a_poll_is_seen_until_it_is_answered() {
 
         let later = Some(at(900));
         let state = WorkloadState { postponed_until: later, next_due_at: later, ..boxes[1].incoming.clone() };
-        store.settle(&[Settlement { fence, state }], at(4)).await.unwrap();
+        store.settle(&[Settlement { fence, state, alerts: Vec::new() }], at(4)).await.unwrap();
         store.request_polls(&[boxes[1].id], at(5)).await.unwrap();
         let entries = store.schedule_entries(Workload::Incoming).await.unwrap();
         let entry = entries.iter().find(|entry| entry.mailbox == boxes[1].id).unwrap();
@@ -161,15 +161,15 @@ async fn profiles_are_held_and_freed() {
             code: FailureCode::HostUnreachable,
             text: "connection refused".into(),
         };
-        store.put_hold(Workload::Incoming, profile.id, &hold).await.unwrap();
+        store.put_hold(Workload::Incoming, profile.id, &hold, &[], at(1)).await.unwrap();
         hold.failures = 2;
-        store.put_hold(Workload::Incoming, profile.id, &hold).await.unwrap();
+        store.put_hold(Workload::Incoming, profile.id, &hold, &[], at(1)).await.unwrap();
         assert_eq!(store.holds(Workload::Incoming).await.unwrap(), [(profile.id, hold.clone())]);
         // A reload of the configuration does not forget it.
         store.apply(&[RecordChange::PutProfile(profile.clone(), CredentialSource::Stored)], at(2)).await.unwrap();
         assert_eq!(store.holds(Workload::Incoming).await.unwrap().len(), 1);
         let (outgoing, text) = (Workload::Outgoing, "no route to host".to_owned());
-        store.put_hold(outgoing, profile.id, &ProfileHold { text, ..hold.clone() }).await.unwrap();
+        store.put_hold(outgoing, profile.id, &ProfileHold { text, ..hold.clone() }, &[], at(2)).await.unwrap();
         let held = store.status(at(3)).await.unwrap().held_profiles;
         let told: Vec<_> = held.iter().map(|held| (held.workload, held.hold.text.as_str())).collect();
         assert_eq!(told, [(Workload::Incoming, "connection refused"), (outgoing, "no route to host")]);
@@ -179,7 +179,7 @@ async fn profiles_are_held_and_freed() {
         store.apply(&[RecordChange::PutProfile(moved, CredentialSource::Stored)], at(4)).await.unwrap();
         assert_eq!(store.holds(Workload::Incoming).await.unwrap()[0].1.until, at(4));
         assert_eq!(store.holds(outgoing).await.unwrap()[0].1.until, at(31));
-        store.clear_hold(Workload::Incoming, profile.id).await.unwrap();
+        store.clear_hold(Workload::Incoming, profile.id, &[], at(5)).await.unwrap();
         assert_eq!(store.holds(Workload::Incoming).await.unwrap(), []);
     }
 }

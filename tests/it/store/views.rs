@@ -133,7 +133,7 @@ async fn open_alerts_are_shown_with_the_names_of_their_subjects() {
         let boxes = with_mailboxes(store, &["a@example.org"]).await;
         let alert = |subject, severity, text: &str| {
             let code = FailureCode::MailRefused;
-            NewAlert { subject, severity, code, text: text.to_owned() }
+            NewAlert { subject, severity, code, text: text.to_owned(), workload: None }
         };
         let profile = boxes[0].profile.unwrap();
         let activity = ActivityId::generate(at(1));
@@ -164,7 +164,7 @@ async fn the_status_counts() {
             }
             changed.enabled = index != 2;
             let fence = claim(store, mailbox.id, at(0)).await;
-            store.settle(&[Settlement { fence, state: changed.clone() }], at(1)).await.unwrap();
+            store.settle(&[Settlement { fence, state: changed.clone(), alerts: Vec::new() }], at(1)).await.unwrap();
         }
         let fence = claim(store, boxes[3].id, at(0)).await;
         let aside = entry(2, Verdict::SetAside(failure(FailureCode::MessagePoison)));
@@ -215,7 +215,7 @@ async fn the_status_names_late_mailboxes() {
         ];
         for (mailbox, state) in states {
             let fence = claim(store, mailbox, at(0)).await;
-            store.settle(&[Settlement { fence, state }], at(1)).await.unwrap();
+            store.settle(&[Settlement { fence, state, alerts: Vec::new() }], at(1)).await.unwrap();
         }
         let row = |late: &LateMailbox| {
             let words = late.words.clone().unwrap_or_default();
@@ -238,7 +238,7 @@ async fn the_status_names_late_mailboxes() {
             code: FailureCode::HostUnreachable,
             text: "refused".into(),
         };
-        store.put_hold(Workload::Incoming, slow_id, &hold).await.unwrap();
+        store.put_hold(Workload::Incoming, slow_id, &hold, &[], at(2)).await.unwrap();
         let status = store.status(at(3 * 7_200 + 1)).await.unwrap();
         assert!(!status.late.iter().any(|late| late.mailbox == "slow@x"), "{:?}", status.late);
         let status = store.status(at(3 * 7_200 + 2)).await.unwrap();

@@ -1,0 +1,114 @@
+//! What the end of a cycle, a hold and a release mean for alerts. Pure.
+//!
+//! Alerts of a mailbox and of a profile carry the workload that raised them: reading that works
+//! again does not close what sending raised. An alert stays open as long as the row of failures
+//! lasts in which it was raised, whatever else fails meanwhile.
+
+use std::time::Duration;
+
+use super::duty::{Duty, Side};
+use crate::model::{
+    alert::{AlertChange, AlertSubject, NewAlert, Severity},
+    failure::{Failure, FailureCode, Persistence, Scope},
+    lease::ProfileHold,
+    mailbox::WorkloadState,
+    timestamp::Timestamp,
+};
+
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3_600);
+/// A transient failure is no news before it is there so many times in a row.
+const REPEATED: u32 = 2;
+/// A host that does not come back within this needs somebody.
+const HOST_MAY_BE_DOWN: Duration = MINUTE.saturating_mul(15);
+/// Throttling is part of the day; where it lasts, it is worth a look.
+const THROTTLING_MAY_LAST: Duration = HOUR;
+
+/// What the end of a cycle that took the workload's state to `after` changes.
+pub fn after_cycle(
+    duty: Duty,
+    after: &WorkloadState,
+    failure: Option<&Failure>,
+    now: Timestamp,
+) -> Option<AlertChange> {
+    let subject = AlertSubject::Mailbox(duty.mailbox);
+    let Some(failure) = failure.filter(|failure| failure.scope != Scope::Message) else {
+        return Some(AlertChange::Over { subject, workload: duty.workload, but: None });
+    };
+    if failure.scope != Scope::Mailbox {
+        return None; // The hold of the profile, or the daemon's trouble, is an alert of its own.
+    }
+    let severity = mailbox_severity(after, failure, now)?;
+    let (code, text, workload) = (failure.code, failure.text.clone(), Some(duty.workload));
+    Some(AlertChange::Raise(NewAlert { subject, severity, code, text, workload }))
+}
+
+/// How urgent a mailbox's failure is; `None`: not yet worth an alert.
+fn mailbox_severity(after: &WorkloadState, failure: &Failure, now: Timestamp) -> Option<Severity> {
+    let lasted = after.failing_since.map_or(Duration::ZERO, |since| now.since(since));
+    match failure.persistence {
+        _ if !after.enabled => Some(Severity::Error),
+        Persistence::Permanent => Some(Severity::Error),
+        Persistence::UntilConfirmed => Some(Severity::Warning),
+        Persistence::Throttled => Some(throttling(failure.code, lasted)),
+        Persistence::Transient => {
+            let is_news = after.transient_failures >= REPEATED && lasted >= patience(failure.code);
+            is_news.then_some(Severity::Warning)
+        }
+    }
+}
+
+/// How long a transient failure lasts before it is worth an alert.
+fn patience(code: FailureCode) -> Duration {
+    match code {
+        // Left behind by a session of ours that broke, or another program's: it ends by itself.
+        FailureCode::MailboxInUse => MINUTE.saturating_mul(15),
+        FailureCode::AuthUnavailable => HOUR,
+        FailureCode::ServerFault => HOUR.saturating_mul(24),
+        _ => Duration::ZERO,
+    }
+}
+
+fn throttling(code: FailureCode, lasted: Duration) -> Severity {
+    let is_for_a_person = code == FailureCode::SendingBlocked;
+    if is_for_a_person || lasted >= THROTTLING_MAY_LAST { Severity::Warning } else { Severity::Information }
+}
+
+/// What the hold of a side of a profile, new or prolonged, changes: one alert tells what fails now.
+pub fn held(side: Side, hold: &ProfileHold, now: Timestamp) -> Vec<AlertChange> {
+    let (subject, workload, code) = (AlertSubject::Profile(side.profile), side.workload, hold.code);
+    let lasted = now.since(hold.since);
+    let severity = match code {
+        _ if code.is_throttling() => throttling(code, lasted),
+        _ if is_for_a_person(code) || lasted >= HOST_MAY_BE_DOWN => Severity::Error,
+        _ => Severity::Warning,
+    };
+    let alert = NewAlert { subject, severity, code, text: hold.text.clone(), workload: Some(workload) };
+    vec![AlertChange::Over { subject, workload, but: Some(code) }, AlertChange::Raise(alert)]
+}
+
+/// What the release of a side of a profile changes.
+pub fn released(side: Side) -> Vec<AlertChange> {
+    let (subject, workload) = (AlertSubject::Profile(side.profile), side.workload);
+    vec![AlertChange::Over { subject, workload, but: None }]
+}
+
+/// Whether waiting does not help: the profile's settings, or its server's, are wrong.
+fn is_for_a_person(code: FailureCode) -> bool {
+    !matches!(
+        code,
+        FailureCode::HostUnreachable
+            | FailureCode::GreetingRefused
+            | FailureCode::DnsFailed
+            | FailureCode::Timeout
+            | FailureCode::ConnectionLost
+            | FailureCode::ServerClosed
+            | FailureCode::ServerFault
+            | FailureCode::AuthUnavailable
+            | FailureCode::ProtocolViolation
+    )
+}
+
+#[cfg(test)]
+#[path = "alarm_tests.rs"]
+mod tests;

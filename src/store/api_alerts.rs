@@ -1,0 +1,48 @@
+//! What a [`Store`] can do about alerts.
+
+use super::*;
+use crate::model::{
+    alert::{AlertSubject, NewAlert, Severity},
+    failure::FailureCode,
+};
+
+impl Store {
+    /// Raises an alert; one that is open for the same subject and code is counted. Where its severity
+    /// is switched off, nothing happens. Durable.
+    ///
+    /// # Errors
+    /// The database does not take writes.
+    pub async fn raise_alert(&self, alert: &NewAlert, now: Timestamp) -> Result<(), StoreError> {
+        write!(self, Durable, 0, alerts::raise(alert = alert.clone(), now = now))
+    }
+
+    /// Closes an alert, where it is open, whoever raised it. Lazy.
+    ///
+    /// # Errors
+    /// The database does not take writes.
+    pub async fn close_alert(
+        &self,
+        subject: AlertSubject,
+        code: FailureCode,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        write!(self, Lazy, 0, alerts::close(subject = subject, code = code, now = now))
+    }
+
+    /// Changes alerts in one transaction, in order. Durable.
+    ///
+    /// # Errors
+    /// The database does not take writes.
+    pub async fn change_alerts(&self, changes: &[AlertChange], now: Timestamp) -> Result<(), StoreError> {
+        write!(self, Durable, 0, alerts::change(changes = changes.to_vec(), now = now))
+    }
+
+    /// Says alerts of which severities are raised from now on, whoever raises them; those of others
+    /// that are open stay until they are closed. Durable.
+    ///
+    /// # Errors
+    /// The database does not take writes.
+    pub async fn set_raised_severities(&self, raised: &[Severity]) -> Result<(), StoreError> {
+        write!(self, Durable, 0, alerts::set_severities(raised = raised.to_vec()))
+    }
+}

@@ -1,0 +1,142 @@
+//! Alerts: one open row for each subject and code, changed with what they follow from.
+
+use mailsyncd::{
+    model::{
+        alert::{AlertChange, AlertSubject, NewAlert, Severity},
+        failure::FailureCode,
+        ids::MailboxId,
+        lease::{ProfileHold, Settlement},
+        mailbox::{Workload, WorkloadState},
+        record::{CredentialSource, RecordChange},
+    },
+    store::Store,
+};
+
+use super::{fixtures::*, outbox::rows};
+use crate::support::databases::{TestDatabase, databases};
+
+const IN: Workload = Workload::Incoming;
+const OUT: Workload = Workload::Outgoing;
+
+/// Every alert: `severity code count workloads [closed]`, oldest first.
+async fn alerts(database: &TestDatabase) -> Vec<String> {
+    let query = "SELECT severity || ' ' || code || ' ' || CAST(count AS TEXT) || CASE WHEN incoming THEN ' in' ELSE '' END \
+                 || CASE WHEN outgoing THEN ' out' ELSE '' END || CASE WHEN closed_at IS NULL THEN '' ELSE ' closed' END \
+                 FROM alerts ORDER BY first_seen, code, id";
+    rows(database, query).await
+}
+
+fn raise(
+    subject: AlertSubject,
+    severity: Severity,
+    code: FailureCode,
+    workload: impl Into<Option<Workload>>,
+) -> AlertChange {
+    AlertChange::Raise(NewAlert { subject, severity, code, text: "its words".into(), workload: workload.into() })
+}
+
+fn over(subject: AlertSubject, workload: Workload) -> AlertChange {
+    AlertChange::Over { subject, workload, but: None }
+}
+
+/// Ends a cycle of the mailbox with these alerts.
+async fn settle(store: &Store, workload: Workload, mailbox: MailboxId, alerts: Vec<AlertChange>, now: i64) {
+    let node = mailsyncd::model::ids::NodeId::generate(at(now));
+    let ttl = std::time::Duration::from_secs(60);
+    let fence = store.claim(workload, node, &[mailbox], at(now), ttl).await.unwrap()[0].fence;
+    store.settle(&[Settlement { fence, state: WorkloadState::default(), alerts }], at(now)).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn neither_workload_closes_what_the_other_raised() {
+    use FailureCode::{AuthRejected, SentCopyFailed, Timeout};
+    for database in databases().await {
+        let store = &database.store;
+        let mailbox = with_mailboxes(store, &["a@example.org"]).await.remove(0).id;
+        let subject = AlertSubject::Mailbox(mailbox);
+        let told = |severity, code, workload| vec![raise(subject, severity, code, workload)];
+        settle(store, IN, mailbox, told(Severity::Warning, AuthRejected, IN), 1).await;
+        settle(store, OUT, mailbox, told(Severity::Error, AuthRejected, OUT), 2).await;
+        settle(store, IN, mailbox, told(Severity::Warning, Timeout, IN), 3).await;
+        store.change_alerts(&[raise(subject, Severity::Warning, SentCopyFailed, None)], at(4)).await.unwrap();
+        let open = ["error auth-rejected 2 in out", "warning timeout 1 in", "warning sent-copy-failed 1"];
+        assert_eq!(alerts(&database).await, open);
+
+        settle(store, IN, mailbox, vec![over(subject, IN)], 5).await;
+        let half = ["error auth-rejected 2 out", "warning timeout 1 closed", "warning sent-copy-failed 1"];
+        assert_eq!(alerts(&database).await, half);
+        // Again and again changes nothing.
+        settle(store, IN, mailbox, vec![over(subject, IN)], 6).await;
+        assert_eq!(alerts(&database).await, half);
+        settle(store, OUT, mailbox, vec![over(subject, OUT)], 7).await;
+        store.close_alert(subject, SentCopyFailed, at(8)).await.unwrap();
+        assert!(alerts(&database).await.iter().all(|alert| alert.ends_with("closed")));
+
+        // The next row of failures is another alert.
+        settle(store, IN, mailbox, told(Severity::Warning, AuthRejected, IN), 9).await;
+        assert_eq!(alerts(&database).await.last().unwrap(), "warning auth-rejected 1 in");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_lost_the_lease_tells_nobody_anything() {
+    for database in databases().await {
+        let store = &database.store;
+        let mailbox = with_mailboxes(store, &["a@example.org"]).await.remove(0).id;
+        let lost = claim(store, mailbox, at(0)).await;
+        claim(store, mailbox, at(100)).await;
+        let change = raise(AlertSubject::Mailbox(mailbox), Severity::Error, FailureCode::AuthExpired, IN);
+        let settlement = Settlement { fence: lost, state: WorkloadState::default(), alerts: vec![change] };
+        store.settle(&[settlement], at(101)).await.unwrap();
+        assert_eq!(alerts(&database).await, Vec::<String>::new());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hold_and_its_alert_are_written_together() {
+    use FailureCode::{HostUnreachable, Timeout};
+    for database in databases().await {
+        let store = &database.store;
+        let profile = profile("example");
+        store.apply(&[RecordChange::PutProfile(profile.clone(), CredentialSource::Stored)], at(0)).await.unwrap();
+        let subject = AlertSubject::Profile(profile.id);
+        let hold = |code| ProfileHold { since: at(1), until: at(31), failures: 0, code, text: "refused".into() };
+        let held = |workload, code| {
+            let over = AlertChange::Over { subject, workload, but: Some(code) };
+            [over, raise(subject, Severity::Warning, code, workload)]
+        };
+        for (now, workload, code) in [(1, IN, Timeout), (2, OUT, Timeout), (3, IN, Timeout), (4, IN, HostUnreachable)] {
+            store.put_hold(workload, profile.id, &hold(code), &held(workload, code), at(now)).await.unwrap();
+        }
+        // Reading fails in another way now; sending as before.
+        assert_eq!(alerts(&database).await, ["warning timeout 3 out", "warning host-unreachable 1 in"]);
+        store.clear_hold(OUT, profile.id, &[over(subject, OUT)], at(5)).await.unwrap();
+        assert_eq!(alerts(&database).await, ["warning timeout 3 closed", "warning host-unreachable 1 in"]);
+        store.clear_hold(IN, profile.id, &[over(subject, IN)], at(6)).await.unwrap();
+        assert_eq!(alerts(&database).await, ["warning timeout 3 closed", "warning host-unreachable 1 closed"]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_severity_that_is_switched_off_raises_nothing() {
+    use FailureCode::{DiskFull, LoginThrottled, ResourcesExhausted};
+    use Severity::{Error, Information, Warning};
+    for database in databases().await {
+        let store = &database.store;
+        let change = async |change, now| store.change_alerts(&[change], at(now)).await.unwrap();
+        let daemon = |severity, code| raise(AlertSubject::Daemon, severity, code, None);
+        change(daemon(Warning, ResourcesExhausted), 1).await;
+        store.set_raised_severities(&[Error]).await.unwrap();
+        change(daemon(Information, LoginThrottled), 2).await;
+        change(daemon(Warning, ResourcesExhausted), 3).await;
+        change(daemon(Error, DiskFull), 4).await;
+        assert_eq!(alerts(&database).await, ["warning resources-exhausted 1", "error disk-full 1"]);
+        // What is open is closed as ever.
+        change(AlertChange::Close(AlertSubject::Daemon, ResourcesExhausted), 5).await;
+        store.set_raised_severities(&[Information, Warning]).await.unwrap();
+        change(daemon(Information, LoginThrottled), 6).await;
+        change(daemon(Error, DiskFull), 7).await;
+        let all = ["warning resources-exhausted 1 closed", "error disk-full 1", "information login-throttled 1"];
+        assert_eq!(alerts(&database).await, all);
+    }
+}
