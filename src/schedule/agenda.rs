@@ -13,6 +13,7 @@
 //! It knows due times, never tasks. What is written to the database is decided in
 //! [`backoff`](super::backoff) and written by the driver; the agenda follows.
 
+mod evidence;
 mod landing;
 mod refresh;
 
@@ -25,6 +26,7 @@ pub use super::turns::ProfileTerms;
 use super::{
     backoff::{Outcome, Traffic},
     duty::{Duty, Side},
+    heard::Heard,
     turns::Turns,
 };
 use crate::model::{
@@ -73,8 +75,8 @@ pub enum Event {
     Refreshed(Refreshed),
     /// Somebody knows of new mail, or asks for a poll.
     Hinted(Duty),
-    /// A cycle ended.
-    Finished(Duty, Outcome),
+    /// A cycle ended, and this was heard of its server.
+    Finished(Duty, Outcome, Heard),
     /// The mailbox could not be started: another node has its lease.
     ClaimLost(Duty),
     /// The mailbox could not be started: its due time in the database is another one by now.
@@ -188,7 +190,7 @@ impl Agenda {
         match event {
             Event::Refreshed(refreshed) => self.refreshed(refreshed, now),
             Event::Hinted(duty) => self.hinted(duty, now),
-            Event::Finished(duty, outcome) => self.finished(duty, outcome, now, &mut commands),
+            Event::Finished(duty, outcome, heard) => self.finished(duty, outcome, heard, now, &mut commands),
             Event::ClaimLost(duty) => self.claim_lost(duty, now),
             Event::Moved(duty, stored) => self.moved(duty, stored, now),
             Event::LimitsChanged(limits, polling) => {
@@ -255,13 +257,13 @@ impl Agenda {
         let due = state.next_due_at.max(state.postponed_until);
         let stored = self.entries.get(&duty).and_then(|entry| entry.stored);
         if !state.enabled || !claimed.active {
-            Some(Event::Finished(duty, Outcome::Disabled))
+            Some(Event::Finished(duty, Outcome::Disabled, Heard::Nothing))
         } else if let Some(until) = state.postponed_until.filter(|until| *until > now) {
-            Some(Event::Finished(duty, Outcome::Postponed(until)))
+            Some(Event::Finished(duty, Outcome::Postponed(until), Heard::Nothing))
         } else if self.mode == Mode::Daemon && due != stored && due.is_some_and(|due| due > now) {
             Some(Event::Moved(duty, due))
         } else if claimed.profile.is_none_or(|profile| !self.turns.knows(Side::new(workload, profile))) {
-            Some(Event::Finished(duty, Outcome::Interrupted))
+            Some(Event::Finished(duty, Outcome::Interrupted, Heard::Nothing))
         } else {
             None
         }

@@ -37,3 +37,13 @@ impl Side {
         Self { workload, profile }
     }
 }
+
+/// A server: what fails, and is left alone, for all profiles that name it. Another port of the same
+/// host is another server.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Peer {
+    /// The host, lower case.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+}

@@ -5,8 +5,10 @@
 pub mod agenda;
 pub mod alarm;
 pub mod backoff;
+pub mod breaker;
 pub mod driver;
 pub mod duty;
+pub mod heard;
 pub mod jitter;
 mod journal;
 pub mod limits;

@@ -10,7 +10,11 @@ use std::{
     time::Duration,
 };
 
-use super::duty::{Duty, Side};
+use super::{
+    breaker::Breaker,
+    duty::{Duty, Peer, Side},
+    heard::{Sign, concerns_server},
+};
 use crate::model::{
     ids::MailboxId,
     lease::ProfileHold,
@@ -25,8 +29,8 @@ use crate::model::{
 pub struct ProfileTerms {
     /// Which side of which profile.
     pub side: Side,
-    /// The host it talks to, lower case.
-    pub host: String,
+    /// The server it talks to.
+    pub peer: Peer,
     /// From the end of one poll to the next; zero for what is not polled.
     pub interval: Duration,
     /// Cycles of this side that may run at a time over all its mailboxes; `None`: counted per mailbox, of which
@@ -46,8 +50,8 @@ impl ProfileTerms {
             AuthenticateUsing::Mailbox => None,
             AuthenticateUsing::Profile => Some(u32::from(profile.maximum_concurrent_connections).max(1)),
         };
-        let (side, host) = (Side::new(workload, profile.id), endpoint.host.to_ascii_lowercase());
-        Some(Self { side, host, interval, together })
+        let peer = Peer { host: endpoint.host.to_ascii_lowercase(), port: endpoint.port };
+        Some(Self { side: Side::new(workload, profile.id), peer, interval, together })
     }
 }
 
@@ -59,21 +63,30 @@ struct Line {
     ready: BTreeSet<(Timestamp, MailboxId)>,
     running: u32,
     hold: Option<ProfileHold>,
-    /// The mailbox that tries, while the profile is held, whether the host is back.
-    probe: Option<MailboxId>,
     /// Whether it stands in a queue.
     queued: bool,
 }
 
 impl Line {
-    fn startable(&self, now: Timestamp) -> bool {
+    /// `probed`: a mailbox tries already whether its server is back.
+    fn startable(&self, probed: bool, now: Timestamp) -> bool {
         let within_limit = self.terms.together.is_none_or(|together| self.running < together);
-        let free = match &self.hold {
-            None => true,
-            Some(hold) => hold.until <= now && self.probe.is_none(),
-        };
+        let free = self.hold.as_ref().is_none_or(|hold| hold.until <= now && !probed);
         within_limit && free && !self.ready.is_empty()
     }
+
+    /// Whether it waits for its server, and not for something of its own.
+    fn waits_for_server(&self) -> bool {
+        self.hold.as_ref().is_some_and(|hold| concerns_server(hold.code))
+    }
+}
+
+/// What is known of a server, by all sides that talk to it.
+#[derive(Debug, Default)]
+struct Known {
+    breaker: Breaker,
+    /// The one that tries, for all of them, whether it is back.
+    probe: Option<(Side, MailboxId)>,
 }
 
 #[derive(Debug, Default)]
@@ -88,6 +101,7 @@ pub(super) struct Turns {
     limits: Limits,
     lines: BTreeMap<Side, Line>,
     hosts: BTreeMap<String, Host>,
+    peers: BTreeMap<Peer, Known>,
     queue: VecDeque<Side>,
     /// When held sides may be probed.
     hold_ends: BTreeSet<(Timestamp, Side)>,
@@ -125,20 +139,26 @@ impl Turns {
     pub(super) fn put_terms(&mut self, terms: ProfileTerms, now: Timestamp) -> bool {
         let side = terms.side;
         let Some(line) = self.lines.get_mut(&side) else {
-            let line = Line { terms, ready: BTreeSet::new(), running: 0, hold: None, probe: None, queued: false };
+            let line = Line { terms, ready: BTreeSet::new(), running: 0, hold: None, queued: false };
             self.lines.insert(side, line);
             return false;
         };
-        if line.terms.host != terms.host {
+        if line.terms.peer != terms.peer
+            && let Some(known) = self.peers.get_mut(&line.terms.peer)
+        {
+            // Whatever it finds, it finds of the server that was.
+            known.probe.take_if(|(of, _)| *of == side);
+        }
+        if line.terms.peer.host != terms.peer.host {
             let running = line.running;
-            if let Some(old) = self.hosts.get_mut(&line.terms.host) {
+            if let Some(old) = self.hosts.get_mut(&line.terms.peer.host) {
                 old.running = old.running.saturating_sub(running);
                 if let Some(at) = old.waiting.iter().position(|waiting| *waiting == side) {
                     old.waiting.remove(at);
                     line.queued = false;
                 }
             }
-            self.hosts.entry(terms.host.clone()).or_default().running += running;
+            self.hosts.entry(terms.peer.host.clone()).or_default().running += running;
         }
         let closer = terms.interval < line.terms.interval;
         line.terms = terms;
@@ -156,6 +176,8 @@ impl Turns {
             host.waiting.retain(|side| lines.contains_key(side));
         }
         self.hosts.retain(|_, host| host.running > 0 || !host.waiting.is_empty());
+        let named: BTreeSet<&Peer> = lines.values().map(|line| &line.terms.peer).collect();
+        self.peers.retain(|peer, _| named.contains(peer));
     }
 
     /// A mailbox is due.
@@ -179,8 +201,9 @@ impl Turns {
             let side = self.queue.pop_front()?;
             let Some(line) = self.lines.get_mut(&side) else { continue };
             line.queued = false;
-            let startable = line.startable(now);
-            let host = self.hosts.entry(line.terms.host.clone()).or_default();
+            let known = self.peers.entry(line.terms.peer.clone()).or_default();
+            let startable = line.startable(known.probe.is_some(), now);
+            let host = self.hosts.entry(line.terms.peer.host.clone()).or_default();
             if !startable {
                 // It does not use the slot that it was called for: the next one of its host may.
                 self.queue.extend(host.waiting.pop_front());
@@ -196,7 +219,7 @@ impl Turns {
             host.running += 1;
             self.running += 1;
             if line.hold.is_some() {
-                line.probe = Some(mailbox);
+                known.probe = Some((side, mailbox));
             }
             self.enqueue(side, now);
             return Some(Duty::new(side.workload, mailbox));
@@ -209,13 +232,48 @@ impl Turns {
         let Some(line) = self.lines.get_mut(&side) else { return false };
         self.running = self.running.saturating_sub(1);
         line.running = line.running.saturating_sub(1);
-        let was_probe = line.probe.take_if(|probe| *probe == mailbox).is_some();
-        if let Some(host) = self.hosts.get_mut(&line.terms.host) {
+        let peer = line.terms.peer.clone();
+        if let Some(host) = self.hosts.get_mut(&peer.host) {
             host.running = host.running.saturating_sub(1);
             self.queue.extend(host.waiting.pop_front());
         }
+        let known = self.peers.entry(peer.clone()).or_default();
+        let was_probe = known.probe.take_if(|probe| *probe == (side, mailbox)).is_some();
+        if was_probe {
+            self.sides_of(&peer).into_iter().for_each(|side| self.enqueue(side, now));
+        }
         self.enqueue(side, now);
         was_probe
+    }
+
+    /// Takes a sign of the server of `side` in; says whether all must leave it alone now.
+    pub(super) fn opens(&mut self, side: Side, mailbox: MailboxId, sign: Sign, now: Timestamp) -> bool {
+        let Some(line) = self.lines.get(&side) else { return false };
+        self.peers.entry(line.terms.peer.clone()).or_default().breaker.opens(mailbox, sign, now)
+    }
+
+    fn sides_of(&self, peer: &Peer) -> Vec<Side> {
+        self.lines.iter().filter(|(_, line)| line.terms.peer == *peer).map(|(side, _)| *side).collect()
+    }
+
+    /// All sides that talk to the same server as `side`, itself too.
+    pub(super) fn neighbours(&self, side: Side) -> Vec<Side> {
+        self.lines.get(&side).map_or(Vec::new(), |line| self.sides_of(&line.terms.peer))
+    }
+
+    /// Whether `side` waits for its server.
+    pub(super) fn waits_for_server(&self, side: Side) -> bool {
+        self.lines.get(&side).is_some_and(Line::waits_for_server)
+    }
+
+    /// How many of its mailboxes are due.
+    pub(super) fn ready_count(&self, side: Side) -> usize {
+        self.lines.get(&side).map_or(0, |line| line.ready.len())
+    }
+
+    /// How fast log-ins may begin at one host, per second.
+    pub(super) fn login_rate(&self) -> u32 {
+        self.limits.logins_per_host_per_second.max(1)
     }
 
     pub(super) fn hold(&self, side: Side) -> Option<&ProfileHold> {
@@ -234,7 +292,9 @@ impl Turns {
     /// Ends a hold and hands out the mailboxes that waited for it: they are not ready any more.
     pub(super) fn release(&mut self, side: Side) -> BTreeSet<(Timestamp, MailboxId)> {
         let Some(line) = self.lines.get_mut(&side) else { return BTreeSet::new() };
-        line.probe = None;
+        if let Some(known) = self.peers.get_mut(&line.terms.peer) {
+            known.breaker.reset();
+        }
         let Some(hold) = line.hold.take() else { return BTreeSet::new() };
         self.hold_ends.remove(&(hold.until, side));
         std::mem::take(&mut line.ready)
@@ -261,7 +321,7 @@ impl Turns {
     fn enqueue(&mut self, side: Side, now: Timestamp) {
         if let Some(line) = self.lines.get_mut(&side)
             && !line.queued
-            && line.startable(now)
+            && line.startable(self.peers.get(&line.terms.peer).is_some_and(|known| known.probe.is_some()), now)
         {
             line.queued = true;
             self.queue.push_back(side);

@@ -4,13 +4,15 @@ use std::time::Duration;
 
 use super::{
     super::{
-        backoff::{Outcome, Traffic, hold_after},
+        backoff::{Outcome, Traffic},
         duty::{Duty, Side},
+        heard::Heard,
         jitter::share,
     },
-    Agenda, Command, Entry, Gate, Mode, Phase, SPREAD,
+    Agenda, Command, Gate, Mode, Phase, SPREAD,
+    evidence::Evidence,
 };
-use crate::model::{failure::Failure, timestamp::Timestamp};
+use crate::model::timestamp::Timestamp;
 
 /// A few mailboxes need no wide spread: one a second on average is no herd.
 const SPREAD_EACH: Duration = Duration::from_secs(1);
@@ -18,6 +20,8 @@ const SPREAD_EACH: Duration = Duration::from_secs(1);
 const LEASED_RETRY: Duration = Duration::from_secs(15);
 /// How often that is tried where the agenda runs only once: longer than a dead node's lease lives.
 const LEASED_TRIES: u8 = 5;
+/// When a mailbox that could not reach a server that others reach is tried again.
+const UNREACHED_RETRY: Duration = Duration::from_secs(30);
 /// When a mailbox whose cycle was cut, through no fault of its own, is tried again.
 const CUT_RETRY: Duration = Duration::from_secs(5);
 
@@ -30,28 +34,20 @@ impl Agenda {
         Some((side, self.turns.ended(side, duty.mailbox, now)))
     }
 
-    pub(super) fn finished(&mut self, duty: Duty, outcome: Outcome, now: Timestamp, commands: &mut Vec<Command>) {
+    pub(super) fn finished(
+        &mut self,
+        duty: Duty,
+        outcome: Outcome,
+        heard: Heard,
+        now: Timestamp,
+        commands: &mut Vec<Command>,
+    ) {
         let Some((side, was_probe)) = self.end(duty, now) else { return };
         self.reschedule(duty, &outcome, now);
-        match outcome {
-            Outcome::ProfileFailed(failure) => self.profile_failed(side, &failure, was_probe, now, commands),
-            // Whatever it says of the mailbox: the host answered.
-            Outcome::Polled { .. }
-            | Outcome::Emptied
-            | Outcome::More(_)
-            | Outcome::Postponed(_)
-            | Outcome::Disabled
-                if was_probe =>
-            {
-                self.release(side, now);
-                commands.push(Command::Release(side));
-            }
-            Outcome::Polled { .. }
-            | Outcome::Emptied
-            | Outcome::More(_)
-            | Outcome::Postponed(_)
-            | Outcome::Disabled
-            | Outcome::Interrupted => {}
+        self.weigh(Evidence { side, duty, heard, was_probe }, &outcome, now, commands);
+        // One that could not reach its server, which others reach: soon again, and nothing is counted.
+        if matches!(outcome, Outcome::ProfileFailed(_)) && self.turns.hold(side).is_none() {
+            self.schedule(duty, now.plus(UNREACHED_RETRY).plus(share(duty.mailbox, now, UNREACHED_RETRY / 10)));
         }
     }
 
@@ -89,35 +85,9 @@ impl Agenda {
         if done { self.forget(duty) } else { self.schedule(duty, due) }
     }
 
-    fn profile_failed(
-        &mut self,
-        side: Side,
-        failure: &Failure,
-        was_probe: bool,
-        now: Timestamp,
-        commands: &mut Vec<Command>,
-    ) {
-        let present = self.turns.hold(side);
-        if present.is_some() && !was_probe {
-            return; // Started before the hold: it says nothing new.
-        }
-        let hold = hold_after(present, failure, now);
-        self.turns.put_hold(side, hold.clone());
-        commands.push(Command::Hold(side, hold));
-        if self.mode == Mode::Once {
-            let idle = |duty: &Duty, entry: &Entry| entry.side(*duty) == side && entry.phase != Phase::Running;
-            let left: Vec<Duty> =
-                self.entries.iter().filter(|(duty, entry)| idle(duty, entry)).map(|(duty, _)| *duty).collect();
-            self.skipped += left.len();
-            left.into_iter().for_each(|duty| self.forget(duty));
-        }
-    }
-
-    /// Ends a hold; those that waited are spread.
-    pub(super) fn release(&mut self, side: Side, now: Timestamp) {
-        let waited = self.turns.release(side);
-        let window = self.window(side, waited.len());
-        for (due, mailbox) in waited {
+    /// Ends a hold; those that waited are spread over `window`.
+    pub(super) fn release(&mut self, side: Side, window: Duration, now: Timestamp) {
+        for (due, mailbox) in self.turns.release(side) {
             let duty = Duty::new(side.workload, mailbox);
             if let Some(entry) = self.entries.get_mut(&duty) {
                 entry.phase = Phase::Waiting;
@@ -127,14 +97,14 @@ impl Agenda {
         }
     }
 
-    /// Over what `count` mailboxes of a profile are spread that are all due.
+    /// Over what `count` mailboxes are spread that are all due, of `side` or of all that talk to its server.
     pub(super) fn window(&self, side: Side, count: usize) -> Duration {
         match self.mode {
             Mode::Once => Duration::ZERO,
             Mode::Daemon => {
+                let count = u32::try_from(count).unwrap_or(u32::MAX);
                 let interval = self.turns.interval(side).unwrap_or(SPREAD);
-                let narrow = SPREAD_EACH.saturating_mul(u32::try_from(count).unwrap_or(u32::MAX));
-                interval.min(SPREAD).min(narrow)
+                interval.min(SPREAD).min(SPREAD_EACH.saturating_mul(count))
             }
         }
     }

@@ -110,7 +110,8 @@ impl Agenda {
         let named: BTreeSet<ProfileId> = holds.iter().map(|(id, _)| *id).collect();
         let is_over = |side: &Side| side.workload == workload && !named.contains(&side.profile);
         for side in self.turns.held().into_iter().filter(is_over) {
-            self.release(side, now);
+            let window = self.window(side, self.turns.ready_count(side));
+            self.release(side, window, now);
         }
         for (profile, mut hold) in holds {
             let side = Side::new(workload, profile);

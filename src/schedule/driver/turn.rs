@@ -11,6 +11,7 @@ use super::{
         alarm,
         backoff::{Outcome, Traffic, settle},
         duty::Duty,
+        heard::Heard,
         journal::{self, CycleName},
         line::{Ended, Job, Line, fly, own_failure},
     },
@@ -96,7 +97,9 @@ impl Running {
             self.to_claim = others;
             self.to_claim.extend(batch.drain(batch.len().min(BATCH)..));
             if self.stopping.is_some() {
-                batch.into_iter().for_each(|duty| self.tell(Event::Finished(duty, Outcome::Interrupted)));
+                batch
+                    .into_iter()
+                    .for_each(|duty| self.tell(Event::Finished(duty, Outcome::Interrupted, Heard::Nothing)));
                 continue;
             }
             let mailboxes: Vec<MailboxId> = batch.iter().map(|duty| duty.mailbox).collect();
@@ -141,7 +144,7 @@ impl Running {
                 self.summary.left_out += usize::from(self.mode == Mode::Once);
                 let state = claimed.mailbox.state(duty.workload).clone();
                 let settlement = Settlement { fence: claimed.fence, state, alerts: Vec::new() };
-                let event = objection.unwrap_or(Event::Finished(duty, Outcome::Interrupted));
+                let event = objection.unwrap_or(Event::Finished(duty, Outcome::Interrupted, Heard::Nothing));
                 self.to_settle.push(Landed { settlement, event });
             }
         }
@@ -183,7 +186,7 @@ impl Running {
             Err(_) => Ended::Cut,
         });
         let Ended::Report(report) = ended else {
-            let event = Event::Finished(duty, Outcome::Interrupted);
+            let event = Event::Finished(duty, Outcome::Interrupted, Heard::Nothing);
             return self.to_settle.push(Landed { settlement: Settlement { fence, state, alerts: Vec::new() }, event });
         };
         let traffic = if report.did_something() { Traffic::Busy } else { Traffic::Quiet };
@@ -196,9 +199,10 @@ impl Running {
             (Outcome::Polled { .. } | Outcome::Emptied | Outcome::More(_), _) => self.troubles = 0,
             _ => {}
         }
+        let heard = Heard::of(&report, &state, now);
         let alerts = alarm::after_cycle(duty, &settled.state, report.failure(), now).into_iter().collect();
         let settlement = Settlement { fence, state: settled.state, alerts };
-        self.to_settle.push(Landed { settlement, event: Event::Finished(duty, settled.outcome) });
+        self.to_settle.push(Landed { settlement, event: Event::Finished(duty, settled.outcome, heard) });
     }
 }
 

@@ -32,6 +32,7 @@ use mailsyncd::{
         alarm,
         backoff::{Outcome, Traffic, settle},
         duty::{Duty, Side},
+        heard::Heard,
     },
     send::{
         cycle::send,
@@ -342,6 +343,7 @@ impl World {
         let settled = settle(claimed.mailbox.state(duty.workload), &report, &rules, interval, mailbox, now);
         self.checks.ended(now, duty, &report, &settled.outcome);
         self.check_copies();
+        let heard = Heard::of(&report, claimed.mailbox.state(duty.workload), now);
         let alerts = alarm::after_cycle(duty, &settled.state, report.failure(), now).into_iter().collect();
         let settlement = Settlement { fence: claimed.fence, state: settled.state, alerts };
         self.store().settle(&[settlement], now).await.unwrap();
@@ -349,7 +351,7 @@ impl World {
             self.paused_until = Some(now.plus(Duration::from_secs(20)));
             self.tell(Event::Paused).await;
         }
-        self.tell(Event::Finished(duty, settled.outcome)).await;
+        self.tell(Event::Finished(duty, settled.outcome, heard)).await;
     }
 
     async fn cycle(&self, claimed: &Claimed, profile: &ServerProfile) -> CycleReport {

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::*;
 use crate::{
     model::failure::{Failure, FailureCode, Persistence, Scope},
-    schedule::backoff::hold_after,
+    schedule::{backoff::hold_after, duty::Peer},
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -45,14 +45,18 @@ fn profile(number: usize) -> ProfileId {
     ProfileId(Uuid::from_u128(number as u128 + 1))
 }
 
+fn peer(host: &str) -> Peer {
+    Peer { host: host.to_owned(), port: 993 }
+}
+
 fn terms(number: usize, host: &str) -> ProfileTerms {
-    ProfileTerms { side: side(number), host: host.to_owned(), interval: 5 * MINUTE, together: None }
+    ProfileTerms { side: side(number), peer: peer(host), interval: 5 * MINUTE, together: None }
 }
 
 /// The terms of the side of a profile that sends.
 fn sending(number: usize, host: &str) -> ProfileTerms {
     let side = Side::new(Workload::Outgoing, profile(number));
-    ProfileTerms { side, host: host.to_owned(), interval: Duration::ZERO, together: None }
+    ProfileTerms { side, peer: peer(host), interval: Duration::ZERO, together: None }
 }
 
 fn entry(number: usize, of: usize, due: Option<Timestamp>) -> ScheduleEntry {
@@ -66,6 +70,16 @@ fn limits(connections: u32, per_host: u32) -> Limits {
 fn down() -> Outcome {
     let text = "connection refused";
     Outcome::ProfileFailed(Failure::new(FailureCode::HostUnreachable, Scope::Profile, Persistence::Transient, text))
+}
+
+/// The end of a cycle, with what was heard of the server.
+fn ended(duty: Duty, outcome: Outcome) -> Event {
+    let heard = match &outcome {
+        Outcome::ProfileFailed(failure) => Heard::Failed { failure: failure.clone(), proven: true },
+        Outcome::Interrupted => Heard::Nothing,
+        _ => Heard::Welcome,
+    };
+    Event::Finished(duty, outcome, heard)
 }
 
 /// An agenda, a clock, and cycles that take a while.
@@ -124,10 +138,10 @@ impl World {
         assert!(at >= self.now, "woken for the past");
         self.now = at;
         match self.running.first().copied() {
-            Some((ended, duty)) if ended == at => {
+            Some((ends, duty)) if ends == at => {
                 self.running.pop_first();
                 let outcome = outcome(self, duty);
-                self.on(Event::Finished(duty, outcome));
+                self.on(ended(duty, outcome));
             }
             _ => self.on(Event::Woke),
         }

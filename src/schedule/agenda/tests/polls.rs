@@ -90,7 +90,7 @@ fn once_outlives_the_lease_of_a_dead_node_and_gives_up_on_a_live_one() {
             let start = Command::Start(mailbox(0));
             let event = match commands.contains(&start) {
                 true if now.since(START) < claimable_after => Event::ClaimLost(mailbox(0)),
-                true => Event::Finished(mailbox(0), Outcome::Polled { due: now, traffic: Traffic::Quiet }),
+                true => ended(mailbox(0), Outcome::Polled { due: now, traffic: Traffic::Quiet }),
                 false => {
                     now = agenda.next_wake().unwrap();
                     Event::Woke
