@@ -1,6 +1,7 @@
 //! What the declared records change in the database, decided without touching it.
 
 mod differences;
+mod enabling;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,7 +14,7 @@ use crate::{
     model::{
         failure::clean,
         ids::{MailboxId, OwnerId, ProfileId},
-        mailbox::{Approval, Mailbox, MailboxKind, SyncMethod, WorkloadState},
+        mailbox::{Approval, DeclaredEnabled, Mailbox, MailboxKind, SyncMethod, WorkloadState},
         profile::{AuthenticateUsing, ServerProfile, ServerType},
         record::{CredentialSource, FilterMethod, Owner, RecordChange, Records},
         timestamp::Timestamp,
@@ -38,8 +39,8 @@ impl fmt::Display for PlannedChange {
 /// was checked), so that a plan applied leaves nothing to plan.
 ///
 /// Records are found by name, mailboxes by address in upper or lower case. A record that was declared
-/// once and is not any more becomes inactive; declared again it comes back with its state. A mailbox
-/// with `enabled = true` is enabled again whatever disabled it: the file wins.
+/// once and is not any more becomes inactive; declared again it comes back with its state. What a file
+/// says of `enabled` is done once, when it says so first: see [`enabling`].
 ///
 /// # Errors
 /// A profile would change its protocol: what its mailboxes have recorded is known by the numbers of the
@@ -177,6 +178,8 @@ impl Planner {
                 approval: approval(declared.approved, required, before.map(|(mailbox, _)| mailbox.approval)),
                 active: true,
                 managed_by: Some(declared.place.managed_by()),
+                declared_enabled: declared.enabled,
+                test_completed_at: before.and_then(|(mailbox, _)| mailbox.test_completed_at),
                 incoming: before.map_or_else(|| new_state(declared, true), |(mailbox, _)| mailbox.incoming.clone()),
                 outgoing: before
                     .map_or_else(|| new_state(declared, sends(declared)), |(mailbox, _)| mailbox.outgoing.clone()),
@@ -194,7 +197,10 @@ impl Planner {
         profiles: &BTreeMap<&str, ProfileId>,
     ) {
         let address = &declared.email_address;
-        let (id, incoming, outgoing) = (after.0.id, after.0.incoming.clone(), after.0.outgoing.clone());
+        let enabling = before.map_or_else(
+            || enabling::of_new(declared, &after.0, self.now),
+            |before| enabling::of_known(declared, before, &after, self.now),
+        );
         let text = match before {
             None => Some(new_mailbox(&after.0)),
             Some(before) if *before == after => None,
@@ -203,32 +209,8 @@ impl Planner {
         if let Some(text) = text {
             self.add(RecordChange::PutMailbox(Box::new(after.0), after.1), "mailbox", address, &text);
         }
-        if before.is_none() {
-            return;
-        }
-        let (enable, disable) = (RecordChange::EnableIncoming(id), RecordChange::DisableIncoming(id));
-        self.enable(declared, &incoming, true, ["enabled", "disabled"], [enable, disable]);
-        let (enable, disable) = (RecordChange::EnableOutgoing(id), RecordChange::DisableOutgoing(id));
-        self.enable(declared, &outgoing, sends(declared), ["sending enabled", "sending disabled"], [enable, disable]);
-    }
-
-    /// What the file says of `enabled`, for one workload: `used` says whether it is wanted at all.
-    fn enable(
-        &mut self,
-        declared: &DeclaredMailbox,
-        state: &WorkloadState,
-        used: bool,
-        texts: [&str; 2],
-        changes: [RecordChange; 2],
-    ) {
-        let ([enabled, disabled], [enable, disable]) = (texts, changes);
-        match declared.enabled {
-            Some(true) if used && !state.enabled => {
-                let why = state.failure_code.map_or_else(String::new, |code| format!(" (it was disabled: {code})"));
-                self.add(enable, "mailbox", &declared.email_address, &format!("{enabled}{why}"));
-            }
-            Some(false) if state.enabled => self.add(disable, "mailbox", &declared.email_address, disabled),
-            _ => {}
+        for (change, text) in enabling {
+            self.add(change, "mailbox", address, &text);
         }
     }
 
@@ -316,7 +298,7 @@ fn sends(declared: &DeclaredMailbox) -> bool {
 }
 
 fn new_state(declared: &DeclaredMailbox, used: bool) -> WorkloadState {
-    WorkloadState { enabled: used && declared.enabled == Some(true), ..WorkloadState::default() }
+    WorkloadState { enabled: used && declared.enabled == Some(DeclaredEnabled::True), ..WorkloadState::default() }
 }
 
 fn new_mailbox(mailbox: &Mailbox) -> String {

@@ -64,6 +64,10 @@ fn apply(records: &mut Records, plan: &[PlannedChange]) {
             RecordChange::DisableIncoming(id) => state(records, id).enabled = false,
             RecordChange::EnableOutgoing(id) => outgoing(records, id).enabled = true,
             RecordChange::DisableOutgoing(id) => outgoing(records, id).enabled = false,
+            RecordChange::SetApproval(id, approval) => {
+                records.mailboxes.iter_mut().filter(|(m, _)| m.id == id).for_each(|(m, _)| m.approval = approval);
+            }
+            RecordChange::QueueTest(..) => {}
             RecordChange::RetireMailbox(id) => {
                 records.mailboxes.iter_mut().filter(|(m, _)| m.id == id).for_each(|(m, _)| m.active = false);
             }
@@ -134,26 +138,78 @@ fn what_vanishes_is_retired_and_comes_back_with_its_state() {
     assert_eq!((records.profiles.len(), records.owners.len(), records.mailboxes.len()), (1, 2, 2));
 }
 
+const ADDRESS: &str = "Support@contoso.example";
+
+fn disable(records: &mut Records) {
+    let id = mailbox(records, ADDRESS).id;
+    *state(records, id) = WorkloadState { failure_code: Some(FailureCode::AuthRejected), ..WorkloadState::default() };
+}
+
 #[test]
-fn the_file_wins_over_a_permanent_failure_and_says_so() {
+fn what_the_file_says_of_enabled_is_done_once() {
     let mut records = Records::default();
     reconcile(&mut records, FIRST);
-    let id = mailbox(&records, "Support@contoso.example").id;
-    *state(&mut records, id) = WorkloadState {
-        enabled: false,
-        failure_code: Some(FailureCode::AuthRejected),
-        ..state(&mut records, id).clone()
-    };
-    assert_eq!(
-        reconcile(&mut records, FIRST),
-        ["mailbox Support@contoso.example: enabled (it was disabled: auth-rejected)"]
-    );
+    disable(&mut records);
+    assert_eq!(reconcile(&mut records, FIRST), [""; 0], "a start or a reload does not enable what failed for good");
     let off = FIRST.replace("enabled = true", "enabled = false");
-    assert_eq!(reconcile(&mut records, &off), ["mailbox Support@contoso.example: disabled"]);
-    // Without the key nothing changes, whichever way it stands.
-    assert_eq!(reconcile(&mut records, &FIRST.replace("enabled = true", "")), [""; 0]);
+    let line = format!("mailbox {ADDRESS}: declared enabled true -> false");
+    assert_eq!(reconcile(&mut records, &off), [line.as_str()]);
+    let id = mailbox(&records, ADDRESS).id;
     state(&mut records, id).enabled = true;
-    assert_eq!(reconcile(&mut records, &FIRST.replace("enabled = true", "")), [""; 0]);
+    assert_eq!(reconcile(&mut records, &off), [format!("mailbox {ADDRESS}: disabled")], "false always holds");
+    let lines = reconcile(&mut records, FIRST);
+    let declared = format!("mailbox {ADDRESS}: declared enabled false -> true");
+    assert_eq!(lines, [declared, format!("mailbox {ADDRESS}: enabled (it was disabled: auth-rejected)")]);
+    // Without the key nothing changes, whichever way it stands.
+    let silent = FIRST.replace("enabled = true", "");
+    let line = format!("mailbox {ADDRESS}: declared enabled true -> none");
+    assert_eq!(reconcile(&mut records, &silent), [line.as_str()]);
+    disable(&mut records);
+    assert_eq!(reconcile(&mut records, &silent), [""; 0]);
+}
+
+#[test]
+fn a_mailbox_that_failed_for_good_is_enabled_again_where_its_declaration_changes() {
+    let key = "owner = \"queue:Support\"";
+    let with = |line: &str| FIRST.replace(key, &format!("{key}\n{line}"));
+    let other = with("profile = \"other\"")
+        .replace("[[user]]", "[[profile]]\nname = \"other\"\nincoming = { host = \"imap.other.example\" }\n[[user]]");
+    let expected = format!("mailbox {ADDRESS}: enabled (it was disabled: auth-rejected)");
+    for changed in [with("username = \"support\""), with("password_file = \"/p\""), other] {
+        let mut records = Records::default();
+        reconcile(&mut records, FIRST);
+        disable(&mut records);
+        let lines = reconcile(&mut records, &changed);
+        assert!(lines.contains(&expected), "{lines:?}");
+        disable(&mut records);
+        assert_eq!(reconcile(&mut records, &changed), [""; 0]);
+    }
+    for unchanged in [with("name = \"Help\""), format!("\n{FIRST}")] {
+        let mut records = Records::default();
+        reconcile(&mut records, FIRST);
+        disable(&mut records);
+        let lines = reconcile(&mut records, &unchanged);
+        assert!(!lines.contains(&expected), "{lines:?}");
+    }
+}
+
+#[test]
+fn a_mailbox_that_is_to_be_tested_is_tested_once() {
+    let test = FIRST.replace("enabled = true", "enabled = \"test\"");
+    let tested = format!("mailbox {ADDRESS}: will be tested");
+    let mut records = Records::default();
+    let lines = reconcile(&mut records, &test);
+    let new = format!("mailbox {ADDRESS}: new, approved, not enabled");
+    assert!(lines.windows(2).any(|pair| *pair == [new.clone(), tested.clone()]), "{lines:?}");
+    assert_eq!(reconcile(&mut records, &test), [""; 0]);
+    let lines = reconcile(&mut records, &test.replace("owner = \"queue", "username = \"s\"\nowner = \"queue"));
+    assert_eq!(lines.last(), Some(&tested));
+
+    // Before it is approved there is nothing to test; once the file approves it there is.
+    let pending = test.replace("approved = true", "");
+    let mut records = Records::default();
+    assert!(!reconcile(&mut records, &pending).contains(&tested));
+    assert_eq!(reconcile(&mut records, &test).last(), Some(&tested));
 }
 
 #[test]
@@ -270,9 +326,7 @@ fn sending_is_enabled_where_it_is_wanted() {
     let id = mailbox(&records, "support@contoso.example").id;
     assert!(mailbox(&records, "support@contoso.example").outgoing.enabled);
     let failed = WorkloadState { failure_code: Some(FailureCode::AuthRejected), ..WorkloadState::default() };
-    *outgoing(&mut records, id) = failed.clone();
     let line = "mailbox support@contoso.example: sending enabled (it was disabled: auth-rejected)";
-    assert_eq!(reconcile(&mut records, SENDING), [line]);
 
     let silent = SENDING.replace("server_side_sync", "none");
     assert_eq!(reconcile(&mut records, &silent), ["mailbox support@contoso.example: send true -> false"]);
@@ -280,7 +334,11 @@ fn sending_is_enabled_where_it_is_wanted() {
     assert_eq!(reconcile(&mut records, &silent), [""; 0], "what is not wanted is not enabled");
     assert_eq!(reconcile(&mut records, SENDING), ["mailbox support@contoso.example: send false -> true", line]);
     let off = SENDING.replace("enabled = true", "enabled = false");
-    let lines = ["mailbox support@contoso.example: disabled", "mailbox support@contoso.example: sending disabled"];
+    let lines = [
+        "mailbox support@contoso.example: declared enabled true -> false",
+        "mailbox support@contoso.example: disabled",
+        "mailbox support@contoso.example: sending disabled",
+    ];
     assert_eq!(reconcile(&mut records, &off), lines);
 }
 

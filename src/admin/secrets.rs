@@ -6,7 +6,7 @@ use crate::{
     config::{Config, Place},
     model::{
         ids::MailboxId,
-        mailbox::{Mailbox, SyncMethod, Workload},
+        mailbox::{DeclaredEnabled, Mailbox, SyncMethod, Workload},
         profile::AuthenticateUsing,
         record::{CredentialSource, RecordChange, Records, SecretOwner},
     },
@@ -169,6 +169,7 @@ fn tried_again(config: &Config, mailbox: &Mailbox, workload: Workload) -> bool {
     let state = mailbox.state(workload);
     let address = mailbox.email_address.to_lowercase();
     let declared = config.declared.mailboxes.iter().find(|m| m.email_address.to_lowercase() == address);
-    let wanted = is_wanted(mailbox, workload) && declared.is_some_and(|mailbox| mailbox.enabled == Some(true));
+    let wanted =
+        is_wanted(mailbox, workload) && declared.is_some_and(|mailbox| mailbox.enabled == Some(DeclaredEnabled::True));
     mailbox.active && (wanted && !state.enabled || state.enabled && state.failure_code.is_some())
 }

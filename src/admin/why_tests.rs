@@ -67,6 +67,8 @@ impl World {
             approval: Approval::Approved,
             active: true,
             managed_by: None,
+            declared_enabled: None,
+            test_completed_at: None,
             incoming: WorkloadState { next_due_at: Some(at(240)), ..state.clone() },
             outgoing: state,
         };

@@ -10,7 +10,7 @@ use super::{
     value::{Read, Wrong, address, boolean, choice, list, text, time},
 };
 use crate::model::{
-    mailbox::{MailboxKind, SyncMethod},
+    mailbox::{DeclaredEnabled, MailboxKind, SyncMethod},
     record::CredentialSource,
     timestamp::Timestamp,
 };
@@ -79,8 +79,8 @@ pub struct DeclaredMailbox {
     pub process_email_received_after: Option<Timestamp>,
     /// Whether the file approves it: `false` takes approval away, `None` leaves it to people.
     pub approved: Option<bool>,
-    /// Whether the file enables it: `false` disables, `None` leaves it as it is.
-    pub enabled: Option<bool>,
+    /// Whether the file enables it; `None` leaves it as it is.
+    pub enabled: Option<DeclaredEnabled>,
 }
 
 impl DeclaredMailbox {
@@ -133,7 +133,7 @@ fn mailbox(mut section: Section<'_>, settings: &EmailSettings) -> Option<Declare
     }
     let process_email_received_after = section.take("process_email_received_after", time);
     let approved = section.take("approved", boolean);
-    let enabled = section.take("enabled", boolean);
+    let enabled = section.take("enabled", enabled);
     section.finish();
     let email_address = email_address?;
     Some(DeclaredMailbox {
@@ -152,6 +152,16 @@ fn mailbox(mut section: Section<'_>, settings: &EmailSettings) -> Option<Declare
         approved,
         enabled,
     })
+}
+
+/// `true`, `false` or `"test"`.
+fn enabled(value: &DeValue<'_>) -> Read<DeclaredEnabled> {
+    match (value.as_bool(), value.as_str()) {
+        (Some(true), _) => Ok(DeclaredEnabled::True),
+        (Some(false), _) => Ok(DeclaredEnabled::False),
+        (None, Some("test")) => Ok(DeclaredEnabled::Test),
+        (None, _) => Err(Wrong::new("must be true, false or \"test\"")),
+    }
 }
 
 fn owner_of_mailbox(section: &mut Section<'_>) -> Option<OwnerName> {

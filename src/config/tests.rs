@@ -109,7 +109,7 @@ fn the_reference_states_the_defaults_of_records_and_comments_every_key() {
         may_send_as: full_mailbox.may_send_as.clone(),
         process_email_received_after: full_mailbox.process_email_received_after,
         approved: Some(true),
-        enabled: Some(true),
+        enabled: Some(crate::model::mailbox::DeclaredEnabled::True),
         ..bare_mailbox
     };
     assert_eq!(full_mailbox, same);

@@ -49,4 +49,6 @@ record_id! {
     AlertId
     /// Identifies one running daemon among those that share a database.
     NodeId
+    /// Identifies one run of a test: asked for again, it is another one.
+    RunId
 }

@@ -64,6 +64,31 @@ impl Workload {
     }
 }
 
+/// What the last test of a workload said.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TestStatus {
+    /// There was none.
+    #[default]
+    NotRun,
+    /// It works.
+    Success,
+    /// It did not.
+    Failure,
+}
+
+/// What a file says of `enabled` in a mailbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeclaredEnabled {
+    /// Enabled without a test.
+    True,
+    /// Not enabled.
+    False,
+    /// Tested once, then enabled.
+    Test,
+}
+
 /// The state of one workload of one mailbox: data of the database, never of a file. The default is
 /// that of one that is not enabled and never ran.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -86,6 +111,8 @@ pub struct WorkloadState {
     pub last_success_at: Option<Timestamp>,
     /// When the next cycle is due.
     pub next_due_at: Option<Timestamp>,
+    /// What its last test said. No cycle changes it.
+    pub test_status: TestStatus,
 }
 
 /// One address we process; belongs to a profile.
@@ -121,6 +148,10 @@ pub struct Mailbox {
     pub active: bool,
     /// Where it was declared (`config:FILE:LINE`), or `None` where it was made by command.
     pub managed_by: Option<String>,
+    /// What the file said of `enabled` when it was last read.
+    pub declared_enabled: Option<DeclaredEnabled>,
+    /// When the last test ended.
+    pub test_completed_at: Option<Timestamp>,
     /// State of reading.
     pub incoming: WorkloadState,
     /// State of sending.

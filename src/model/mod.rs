@@ -5,6 +5,7 @@
 
 pub mod activity;
 pub mod alert;
+pub mod authority;
 pub mod cursor;
 pub mod failure;
 pub mod ids;
@@ -18,5 +19,6 @@ pub mod profile;
 pub mod record;
 pub mod report;
 pub mod rules;
+pub mod testing;
 pub mod timestamp;
 pub mod uid;

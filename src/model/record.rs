@@ -3,9 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ids::{MailboxId, OwnerId, ProfileId},
-    mailbox::{Mailbox, MailboxKind},
+    ids::{MailboxId, OwnerId, ProfileId, RunId},
+    mailbox::{Approval, Mailbox, MailboxKind},
     profile::ServerProfile,
+    testing::TestRequest,
 };
 
 /// Which incoming mail of an owner is recorded.
@@ -84,6 +85,10 @@ pub enum RecordChange {
     DisableOutgoing(MailboxId),
     /// Makes a mailbox inactive; its activities stay.
     RetireMailbox(MailboxId),
+    /// Lets a mailbox be processed, or not, and changes nothing else of it.
+    SetApproval(MailboxId, Approval),
+    /// Queues a test of a mailbox, in place of the one before, under way or over.
+    QueueTest(MailboxId, RunId, TestRequest),
 }
 
 /// Whose secret it is.

@@ -155,6 +155,7 @@ mod api;
 mod api_alerts;
 mod api_around;
 mod api_outbox;
+mod api_testing;
 mod copies;
 
 /// A database address without the password it may contain.

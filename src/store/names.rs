@@ -4,7 +4,7 @@ use super::error::StoreError;
 use crate::model::{
     activity::{ActivityStatus, IgnoreReason, SourceEncoding},
     alert::Severity,
-    mailbox::{Approval, MailboxKind, SyncMethod},
+    mailbox::{Approval, DeclaredEnabled, MailboxKind, SyncMethod, TestStatus},
     maildrop::CopyState,
     message::PartyRole,
     outbox::{InDoubt, RecipientState},
@@ -54,6 +54,8 @@ named! {
     MailboxKind in "kind" { User = "user", Queue = "queue", Forward = "forward" }
     SyncMethod in "method" { None = "none", ServerSideSync = "server_side_sync" }
     Approval in "approval" { Empty = "empty", Approved = "approved", Pending = "pending", Rejected = "rejected" }
+    TestStatus in "test_status" { NotRun = "not_run", Success = "success", Failure = "failure" }
+    DeclaredEnabled in "declared_enabled" { True = "true", False = "false", Test = "test" }
     FilterMethod in "filter_method" { All = "all" }
     PartyRole in "role" { From = "from", To = "to", Cc = "cc", Bcc = "bcc", ReplyTo = "reply_to" }
     SourceEncoding in "encoding" { None = "none", Lz4 = "lz4" }

@@ -1,11 +1,16 @@
 //! Rows as they come out of the database, and what they become.
 
+mod testing;
+
 use std::time::Duration;
 
+use serde::Serialize;
 use sqlx::FromRow;
 
+pub use testing::TestRow;
+
 use super::{
-    codec::{Hash, Id, Time},
+    codec::{Hash, Id, Json, Time},
     error::StoreError,
     names::Named,
 };
@@ -14,7 +19,7 @@ use crate::model::{
     failure::FailureCode,
     ids::{MailboxId, OwnerId, ProfileId},
     lease::ProfileHold,
-    mailbox::{Approval, Mailbox, MailboxKind, SyncMethod, WorkloadState},
+    mailbox::{Approval, DeclaredEnabled, Mailbox, MailboxKind, SyncMethod, TestStatus, WorkloadState},
     outbox::InDoubt,
     profile::{AuthMethod, AuthenticateUsing, Endpoint, Security, ServerProfile, ServerType},
     record::{CredentialSource, FilterMethod, Owner},
@@ -201,10 +206,19 @@ pub struct MailboxRow {
     outgoing_last_error: Option<String>,
     outgoing_last_success_at: Option<Time>,
     outgoing_next_due_at: Option<Time>,
+    incoming_test_status: String,
+    outgoing_test_status: String,
+    test_completed_at: Option<Time>,
+    declared_enabled: Option<String>,
     grants: Option<String>,
 }
 
 impl MailboxRow {
+    /// The record alone.
+    pub fn mailbox(self) -> Result<Mailbox, StoreError> {
+        Ok(self.record()?.0)
+    }
+
     /// The record.
     pub fn record(self) -> Result<(Mailbox, CredentialSource), StoreError> {
         let source = credentials(&self.credential_source, self.credential_name)?;
@@ -227,6 +241,8 @@ impl MailboxRow {
             approval: Approval::of(&self.approval)?,
             active: self.state == "active",
             managed_by: self.managed_by,
+            declared_enabled: self.declared_enabled.as_deref().map(DeclaredEnabled::of).transpose()?,
+            test_completed_at: self.test_completed_at.map(|time| time.0),
             incoming: WorkloadState {
                 enabled: self.incoming_enabled,
                 postponed_until: self.incoming_postponed_until.map(|time| time.0),
@@ -237,6 +253,7 @@ impl MailboxRow {
                 last_error: self.incoming_last_error,
                 last_success_at: self.incoming_last_success_at.map(|time| time.0),
                 next_due_at: self.incoming_next_due_at.map(|time| time.0),
+                test_status: TestStatus::of(&self.incoming_test_status)?,
             },
             outgoing: WorkloadState {
                 enabled: self.outgoing_enabled,
@@ -248,6 +265,7 @@ impl MailboxRow {
                 last_error: self.outgoing_last_error,
                 last_success_at: self.outgoing_last_success_at.map(|time| time.0),
                 next_due_at: self.outgoing_next_due_at.map(|time| time.0),
+                test_status: TestStatus::of(&self.outgoing_test_status)?,
             },
         };
         Ok((mailbox, source))
@@ -368,4 +386,10 @@ pub struct CopyRow {
     pub failure_detail: Option<String>,
     /// Where its bytes are, if they were kept.
     pub source: Option<Hash>,
+}
+
+/// A document for a JSON column.
+pub fn json(value: &impl Serialize) -> Result<Json, StoreError> {
+    let text = serde_json::to_string(value);
+    text.map(Json).map_err(|error| StoreError::Sql(std::sync::Arc::new(sqlx::Error::Encode(error.into()))))
 }

@@ -83,9 +83,12 @@ mod maildrop;
 mod outbox;
 mod records;
 mod schedule;
+mod testing;
 mod views;
 
-pub use self::{alerts::*, around::*, check::*, inbox::*, maildrop::*, outbox::*, records::*, schedule::*, views::*};
+pub use self::{
+    alerts::*, around::*, check::*, inbox::*, maildrop::*, outbox::*, records::*, schedule::*, testing::*, views::*,
+};
 
 /// All of them.
 pub const ALL: &[&[(&str, Sql)]] = &[
@@ -97,5 +100,6 @@ pub const ALL: &[&[(&str, Sql)]] = &[
     outbox::ALL,
     records::ALL,
     schedule::ALL,
+    testing::ALL,
     views::ALL,
 ];

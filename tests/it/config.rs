@@ -70,5 +70,8 @@ fn the_first_configuration_of_the_readme_is_right() {
     fs::write(&file, text.replace("/etc/mailsyncd/kek", "kek")).unwrap();
     let config = Config::load_with(&file, None).unwrap();
     let [mailbox] = config.declared.mailboxes.as_slice() else { panic!("{:?}", config.declared.mailboxes) };
-    assert_eq!((mailbox.approved, mailbox.enabled), (Some(true), Some(true)));
+    assert_eq!(
+        (mailbox.approved, mailbox.enabled),
+        (Some(true), Some(mailsyncd::model::mailbox::DeclaredEnabled::True))
+    );
 }

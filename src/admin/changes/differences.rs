@@ -7,7 +7,7 @@ use crate::{
     config::show_duration,
     model::{
         ids::ProfileId,
-        mailbox::{Approval, Mailbox, SyncMethod},
+        mailbox::{Approval, DeclaredEnabled, Mailbox, SyncMethod},
         profile::{Endpoint, Security, ServerProfile},
         record::{CredentialSource, Owner},
         timestamp::Timestamp,
@@ -20,6 +20,15 @@ pub(super) const fn approval_text(approval: Approval) -> &'static str {
         Approval::Approved => "approved",
         Approval::Pending => "waiting for approval",
         Approval::Rejected => "rejected",
+    }
+}
+
+const fn declared_enabled(mailbox: &Mailbox) -> &'static str {
+    match mailbox.declared_enabled {
+        None => "",
+        Some(DeclaredEnabled::True) => "true",
+        Some(DeclaredEnabled::False) => "false",
+        Some(DeclaredEnabled::Test) => "\"test\"",
     }
 }
 
@@ -152,6 +161,7 @@ pub(super) fn mailbox_differences(
     found.compare("delete_after_processing", old.delete_after_processing, new.delete_after_processing);
     let after_time = |mailbox: &Mailbox| time(mailbox.process_email_received_after);
     found.compare("process_email_received_after", after_time(old), after_time(new));
+    found.compare("declared enabled", declared_enabled(old), declared_enabled(new));
     found.compare("approval", approval_text(old.approval), approval_text(new.approval));
     found.common(old.active, old.managed_by.as_ref(), new.managed_by.as_ref());
     found

@@ -18,6 +18,7 @@ pub mod records;
 pub mod secrets;
 pub mod settle;
 pub mod stuck;
+pub mod testing;
 pub mod views;
 
 /// What every operation answers.

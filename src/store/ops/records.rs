@@ -1,12 +1,12 @@
 //! Profiles, users, queues and mailboxes.
 
-use serde::Serialize;
 use uuid::Uuid;
 
-use super::{Conn, Db, Result, text};
+use super::{Conn, Db, Result, testing, text};
 use crate::{
     model::{
-        mailbox::{Mailbox, MailboxKind, WorkloadState},
+        ids::MailboxId,
+        mailbox::{Approval, Mailbox, MailboxKind, WorkloadState},
         profile::ServerProfile,
         record::{CredentialSource, Owner, RecordChange, Records},
         timestamp::Timestamp,
@@ -15,7 +15,7 @@ use crate::{
         codec::{Id, Json, Time},
         error::StoreError,
         names::{Named, state_word},
-        rows::{MailboxRow, OwnerRow, ProfileRow, credential_columns},
+        rows::{MailboxRow, OwnerRow, ProfileRow, credential_columns, json},
         sql::{self, Sql},
     },
 };
@@ -88,6 +88,10 @@ fn subject(change: &RecordChange) -> (&'static str, Kind, Uuid) {
         RecordChange::EnableOutgoing(id) => ("mailbox.enable_outgoing", Kind::Mailbox, id.0),
         RecordChange::DisableOutgoing(id) => ("mailbox.disable_outgoing", Kind::Mailbox, id.0),
         RecordChange::RetireMailbox(id) => ("mailbox.retire", Kind::Mailbox, id.0),
+        RecordChange::SetApproval(id, Approval::Approved) => ("mailbox.approve", Kind::Mailbox, id.0),
+        RecordChange::SetApproval(id, Approval::Rejected) => ("mailbox.reject", Kind::Mailbox, id.0),
+        RecordChange::SetApproval(id, _) => ("mailbox.withdraw_approval", Kind::Mailbox, id.0),
+        RecordChange::QueueTest(id, ..) => ("mailbox.test", Kind::Mailbox, id.0),
     }
 }
 
@@ -116,16 +120,15 @@ async fn owner(conn: &mut Conn, statement: Sql, kind: MailboxKind, id: Uuid) -> 
     row.map(|row| row.record(kind).and_then(|record| json(&record))).transpose()
 }
 
-fn json(record: &impl Serialize) -> Result<Json> {
-    let text = serde_json::to_string(record);
-    text.map(Json).map_err(|error| StoreError::Sql(std::sync::Arc::new(sqlx::Error::Encode(error.into()))))
-}
-
 async fn write(conn: &mut Conn, change: &RecordChange, now: Timestamp) -> Result<()> {
     let (statements, id): (&[Sql], Uuid) = match change {
         RecordChange::PutProfile(profile, source) => return put_profile(conn, profile, source, now).await,
         RecordChange::PutOwner(owner) => return put_owner(conn, owner, now).await,
         RecordChange::PutMailbox(mailbox, source) => return put_mailbox(conn, mailbox, source, now).await,
+        RecordChange::SetApproval(id, approval) => return set_approval(conn, *id, *approval, now).await,
+        RecordChange::QueueTest(id, run, request) => {
+            return testing::queue(conn, *id, (*run, *request), "config", now).await;
+        }
         RecordChange::RetireProfile(id) => (&[sql::RETIRE_PROFILE], id.0),
         RecordChange::RetireOwner(id) => (&[sql::RETIRE_USER, sql::RETIRE_QUEUE], id.0),
         RecordChange::EnableIncoming(id) => (&[sql::ENABLE_INCOMING], id.0),
@@ -218,12 +221,19 @@ async fn put_mailbox(conn: &mut Conn, mailbox: &Mailbox, source: &CredentialSour
     let statement = bind_state(statement, &mailbox.incoming)
         .bind(mailbox.outgoing_method.word())
         .bind(mailbox.delete_after_processing);
-    let statement = bind_state(statement, &mailbox.outgoing).bind(Time(now)).bind(Time(now));
+    let declared = mailbox.declared_enabled.map(Named::word);
+    let statement = bind_state(statement, &mailbox.outgoing).bind(declared).bind(Time(now)).bind(Time(now));
     statement.execute(&mut *conn).await?;
     sqlx::query::<Db>(text(sql::CLEAR_GRANTS)).bind(Id(mailbox.id.0)).execute(&mut *conn).await?;
     for address in &mailbox.may_send_as {
         sqlx::query::<Db>(text(sql::ADD_GRANT)).bind(Id(mailbox.id.0)).bind(address).execute(&mut *conn).await?;
     }
+    Ok(())
+}
+
+async fn set_approval(conn: &mut Conn, id: MailboxId, approval: Approval, now: Timestamp) -> Result<()> {
+    let statement = sqlx::query::<Db>(text(sql::SET_APPROVAL)).bind(Id(id.0)).bind(Time(now)).bind(approval.word());
+    statement.execute(conn).await?;
     Ok(())
 }
 

@@ -69,7 +69,8 @@ statements! {
          m.incoming_failure_code, m.incoming_last_error, m.incoming_last_success_at, m.incoming_next_due_at, \
          m.outgoing_method, m.delete_after_processing, m.outgoing_enabled, m.outgoing_postponed_until, \
          m.outgoing_transient_failures, m.outgoing_confirmations, m.outgoing_failing_since, \
-         m.outgoing_failure_code, m.outgoing_last_error, m.outgoing_last_success_at, m.outgoing_next_due_at, "
+         m.outgoing_failure_code, m.outgoing_last_error, m.outgoing_last_success_at, m.outgoing_next_due_at, \
+         m.incoming_test_status, m.outgoing_test_status, m.test_completed_at, m.declared_enabled, "
         {grants "m.id"}
         " FROM mailboxes m ORDER BY m.email_address"];
     PUT_MAILBOX = [
@@ -80,16 +81,17 @@ statements! {
          incoming_last_success_at, incoming_next_due_at, outgoing_method, delete_after_processing, \
          outgoing_enabled, outgoing_postponed_until, outgoing_transient_failures, outgoing_confirmations, \
          outgoing_failing_since, outgoing_failure_code, outgoing_last_error, outgoing_last_success_at, \
-         outgoing_next_due_at, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, \
+         outgoing_next_due_at, declared_enabled, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, \
          $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, \
-         $32, $33, $34, $35, $36) ON CONFLICT (id) DO UPDATE SET name = excluded.name, email_address = \
+         $32, $33, $34, $35, $36, $37) ON CONFLICT (id) DO UPDATE SET name = excluded.name, email_address = \
          excluded.email_address, kind = excluded.kind, owner = excluded.owner, server_profile = \
          excluded.server_profile, username = excluded.username, credential_source = \
          excluded.credential_source, credential_name = excluded.credential_name, incoming_method = \
          excluded.incoming_method, process_email_received_after = excluded.process_email_received_after, \
          approval = excluded.approval, state = excluded.state, managed_by = excluded.managed_by, \
          outgoing_method = excluded.outgoing_method, delete_after_processing = \
-         excluded.delete_after_processing, updated_at = excluded.updated_at"];
+         excluded.delete_after_processing, declared_enabled = excluded.declared_enabled, updated_at = \
+         excluded.updated_at"];
     CLEAR_GRANTS = [
         "DELETE FROM send_grants WHERE mailbox = $1"];
     ADD_GRANT = [
@@ -110,6 +112,8 @@ statements! {
         "UPDATE mailboxes SET incoming_enabled = FALSE, updated_at = $2 WHERE id = $1"];
     DISABLE_OUTGOING = [
         "UPDATE mailboxes SET outgoing_enabled = FALSE, updated_at = $2 WHERE id = $1"];
+    SET_APPROVAL = [
+        "UPDATE mailboxes SET approval = $3, updated_at = $2 WHERE id = $1"];
     PROFILE = [
         "SELECT id, name, description, server_type, authenticate_using, username, credential_source, \
          credential_name, incoming_host, incoming_port, incoming_security, incoming_auth, process_email_from, \
@@ -130,7 +134,8 @@ statements! {
          m.incoming_failure_code, m.incoming_last_error, m.incoming_last_success_at, m.incoming_next_due_at, \
          m.outgoing_method, m.delete_after_processing, m.outgoing_enabled, m.outgoing_postponed_until, \
          m.outgoing_transient_failures, m.outgoing_confirmations, m.outgoing_failing_since, \
-         m.outgoing_failure_code, m.outgoing_last_error, m.outgoing_last_success_at, m.outgoing_next_due_at, "
+         m.outgoing_failure_code, m.outgoing_last_error, m.outgoing_last_success_at, m.outgoing_next_due_at, \
+         m.incoming_test_status, m.outgoing_test_status, m.test_completed_at, m.declared_enabled, "
         {grants "m.id"}
         " FROM mailboxes m WHERE m.id = $1"];
     ADD_AUDIT = [

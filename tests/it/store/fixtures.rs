@@ -105,6 +105,8 @@ pub fn mailbox(address: &str, profile: &ServerProfile) -> Mailbox {
         approval: Approval::Approved,
         active: true,
         managed_by: None,
+        declared_enabled: None,
+        test_completed_at: None,
         incoming: state(),
         outgoing: state(),
     }

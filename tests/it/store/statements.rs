@@ -139,7 +139,7 @@ async fn both_databases_have_the_same_columns() {
          WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite%' AND t.name NOT LIKE '_sqlx%' ORDER BY t.name, c.cid",
     );
     let lite = group(rows.fetch_all(&mut conn).await.unwrap());
-    assert_eq!(lite.len(), 17, "{:?}", lite.keys());
+    assert!(lite.len() > 15, "{:?}", lite.keys());
     let Some(database) = postgres().await else { return };
     let mut conn = PgConnection::connect(&database.url).await.unwrap();
     let rows = sqlx::query_as(

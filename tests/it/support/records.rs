@@ -50,6 +50,8 @@ pub fn mailbox(address: &str, profile: ProfileId, now: Timestamp) -> Mailbox {
         approval: Approval::Approved,
         active: true,
         managed_by: None,
+        declared_enabled: None,
+        test_completed_at: None,
         incoming: WorkloadState { enabled: true, ..WorkloadState::default() },
         outgoing: WorkloadState::default(),
     }
