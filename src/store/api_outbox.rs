@@ -1,6 +1,9 @@
 //! What a [`Store`] can do with mail on its way out.
 
-use super::*;
+use super::{
+    mails::{Dot, End, MailWrite},
+    *,
+};
 use crate::model::{
     activity::ActivityStatus,
     outbox::{Composed, DoubtfulMail, MailSettlement, NewContent, NewMail, OutboxMail, RecipientResult, Recovered},
@@ -125,8 +128,19 @@ impl Store {
         recipients: &[RecipientResult],
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let news = || recipients.to_vec();
-        write!(self, Durable, 0, outbox::mark_dot(fence = fence, activity = activity, recipients = news(), now = now))
+        self.write_mail(MailWrite::Dot(Dot { fence, activity, recipients: recipients.to_vec(), at: now })).await
+    }
+
+    /// On SQLite together with what else waits to be said of other mails.
+    async fn write_mail(&self, write: MailWrite) -> Result<(), StoreError> {
+        match &*self.inner {
+            Inner::Sqlite(db) => db.writer()?.mail(write).await,
+            Inner::Postgres(db) => {
+                let written: Result<Vec<_>, StoreError> =
+                    on_postgres!(db, Durable, mails::write_mails(std::slice::from_ref(&write)));
+                written?.pop().unwrap_or(Err(StoreError::LeaseLost))
+            }
+        }
     }
 
     /// Mails of the mailbox that were queued after `since` and that the server took, with their
@@ -179,8 +193,7 @@ impl Store {
         settlement: &MailSettlement,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let settlement = || settlement.clone();
-        write!(self, Durable, 0, settle::settle_mail(fence = fence, settlement = settlement(), now = now))
+        self.write_mail(MailWrite::End(End { fence, settlement: settlement.clone(), at: now })).await
     }
 
     /// Mails of the mailbox whose last line may have been sent, and which are to be looked for now.

@@ -5,6 +5,7 @@
 
 use std::{borrow::Cow, sync::Arc};
 
+use serde::Serialize;
 use sqlx::{
     Decode, Encode, Postgres, Sqlite, Type,
     encode::IsNull,
@@ -155,8 +156,9 @@ impl<'r> Decode<'r, Postgres> for Hash {
 #[derive(Clone, Copy, Debug)]
 pub struct MailText<'a>(pub &'a str);
 
-impl MailText<'_> {
-    fn kept(&self) -> Cow<'_, str> {
+impl<'a> MailText<'a> {
+    /// The text as both databases keep it.
+    pub fn kept(self) -> Cow<'a, str> {
         if self.0.contains('\0') { Cow::Owned(self.0.replace('\0', "\u{fffd}")) } else { Cow::Borrowed(self.0) }
     }
 }
@@ -168,6 +170,14 @@ pg_encode!(MailText<'_>, |text| text.kept().as_ref());
 /// A JSON document.
 #[derive(Clone, Debug)]
 pub struct Json(pub String);
+
+impl Json {
+    /// Rows for a statement that takes many: an array of objects.
+    pub fn records<T: Serialize>(rows: &[T]) -> Self {
+        // Structures of texts and numbers have a JSON; an empty text is what no database would take for one.
+        Self(serde_json::to_string(rows).unwrap_or_default())
+    }
+}
 
 column_type!(Json, str, 3802);
 lite_encode!(Json, |json| json.0.as_str());

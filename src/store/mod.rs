@@ -13,6 +13,7 @@ mod around;
 mod batch;
 mod codec;
 mod error;
+mod mails;
 mod names;
 mod postgres;
 mod rows;
@@ -132,23 +133,28 @@ macro_rules! write {
                 });
                 operation.await
             }
-            Inner::Postgres(db) => {
-                let mut attempts = 0;
-                loop {
-                    let attempt = async {
-                        let mut transaction = db.begin($durability).await?;
-                        let done = postgres::ops::$module::$operation(&mut transaction, $($value),*).await?;
-                        transaction.commit().await?;
-                        Ok(done)
-                    };
-                    match attempt.await {
-                        Err(error) if postgres::wait_for_retry(&error, &mut attempts).await => {}
-                        result => break result,
-                    }
-                }
-            }
+            Inner::Postgres(db) => on_postgres!(db, $durability, $module::$operation($($value),*)),
         }
     };
+}
+
+/// Runs a writing operation in a transaction on PostgreSQL, again where it collided with another.
+macro_rules! on_postgres {
+    ($db:ident, $durability:ident, $module:ident :: $operation:ident ( $($value:expr),* )) => {{
+        let mut attempts = 0;
+        loop {
+            let attempt = async {
+                let mut transaction = $db.begin($durability).await?;
+                let done = postgres::ops::$module::$operation(&mut transaction, $($value),*).await?;
+                transaction.commit().await?;
+                Ok(done)
+            };
+            match attempt.await {
+                Err(error) if postgres::wait_for_retry(&error, &mut attempts).await => {}
+                result => break result,
+            }
+        }
+    }};
 }
 
 mod api;

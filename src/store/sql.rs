@@ -9,7 +9,25 @@ pub struct Sql {
     pub postgres: &'static str,
 }
 
+macro_rules! held {
+    ($mailbox:literal, $epoch:literal) => {
+        concat!(
+            "EXISTS (SELECT 1 FROM mailboxes l WHERE l.id = ",
+            $mailbox,
+            " AND l.outgoing_lease_epoch = ",
+            $epoch,
+            " AND l.outgoing_lease_owner IS NOT NULL)"
+        )
+    };
+}
+
 macro_rules! sqlite {
+    ({ held $mailbox:literal $epoch:literal }) => {
+        held!($mailbox, $epoch)
+    };
+    ({ bytes $hex:literal }) => {
+        concat!("unhex(", $hex, ")")
+    };
     ({ ids $list:literal }) => {
         concat!("IN (SELECT value FROM json_each(", $list, "))")
     };
@@ -32,12 +50,25 @@ macro_rules! sqlite {
     ({ lock }) => {
         ""
     };
+    ({ records $list:literal as $name:ident: $($column:ident $type:ident),+ }) => {
+        concat!(
+            "(SELECT key",
+            $(", value ->> '", stringify!($column), "' AS ", stringify!($column),)+
+            " FROM json_each(", $list, ")) AS ", stringify!($name)
+        )
+    };
     ($text:literal) => {
         $text
     };
 }
 
 macro_rules! postgres {
+    ({ held $mailbox:literal $epoch:literal }) => {
+        held!($mailbox, $epoch)
+    };
+    ({ bytes $hex:literal }) => {
+        concat!("decode(", $hex, ", 'hex')")
+    };
     ({ ids $list:literal }) => {
         concat!("= ANY (", $list, ")")
     };
@@ -56,6 +87,14 @@ macro_rules! postgres {
     ({ lock }) => {
         "FOR NO KEY UPDATE"
     };
+    ({ records $list:literal as $name:ident: $first:ident $type:ident $(, $column:ident $of:ident)* }) => {
+        concat!(
+            "jsonb_to_recordset(", $list, ") AS ", stringify!($name), " (",
+            stringify!($first), " ", stringify!($type),
+            $(", ", stringify!($column), " ", stringify!($of),)*
+            ")"
+        )
+    };
     ($text:literal) => {
         $text
     };
@@ -64,7 +103,10 @@ macro_rules! postgres {
 /// Names statements and lists them. Pieces: text; `{ids "$1"}`, `{hashes "$1"}`: one of a list
 /// parameter; `{indexed "name"}`: by this index, where SQLite would guess wrong; `{grants "m.id"}`:
 /// addresses a mailbox may send as, one a line; `{later "a, b"}`: the later of two times, neither NULL;
-/// `{lock}`: keep the rows from other writers (on SQLite the transaction does).
+/// `{lock}`: keep the rows from other writers (on SQLite the transaction does);
+/// `{records "$1" as m: id uuid, at timestamptz}`: the objects of a JSON array as a table, its types
+/// those of PostgreSQL (on SQLite the JSON has them); `{bytes "m.hash"}`: of hexadecimal digits;
+/// `{held "mailbox" "epoch"}`: this lease for sending is held.
 macro_rules! statements {
     ($($name:ident = [$($piece:tt)+];)+) => {
         $(pub const $name: Sql =

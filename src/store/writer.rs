@@ -5,12 +5,14 @@
 //! commits once, and only then answers anybody. An operation whose caller is gone is run all the
 //! same: it happens wholly or not at all.
 
+use std::collections::VecDeque;
+
 use futures::future::BoxFuture;
 use sqlx::{Connection, SqliteConnection};
 use tokio::sync::{mpsc, oneshot};
 
-use super::error::StoreError;
-use crate::base::tasks::Tasks;
+use super::{error::StoreError, mails::MailWrite, sqlite::ops::mails};
+use crate::{base::tasks::Tasks, model::ids::ActivityId};
 
 /// What an operation promises once it is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,21 +30,33 @@ const MOST_OPERATIONS: usize = 64;
 /// No further operation joins a transaction that writes this many bytes of mail.
 const MOST_BYTES: usize = 8 << 20;
 
-/// Tells the caller, once it is known whether the transaction was committed.
+/// Tells the callers, once it is known whether the transaction was committed.
 type Answer = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
 
-/// An operation on its way, with the caller who waits for it.
+/// What became of a piece of work.
+enum Outcome {
+    /// It is written, or it was seen that nothing is to be written.
+    Done(Answer),
+    /// What it wrote must be undone.
+    Failed(StoreError, Answer),
+    /// What it wrote must be undone; each of its parts may do better alone.
+    Apart(Vec<Box<dyn Work>>),
+}
+
+/// An operation on its way, with the callers who wait for it.
 trait Work: Send {
-    /// Runs it. Gives the error, if it failed, and who is to be told.
-    fn run(self: Box<Self>, conn: &mut SqliteConnection) -> BoxFuture<'_, (Option<StoreError>, Answer)>;
+    /// Runs it.
+    fn run(self: Box<Self>, conn: &mut SqliteConnection) -> BoxFuture<'_, Outcome>;
 
     /// Answers without having run.
     fn refuse(self: Box<Self>, error: StoreError);
 }
 
+type Answered<T> = oneshot::Sender<Result<T, StoreError>>;
+
 struct Operation<T, F> {
     operation: F,
-    answer: oneshot::Sender<Result<T, StoreError>>,
+    answer: Answered<T>,
 }
 
 impl<T, F> Work for Operation<T, F>
@@ -50,7 +64,7 @@ where
     T: Send + 'static,
     F: for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T, StoreError>> + Send + 'static,
 {
-    fn run(self: Box<Self>, conn: &mut SqliteConnection) -> BoxFuture<'_, (Option<StoreError>, Answer)> {
+    fn run(self: Box<Self>, conn: &mut SqliteConnection) -> BoxFuture<'_, Outcome> {
         let Self { operation, answer } = *self;
         let running = operation(conn);
         Box::pin(async move {
@@ -60,7 +74,10 @@ where
                 // Nobody may be waiting any more.
                 let _ = answer.send(committed.and(result));
             });
-            (failed, tell)
+            match failed {
+                None => Outcome::Done(tell),
+                Some(error) => Outcome::Failed(error, tell),
+            }
         })
     }
 
@@ -69,10 +86,93 @@ where
     }
 }
 
+/// Marks and ends of mails, each of another mail: written together.
+struct Mails {
+    writes: Vec<MailWrite>,
+    answers: Vec<Answered<()>>,
+}
+
+impl Mails {
+    fn one(write: MailWrite, answer: Answered<()>) -> Self {
+        Self { writes: vec![write], answers: vec![answer] }
+    }
+
+    fn has(&self, activity: ActivityId) -> bool {
+        self.writes.iter().any(|write| write.activity() == activity)
+    }
+}
+
+impl Work for Mails {
+    fn run(self: Box<Self>, conn: &mut SqliteConnection) -> BoxFuture<'_, Outcome> {
+        let Self { writes, answers } = *self;
+        Box::pin(async move {
+            match mails::write_mails(conn, &writes).await {
+                Ok(results) => Outcome::Done(Box::new(move |committed| {
+                    for (answer, result) in answers.into_iter().zip(results) {
+                        let _ = answer.send(committed.clone().and(result));
+                    }
+                })),
+                Err(_) if writes.len() > 1 => {
+                    let parts = writes.into_iter().zip(answers);
+                    Outcome::Apart(
+                        parts.map(|(write, answer)| -> Box<dyn Work> { Box::new(Self::one(write, answer)) }).collect(),
+                    )
+                }
+                Err(error) => {
+                    let result = Err(error.clone());
+                    Outcome::Failed(
+                        error,
+                        Box::new(move |_| {
+                            answers.into_iter().for_each(|answer| {
+                                let _ = answer.send(result.clone());
+                            })
+                        }),
+                    )
+                }
+            }
+        })
+    }
+
+    fn refuse(self: Box<Self>, error: StoreError) {
+        self.answers.into_iter().for_each(|answer| {
+            let _ = answer.send(Err(error.clone()));
+        });
+    }
+}
+
+/// What a caller wants.
+enum Wish {
+    Operation(Box<dyn Work>),
+    Mail(MailWrite, Answered<()>),
+}
+
 struct Queued {
     durability: Durability,
     bytes: usize,
-    work: Box<dyn Work>,
+    wish: Wish,
+}
+
+/// The work of a group, in its order: what is said of mails one after the other is one piece.
+fn pieces(group: Vec<Queued>) -> VecDeque<Box<dyn Work>> {
+    let mut pieces: VecDeque<Box<dyn Work>> = VecDeque::new();
+    let mut together: Option<Mails> = None;
+    for Queued { wish, .. } in group {
+        match (wish, &mut together) {
+            (Wish::Mail(write, answer), Some(mails)) if !mails.has(write.activity()) => {
+                mails.writes.push(write);
+                mails.answers.push(answer);
+            }
+            (wish, _) => {
+                pieces.extend(together.take().map(|mails| -> Box<dyn Work> { Box::new(mails) }));
+                match wish {
+                    Wish::Operation(work) => pieces.push_back(work),
+                    Wish::Mail(write, answer) => together = Some(Mails::one(write, answer)),
+                }
+            }
+        }
+    }
+    pieces.extend(together.map(|mails| -> Box<dyn Work> { Box::new(mails) }));
+    pieces
 }
 
 /// Where operations are handed in.
@@ -101,8 +201,20 @@ impl Writer {
         F: for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T, StoreError>> + Send + 'static,
     {
         let (answer, answered) = oneshot::channel();
-        let work = Box::new(Operation { operation, answer });
-        self.queue.send(Queued { durability, bytes, work }).await.map_err(|_| StoreError::Closed)?;
+        let wish = Wish::Operation(Box::new(Operation { operation, answer }));
+        self.queue.send(Queued { durability, bytes, wish }).await.map_err(|_| StoreError::Closed)?;
+        answered.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// Writes what is to be said of a mail, with what else waits to be said of others, and returns
+    /// when it is on the disk.
+    ///
+    /// # Cancel safety
+    /// As [`Writer::run`].
+    pub async fn mail(&self, write: MailWrite) -> Result<(), StoreError> {
+        let (answer, answered) = oneshot::channel();
+        let queued = Queued { durability: Durability::Durable, bytes: 0, wish: Wish::Mail(write, answer) };
+        self.queue.send(queued).await.map_err(|_| StoreError::Closed)?;
         answered.await.map_err(|_| StoreError::Closed)?
     }
 }
@@ -120,9 +232,11 @@ async fn serve(mut conn: SqliteConnection, mut waiting: mpsc::Receiver<Queued>) 
         // As durable as the most demanding of the group.
         let durable = group.iter().any(|queued| queued.durability == Durability::Durable);
         let wanted = if durable { Durability::Durable } else { Durability::Lazy };
+        let alone = group.len() == 1;
+        let pieces = pieces(group);
         match begin(&mut conn, wanted, &mut durability).await {
-            Ok(()) => commit_together(&mut conn, group).await,
-            Err(error) => group.into_iter().for_each(|queued| queued.work.refuse(error.clone())),
+            Ok(()) => commit_together(&mut conn, pieces, alone).await,
+            Err(error) => pieces.into_iter().for_each(|work| work.refuse(error.clone())),
         }
     }
     if let Err(error) = conn.close().await {
@@ -143,39 +257,42 @@ async fn begin(conn: &mut SqliteConnection, wanted: Durability, current: &mut Du
     execute(conn, "BEGIN IMMEDIATE").await
 }
 
-/// Runs a group in the transaction that was begun, commits it, and answers everybody.
-async fn commit_together(conn: &mut SqliteConnection, group: Vec<Queued>) {
-    let mut done: Vec<Answer> = Vec::with_capacity(group.len());
+/// Runs a group in the transaction that was begun, commits it, and answers everybody. What is alone
+/// needs no savepoint: its failure is that of the transaction.
+async fn commit_together(conn: &mut SqliteConnection, mut pieces: VecDeque<Box<dyn Work>>, alone: bool) {
+    let mut done: Vec<Answer> = Vec::with_capacity(pieces.len());
     let mut broken: Option<StoreError> = None;
-    let in_company = group.len() > 1;
     // Each statement is a wait for SQLite's thread, so one says the end of an operation and the
     // beginning of the next. The commit is the end of the last.
     let mut boundary = "SAVEPOINT operation";
-    for Queued { work, .. } in group {
+    while let Some(work) = pieces.pop_front() {
         if let Some(error) = &broken {
             // The transaction is gone: nothing may run outside of one.
             work.refuse(error.clone());
             continue;
         }
-        if in_company && let Err(error) = execute(conn, boundary).await {
+        if !alone && let Err(error) = execute(conn, boundary).await {
             work.refuse(error.clone());
             broken = Some(error);
             continue;
         }
-        let (failed, answer) = work.run(conn).await;
-        match failed {
-            None => {
+        boundary = "SAVEPOINT operation";
+        match work.run(conn).await {
+            Outcome::Done(answer) => {
                 boundary = "RELEASE operation; SAVEPOINT operation";
                 done.push(answer);
             }
-            Some(error) => {
+            Outcome::Failed(error, answer) => {
                 // A full disk or an I/O error may have rolled everything back; then this fails.
-                let undone = in_company && execute(conn, "ROLLBACK TO operation; RELEASE operation").await.is_ok();
-                boundary = "SAVEPOINT operation";
+                let undone = !alone && execute(conn, UNDO).await.is_ok();
                 answer(Ok(()));
                 if !undone {
                     broken = Some(error);
                 }
+            }
+            Outcome::Apart(parts) => {
+                broken = execute(conn, UNDO).await.err();
+                parts.into_iter().rev().for_each(|part| pieces.push_front(part));
             }
         }
     }
@@ -189,6 +306,9 @@ async fn commit_together(conn: &mut SqliteConnection, group: Vec<Queued>) {
     }
     done.into_iter().for_each(|answer| answer(outcome.clone()));
 }
+
+/// An operation that failed leaves nothing.
+const UNDO: &str = "ROLLBACK TO operation; RELEASE operation";
 
 async fn execute(conn: &mut SqliteConnection, statement: &'static str) -> Result<(), StoreError> {
     sqlx::query(statement).execute(conn).await?;

@@ -211,7 +211,8 @@ async fn insert_details(conn: &mut Conn, mailbox: MailboxId, new: &[&NewActivity
         files.map(|(position, new)| (activity.id, position, &new.attachment, new.blocked))
     });
     insert_attachments(conn, attachments.collect()).await?;
-    insert_events(conn, "activity.recorded", new.iter().map(|activity| activity.id).collect(), mailbox, now).await
+    let event = |new: &&NewActivity| Event { at: now, kind: "activity.recorded", activity: new.id, mailbox };
+    insert_events(conn, new.iter().map(event).collect()).await
 }
 
 /// Addresses of activities, each with its place.
@@ -250,19 +251,25 @@ pub async fn insert_attachments(conn: &mut Conn, attachments: Vec<Placed<'_>>) -
     Ok(())
 }
 
-/// Something happened to activities of a mailbox that a consumer may want to know.
-pub async fn insert_events(
-    conn: &mut Conn,
-    kind: &'static str,
-    activities: Vec<ActivityId>,
-    mailbox: MailboxId,
-    now: Timestamp,
-) -> Result<()> {
-    let payload = format!(r#"{{"mailbox":"{mailbox}"}}"#);
-    let bind = |values: &mut super::insert::Values<'_, '_>, activity: ActivityId| {
-        values.push_bind(Time(now)).push_bind(kind).push_bind(Id(activity.0)).push_bind(Json(payload.clone()));
+/// Something happened to an activity that a consumer may want to know.
+pub struct Event {
+    /// When.
+    pub at: Timestamp,
+    /// What.
+    pub kind: &'static str,
+    /// To which activity.
+    pub activity: ActivityId,
+    /// Of which mailbox.
+    pub mailbox: MailboxId,
+}
+
+/// Tells consumers.
+pub async fn insert_events(conn: &mut Conn, events: Vec<Event>) -> Result<()> {
+    let bind = |values: &mut super::insert::Values<'_, '_>, event: Event| {
+        let payload = format!(r#"{{"mailbox":"{}"}}"#, event.mailbox);
+        values.push_bind(Time(event.at)).push_bind(event.kind).push_bind(Id(event.activity.0)).push_bind(Json(payload));
     };
-    EVENTS.rows(conn, activities, bind).await?;
+    EVENTS.rows(conn, events, bind).await?;
     Ok(())
 }
 

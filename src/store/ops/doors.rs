@@ -1,6 +1,11 @@
 //! Mail comes into the outbox, and people move it.
 
-use super::{Conn, Db, Result, alerts, commit, insert::Insert, outbox, text};
+use super::{
+    Conn, Db, Result, alerts,
+    commit::{self, Event},
+    insert::Insert,
+    outbox, text,
+};
 use crate::{
     model::{
         activity::ActivityStatus,
@@ -64,7 +69,8 @@ pub async fn queue_mail(conn: &mut Conn, mail: NewMail, now: Timestamp) -> Resul
             commit::insert_attachments(conn, rows).await?;
         }
     }
-    commit::insert_events(conn, "activity.queued", vec![id], mail.mailbox, now).await?;
+    let event = Event { at: now, kind: "activity.queued", activity: id, mailbox: mail.mailbox };
+    commit::insert_events(conn, vec![event]).await?;
     Ok(id)
 }
 

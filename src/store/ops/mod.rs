@@ -13,6 +13,7 @@ pub mod inbox;
 pub mod insert;
 pub mod leases;
 pub mod maildrop;
+pub mod mails;
 pub mod outbox;
 pub mod records;
 pub mod secrets;

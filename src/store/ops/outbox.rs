@@ -2,6 +2,9 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use serde::Serialize;
+use uuid::Uuid;
+
 use super::{Conn, Db, Result, alerts, commit, leases, stuck, text};
 use crate::{
     model::{
@@ -12,13 +15,13 @@ use crate::{
         message::{Party, PartyRole, Sha256},
         outbox::{
             Composed, DoubtfulMail, Draft, FIRST_VERIFICATION, OutboxAttachment, OutboxContent, OutboxMail,
-            OutboxParty, RecipientResult, RecipientState, Recovered,
+            OutboxParty, RecipientState, Recovered,
         },
         timestamp::Timestamp,
     },
     store::{
         batch::Source,
-        codec::{Hash, Id, Ids, MailText, Time},
+        codec::{Hash, Id, Ids, Json, Time},
         error::StoreError,
         names::Named,
         rows::narrow,
@@ -220,65 +223,35 @@ async fn contents(conn: &mut Conn, activities: &Ids) -> Result<BTreeMap<Id, Vec<
 
 /// See [`crate::store::Store::put_composed`].
 pub async fn put_composed(conn: &mut Conn, fence: Fence, mails: Vec<Composed>) -> Result<()> {
+    #[derive(Serialize)]
+    struct Row {
+        activity: Uuid,
+        name: String,
+        sha256: String,
+    }
     leases::fence(conn, fence).await?;
     // Each hash once, in order, as two transactions that keep the same bytes must not deadlock.
     let sources: BTreeMap<Sha256, Source> =
         mails.iter().map(|mail| (mail.source.sha256, Source::of(&mail.source))).collect();
     commit::insert_sources(conn, sources).await?;
-    let activities = ids(mails.iter().map(|mail| &mail.activity));
-    for Composed { activity, message_id, source } in mails {
-        let done = sqlx::query::<Db>(text(sql::SET_COMPOSED))
-            .bind(Id(activity.0))
-            .bind(Id(fence.mailbox.0))
-            .bind(fence.epoch)
-            .bind(&message_id)
-            .bind(Hash::from(source.sha256))
-            .execute(&mut *conn)
-            .await?;
-        if done.rows_affected() == 0 {
-            let what = format!("activity {activity} is not being sent, or has other bytes already");
-            return Err(StoreError::Conflict { what });
-        }
-    }
-    sqlx::query::<Db>(text(sql::CLEAR_CONTENTS)).bind(&activities).execute(conn).await?;
-    Ok(())
-}
-
-/// See [`crate::store::Store::mark_dot`].
-pub async fn mark_dot(
-    conn: &mut Conn,
-    fence: Fence,
-    activity: ActivityId,
-    recipients: Vec<RecipientResult>,
-    now: Timestamp,
-) -> Result<()> {
-    let done = sqlx::query::<Db>(text(sql::MARK_DOT))
-        .bind(Id(activity.0))
+    let row = |mail: &Composed| Row {
+        activity: mail.activity.0,
+        name: mail.message_id.clone(),
+        sha256: mail.source.sha256.to_string(),
+    };
+    let rows: Vec<Row> = mails.iter().map(row).collect();
+    let set: Vec<Id> = sqlx::query_scalar::<Db, Id>(text(sql::SET_COMPOSED))
+        .bind(Json::records(&rows))
         .bind(Id(fence.mailbox.0))
         .bind(fence.epoch)
-        .bind(Time(now))
-        .execute(&mut *conn)
+        .fetch_all(&mut *conn)
         .await?;
-    if done.rows_affected() == 0 {
-        return Err(StoreError::LeaseLost);
+    if let Some(other) = mails.iter().find(|mail| !set.contains(&Id(mail.activity.0))) {
+        let what = format!("activity {} is not being sent, or has other bytes already", other.activity);
+        return Err(StoreError::Conflict { what });
     }
-    set_results(conn, activity, recipients).await
-}
-
-/// Writes what became of recipients.
-pub async fn set_results(conn: &mut Conn, activity: ActivityId, recipients: Vec<RecipientResult>) -> Result<()> {
-    for recipient in recipients {
-        let reply = recipient.reply.as_ref();
-        sqlx::query::<Db>(text(sql::SET_RESULT))
-            .bind(Id(activity.0))
-            .bind(i64::from(recipient.position))
-            .bind(recipient.state.map(Named::word))
-            .bind(reply.map(|reply| i64::from(reply.code)))
-            .bind(reply.and_then(|reply| reply.enhanced.as_deref()))
-            .bind(reply.map(|reply| MailText(&reply.text)))
-            .execute(&mut *conn)
-            .await?;
-    }
+    let activities = ids(mails.iter().map(|mail| &mail.activity));
+    sqlx::query::<Db>(text(sql::CLEAR_CONTENTS)).bind(&activities).execute(conn).await?;
     Ok(())
 }
 

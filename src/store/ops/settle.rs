@@ -1,6 +1,15 @@
 //! What became of a mail, as the holder of the lease for sending writes it.
 
-use super::{Conn, Db, Result, alerts, commit, leases, outbox, text};
+use std::{borrow::Cow, collections::BTreeMap};
+
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::{
+    Conn, Db, Result, alerts,
+    commit::{self, Event},
+    leases, mails, outbox, text,
+};
 use crate::{
     model::{
         activity::{ActivityStatus, Fence},
@@ -11,22 +20,41 @@ use crate::{
         timestamp::Timestamp,
     },
     store::{
-        codec::{Id, MailText, Time},
+        codec::{Id, Json, MailText},
         error::StoreError,
+        mails::End,
         names::Named,
         sql,
     },
 };
 
-/// See [`crate::store::Store::settle_mail`].
-pub async fn settle_mail(conn: &mut Conn, fence: Fence, settlement: MailSettlement, now: Timestamp) -> Result<()> {
-    let MailSettlement { activity, verdict, recipients, reply } = settlement;
-    let Some(alerts) = settle_row(conn, fence, activity, &verdict, reply, now).await? else {
-        leases::fence(conn, fence).await?;
-        return already(conn, fence, activity, verdict.status()).await;
-    };
-    outbox::set_results(conn, activity, recipients).await?;
-    tell(conn, fence, activity, (&verdict, alerts), now).await
+/// Writes all, and says of each what became of it.
+pub async fn settle_mails(conn: &mut Conn, ends: &[&End]) -> Result<Vec<Result<()>>> {
+    let mut settled = settle_rows(conn, ends).await?;
+    settled.extend(return_rows(conn, ends).await?);
+    let is_settled = |end: &&&End| settled.contains_key(&end.settlement.activity);
+    let news = ends.iter().filter(is_settled).map(|end| &end.settlement);
+    mails::set_results(conn, news.map(|it| (it.activity, it.recipients.as_slice()))).await?;
+    let mut results = Vec::with_capacity(ends.len());
+    let mut events = Vec::new();
+    for end in ends {
+        let End { fence, settlement: MailSettlement { activity, verdict, .. }, at } = end;
+        results.push(match settled.get(activity) {
+            None => already(conn, *fence, *activity, verdict.status()).await?,
+            Some(alerts) => {
+                tell(conn, *activity, (verdict, *alerts), *at).await?;
+                events.extend(event(verdict).map(|kind| Event {
+                    at: *at,
+                    kind,
+                    activity: *activity,
+                    mailbox: fence.mailbox,
+                }));
+                Ok(())
+            }
+        });
+    }
+    commit::insert_events(conn, events).await?;
+    Ok(results)
 }
 
 /// Whether alerts are open about a mail.
@@ -36,51 +64,84 @@ enum Alerts {
     Open,
 }
 
-/// `None` where nothing was written.
-async fn settle_row(
-    conn: &mut Conn,
-    fence: Fence,
-    activity: ActivityId,
-    verdict: &MailVerdict,
-    reply: Option<String>,
-    now: Timestamp,
-) -> Result<Option<Alerts>> {
-    if *verdict == MailVerdict::Returned {
-        let row = sqlx::query::<Db>(text(sql::RETURN_MAIL));
-        let row = row.bind(Id(activity.0)).bind(Id(fence.mailbox.0)).bind(fence.epoch);
-        return Ok((row.execute(conn).await?.rows_affected() > 0).then_some(Alerts::None));
-    }
-    let (due, verifications) = match verdict {
-        MailVerdict::RetryAt(due, _) => (Some(*due), 0),
-        MailVerdict::InDoubt { verify_at, verifications, .. } => (Some(*verify_at), *verifications),
-        MailVerdict::Sent(_) | MailVerdict::Failed(_) | MailVerdict::Held(_) | MailVerdict::Returned => (None, 0),
-    };
-    let doubtful = matches!(verdict, MailVerdict::InDoubt { .. });
-    let keeps_dot = doubtful || matches!(verdict, MailVerdict::Sent(_) | MailVerdict::Held(_));
-    let sent = matches!(verdict, MailVerdict::Sent(_));
-    let failure = verdict.failure();
-    let open: Option<bool> = sqlx::query_scalar::<Db, bool>(text(sql::SETTLE_MAIL))
-        .bind(Id(activity.0))
-        .bind(Id(fence.mailbox.0))
-        .bind(fence.epoch)
-        .bind(verdict.status().word())
-        .bind(due.map(Time))
-        .bind(sent.then_some(Time(now)))
-        .bind(keeps_dot)
-        .bind(doubtful.then_some(Time(now)))
-        .bind(i64::from(verifications))
-        .bind(failure.map(|failure| failure.code.name()))
-        .bind(failure.map(|failure| MailText(&failure.text)))
-        .bind(reply.as_deref().map(MailText))
-        .fetch_optional(conn)
-        .await?;
-    Ok(open.map(|open| if open { Alerts::Open } else { Alerts::None }))
+#[derive(Serialize)]
+struct Row<'e> {
+    activity: Uuid,
+    r#box: Uuid,
+    epoch: i64,
+    becomes: &'static str,
+    due: Option<Timestamp>,
+    sent: Option<Timestamp>,
+    keeps_dot: bool,
+    doubt: Option<Timestamp>,
+    vain: u32,
+    code: Option<&'static str>,
+    detail: Option<Cow<'e, str>>,
+    reply: Option<Cow<'e, str>>,
 }
 
-/// Alerts and the event that follow from a verdict.
+impl<'e> Row<'e> {
+    fn of(End { fence, settlement, at }: &'e End) -> Self {
+        let verdict = &settlement.verdict;
+        let (due, vain) = match verdict {
+            MailVerdict::RetryAt(due, _) => (Some(*due), 0),
+            MailVerdict::InDoubt { verify_at, verifications, .. } => (Some(*verify_at), *verifications),
+            MailVerdict::Sent(_) | MailVerdict::Failed(_) | MailVerdict::Held(_) | MailVerdict::Returned => (None, 0),
+        };
+        let doubtful = matches!(verdict, MailVerdict::InDoubt { .. });
+        let sent = matches!(verdict, MailVerdict::Sent(_));
+        let failure = verdict.failure();
+        Self {
+            activity: settlement.activity.0,
+            r#box: fence.mailbox.0,
+            epoch: fence.epoch,
+            becomes: verdict.status().word(),
+            due,
+            sent: sent.then_some(*at),
+            keeps_dot: doubtful || sent || matches!(verdict, MailVerdict::Held(_)),
+            doubt: doubtful.then_some(*at),
+            vain,
+            code: failure.map(|failure| failure.code.name()),
+            detail: failure.map(|failure| MailText(&failure.text).kept()),
+            reply: settlement.reply.as_deref().map(|reply| MailText(reply).kept()),
+        }
+    }
+}
+
+/// What was written, and whether alerts are open about it.
+async fn settle_rows(conn: &mut Conn, ends: &[&End]) -> Result<BTreeMap<ActivityId, Alerts>> {
+    let moves = ends.iter().filter(|end| end.settlement.verdict != MailVerdict::Returned);
+    let rows: Vec<Row<'_>> = moves.map(|end| Row::of(end)).collect();
+    if rows.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let statement = sqlx::query_as::<Db, (Id, bool)>(text(sql::SETTLE_MAILS)).bind(Json::records(&rows));
+    let alerts = |open| if open { Alerts::Open } else { Alerts::None };
+    Ok(statement.fetch_all(conn).await?.into_iter().map(|(id, open)| (ActivityId(id.0), alerts(open))).collect())
+}
+
+/// What was given back.
+async fn return_rows(conn: &mut Conn, ends: &[&End]) -> Result<BTreeMap<ActivityId, Alerts>> {
+    #[derive(Serialize)]
+    struct Back {
+        activity: Uuid,
+        r#box: Uuid,
+        epoch: i64,
+    }
+    let moves = ends.iter().filter(|end| end.settlement.verdict == MailVerdict::Returned);
+    let back =
+        |end: &&End| Back { activity: end.settlement.activity.0, r#box: end.fence.mailbox.0, epoch: end.fence.epoch };
+    let rows: Vec<Back> = moves.map(back).collect();
+    if rows.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let statement = sqlx::query_scalar::<Db, Id>(text(sql::RETURN_MAILS)).bind(Json::records(&rows));
+    Ok(statement.fetch_all(conn).await?.into_iter().map(|id| (ActivityId(id.0), Alerts::None)).collect())
+}
+
+/// The alerts that follow from a verdict.
 async fn tell(
     conn: &mut Conn,
-    fence: Fence,
     activity: ActivityId,
     (verdict, alerts): (&MailVerdict, Alerts),
     now: Timestamp,
@@ -95,16 +156,20 @@ async fn tell(
     if alerts == Alerts::Open {
         alerts::close_others(conn, activity.0, alert.as_ref().map(|alert| alert.code), now).await?;
     }
-    if let Some(alert) = alert {
-        alerts::raise(conn, alert, now).await?;
+    match alert {
+        None => Ok(()),
+        Some(alert) => alerts::raise(conn, alert, now).await,
     }
-    let event = match verdict.status() {
-        ActivityStatus::Sent => "activity.sent",
-        ActivityStatus::Failed => "activity.failed",
-        ActivityStatus::Held => "activity.held",
-        _ => return Ok(()),
-    };
-    commit::insert_events(conn, event, vec![activity], fence.mailbox, now).await
+}
+
+/// What a consumer is told.
+const fn event(verdict: &MailVerdict) -> Option<&'static str> {
+    match verdict.status() {
+        ActivityStatus::Sent => Some("activity.sent"),
+        ActivityStatus::Failed => Some("activity.failed"),
+        ActivityStatus::Held => Some("activity.held"),
+        _ => None,
+    }
 }
 
 fn of(activity: ActivityId, (severity, failure): (Severity, &Failure)) -> NewAlert {
@@ -117,17 +182,22 @@ fn of(activity: ActivityId, (severity, failure): (Severity, &Failure)) -> NewAle
     }
 }
 
-/// A mail stands where it was to go, under the very lease: the write was done before, and only its
-/// answer was lost. Anything else is why the mail did not move, as the lease is not lost.
-async fn already(conn: &mut Conn, fence: Fence, activity: ActivityId, to: ActivityStatus) -> Result<()> {
+/// Nothing was written. A mail stands where it was to go, under the very lease: the write was done
+/// before, and only its answer was lost. Anything else is why the mail did not move.
+async fn already(conn: &mut Conn, fence: Fence, activity: ActivityId, to: ActivityStatus) -> Result<Result<()>> {
+    match leases::fence(conn, fence).await {
+        Err(StoreError::LeaseLost) => return Ok(Err(StoreError::LeaseLost)),
+        fenced => fenced?,
+    }
     let row: Option<(String, Option<i64>)> = sqlx::query_as::<Db, (String, Option<i64>)>(text(sql::SETTLED_UNDER))
         .bind(Id(activity.0))
         .bind(Id(fence.mailbox.0))
         .fetch_optional(conn)
         .await?;
     let Some((status, epoch)) = row else {
-        return Err(StoreError::Conflict { what: format!("there is no activity {activity}") });
+        return Ok(Err(StoreError::Conflict { what: format!("there is no activity {activity}") }));
     };
     let from = ActivityStatus::of(&status)?;
-    if (from, epoch) == (to, Some(fence.epoch)) { Ok(()) } else { Err(StoreError::IllegalMove { activity, from, to }) }
+    let is_there = (from, epoch) == (to, Some(fence.epoch));
+    Ok(if is_there { Ok(()) } else { Err(StoreError::IllegalMove { activity, from, to }) })
 }

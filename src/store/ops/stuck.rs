@@ -1,6 +1,10 @@
 //! Mail that waits in vain, found and explained.
 
-use super::{Conn, Db, Result, alerts, commit, text};
+use super::{
+    Conn, Db, Result, alerts,
+    commit::{self, Event},
+    text,
+};
 use crate::{
     model::{
         activity::ActivityStatus,
@@ -49,7 +53,8 @@ pub async fn release(conn: &mut Conn, stranded: Vec<Stranded>, now: Timestamp) -
             let (subject, severity) = (AlertSubject::Activity(activity), Severity::Error);
             alerts::raise(conn, NewAlert { subject, severity, code, text: STRANDED.to_owned(), workload: None }, now)
                 .await?;
-            commit::insert_events(conn, "activity.held", vec![activity], mailbox, now).await?;
+            let event = Event { at: now, kind: "activity.held", activity, mailbox };
+            commit::insert_events(conn, vec![event]).await?;
         }
     }
     Ok(held)

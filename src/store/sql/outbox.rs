@@ -37,34 +37,51 @@ statements! {
         {ids "$1"}
         " AND content IS NOT NULL ORDER BY activity, position"];
     SET_COMPOSED = [
-        "UPDATE email_activities SET message_id = $4, source = $5 WHERE id = $1 AND mailbox = $2 AND send_epoch = $3 \
-         AND status = 'sending' AND dot_at IS NULL AND (source IS NULL OR source = $5)"];
+        "UPDATE email_activities SET message_id = m.name, source = "
+        {bytes "m.sha256"}
+        " FROM "
+        {records "$1" as m: activity uuid, name text, sha256 text}
+        " WHERE id = m.activity AND mailbox = $2 AND send_epoch = $3 AND status = 'sending' AND dot_at IS NULL AND \
+         (source IS NULL OR source = "
+        {bytes "m.sha256"}
+        ") RETURNING id"];
     CLEAR_CONTENTS = [
         "UPDATE email_attachments SET size = coalesce(size, length(content)), content = NULL WHERE activity "
         {ids "$1"}
         " AND content IS NOT NULL"];
-    MARK_DOT = [
-        "UPDATE email_activities SET dot_at = $4 WHERE id = $1 AND mailbox = $2 AND send_epoch = $3 AND status = \
-         'sending' AND source IS NOT NULL AND (dot_at IS NULL OR dot_at = $4) AND EXISTS (SELECT 1 FROM mailboxes \
-         WHERE id = $2 AND outgoing_lease_epoch = $3 AND outgoing_lease_owner IS NOT NULL)"];
-    SETTLE_MAIL = [
-        "UPDATE email_activities SET status = $4, postponed_until = $5, sent_at = coalesce($6, sent_at), dot_at = CASE \
-         WHEN $7 THEN coalesce(dot_at, $8) END, queued_at = CASE WHEN $4 IN ('pending_send', 'sending') THEN \
-         queued_at END, verifications = $9, failure_code = $10, failure_detail = $11, server_reply = coalesce($12, \
-         server_reply) WHERE id = $1 AND mailbox = $2 AND send_epoch = $3 AND status = 'sending' AND EXISTS (SELECT 1 \
-         FROM mailboxes WHERE id = $2 AND outgoing_lease_epoch = $3 AND outgoing_lease_owner IS NOT NULL) RETURNING \
-         EXISTS (SELECT 1 FROM alerts WHERE subject = $1 AND closed_at IS NULL) AS alerts"];
-    RETURN_MAIL = [
+    MARK_DOTS = [
+        "UPDATE email_activities SET dot_at = m.moment FROM "
+        {records "$1" as m: activity uuid, box uuid, epoch bigint, moment timestamptz}
+        " WHERE id = m.activity AND mailbox = m.box AND send_epoch = m.epoch AND status = 'sending' AND source IS NOT \
+         NULL AND (dot_at IS NULL OR dot_at = m.moment) AND "
+        {held "m.box" "m.epoch"}
+        " RETURNING id"];
+    SETTLE_MAILS = [
+        "UPDATE email_activities SET status = m.becomes, postponed_until = m.due, sent_at = coalesce(m.sent, sent_at), \
+         dot_at = CASE WHEN m.keeps_dot THEN coalesce(dot_at, m.doubt) END, queued_at = CASE WHEN m.becomes IN \
+         ('pending_send', 'sending') THEN queued_at END, verifications = m.vain, failure_code = m.code, failure_detail \
+         = m.detail, server_reply = coalesce(m.reply, server_reply) FROM "
+        {records "$1" as m: activity uuid, box uuid, epoch bigint, becomes text, due timestamptz, sent timestamptz,
+            keeps_dot boolean, doubt timestamptz, vain integer, code text, detail text, reply text}
+        " WHERE id = m.activity AND mailbox = m.box AND send_epoch = m.epoch AND status = 'sending' AND "
+        {held "m.box" "m.epoch"}
+        " RETURNING id, EXISTS (SELECT 1 FROM alerts WHERE subject = email_activities.id AND closed_at IS NULL) AS \
+         alerts"];
+    RETURN_MAILS = [
         "UPDATE email_activities SET status = 'pending_send', dot_at = NULL, delivery_attempts = delivery_attempts - 1, \
-         queued_at = CASE WHEN delivery_attempts > 1 THEN queued_at END WHERE id = $1 AND mailbox = $2 AND send_epoch \
-         = $3 AND status = 'sending' AND EXISTS (SELECT 1 FROM mailboxes WHERE id = $2 \
-         AND outgoing_lease_epoch = $3 AND outgoing_lease_owner IS NOT NULL)"];
+         queued_at = CASE WHEN delivery_attempts > 1 THEN queued_at END FROM "
+        {records "$1" as m: activity uuid, box uuid, epoch bigint}
+        " WHERE id = m.activity AND mailbox = m.box AND send_epoch = m.epoch AND status = 'sending' AND "
+        {held "m.box" "m.epoch"}
+        " RETURNING id"];
     SETTLED_UNDER = [
         "SELECT status, send_epoch FROM email_activities WHERE id = $1 AND mailbox = $2 "
         {lock}];
-    SET_RESULT = [
-        "UPDATE email_parties SET result = $3, reply_code = $4, enhanced_code = $5, reply_text = $6 WHERE activity = $1 \
-         AND position = $2"];
+    SET_RESULTS = [
+        "UPDATE email_parties SET result = m.became, reply_code = m.code, enhanced_code = m.enhanced, reply_text = \
+         m.reply FROM "
+        {records "$1" as m: party uuid, place bigint, became text, code integer, enhanced text, reply text}
+        " WHERE activity = m.party AND position = m.place"];
     SENT_SINCE = [
         "SELECT id, message_id FROM email_activities "
         {indexed "email_activities_outgoing"}
@@ -76,8 +93,8 @@ statements! {
         " WHERE direction = 'outgoing' AND created_at >= $2 AND mailbox = $1 AND \
          status = 'sent' AND copy_filed_at IS NULL AND message_id IS NOT NULL ORDER BY created_at, id LIMIT $3"];
     COPY_FILED = [
-        "UPDATE email_activities SET copy_filed_at = $4 WHERE id = $1 AND mailbox = $2 AND status = 'sent' AND EXISTS \
-         (SELECT 1 FROM mailboxes WHERE id = $2 AND outgoing_lease_epoch = $3 AND outgoing_lease_owner IS NOT NULL)"];
+        "UPDATE email_activities SET copy_filed_at = $4 WHERE id = $1 AND mailbox = $2 AND status = 'sent' AND "
+        {held "$2" "$3"}];
     LEFT_BEHIND = [
         "SELECT id, dot_at, postponed_until FROM email_activities WHERE mailbox = $1 AND status = 'sending' AND \
          send_epoch <> $2 "

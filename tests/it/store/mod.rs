@@ -12,5 +12,6 @@ mod records;
 mod schedule;
 mod sql_door;
 mod statements;
+mod together;
 mod views;
 mod writing;
