@@ -86,7 +86,7 @@
 //!
 //! | to add | touch |
 //! |---|---|
-//! | a failure code | `model/failure.rs` (name and hint), its row in `classify/` with a test |
+//! | a failure code | its row in `model/catalogue/table.rs`, and in `classify/` with a test; `deploy/CODES.md` (a test compares) |
 //! | a server's quirk | `imap/quirks.rs`, a transcript in `tests/data/transcripts/` |
 //! | a configuration key | its section in `config/`, `config/mailsyncd.toml` (a test compares them) |
 //! | a reason to ignore mail | `model/activity.rs` (`IgnoreReason`), `receive/judge.rs` and its table |

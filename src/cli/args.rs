@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use super::{send::SendArguments, why::WhyArguments};
+use super::{explain::ExplainArguments, send::SendArguments, why::WhyArguments};
 use crate::{
     config::DEFAULT_FILE,
     model::{activity::ActivityStatus, timestamp::Timestamp},
@@ -68,6 +68,8 @@ pub enum Tool {
     /// Messages on the servers.
     #[command(subcommand)]
     Message(MessageCommand),
+    /// Explain a code: what it means, what causes it, who has to act, and how.
+    Explain(ExplainArguments),
     /// The key that seals stored passwords.
     #[command(subcommand)]
     Key(KeyCommand),

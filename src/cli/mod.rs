@@ -4,6 +4,7 @@ pub mod args;
 pub mod output;
 
 mod activities;
+mod explain;
 mod operate;
 mod records;
 mod send;
@@ -122,6 +123,7 @@ async fn dispatch(config: PathBuf, tool: Tool) -> Result<ExitCode, Fault> {
         Tool::Profile(command) => records::profile(&context, command).await,
         Tool::Activity(command) => activities::activity(&context, command).await,
         Tool::Message(command) => activities::message(&context, command).await,
+        Tool::Explain(arguments) => explain::explain(&arguments),
         Tool::Key(command) => operate::key(command),
         Tool::Secret(command) => operate::secret(&context, command).await,
         Tool::Db(command) => operate::db(&context, command).await,

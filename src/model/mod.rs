@@ -6,6 +6,7 @@
 pub mod activity;
 pub mod alert;
 pub mod authority;
+pub mod catalogue;
 pub mod cursor;
 pub mod failure;
 pub mod ids;

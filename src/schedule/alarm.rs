@@ -70,8 +70,7 @@ fn patience(code: FailureCode) -> Duration {
 }
 
 fn throttling(code: FailureCode, lasted: Duration) -> Severity {
-    let is_for_a_person = code == FailureCode::SendingBlocked;
-    if is_for_a_person || lasted >= THROTTLING_MAY_LAST { Severity::Warning } else { Severity::Information }
+    if code.owner().is_one_of_us() || lasted >= THROTTLING_MAY_LAST { Severity::Warning } else { Severity::Information }
 }
 
 /// What the hold of a side of a profile, new or prolonged, changes: one alert tells what fails now.
@@ -80,7 +79,7 @@ pub fn held(side: Side, hold: &ProfileHold, now: Timestamp) -> Vec<AlertChange> 
     let lasted = now.since(hold.since);
     let severity = match code {
         _ if code.is_throttling() => throttling(code, lasted),
-        _ if is_for_a_person(code) || lasted >= HOST_MAY_BE_DOWN => Severity::Error,
+        _ if code.owner().is_one_of_us() || lasted >= HOST_MAY_BE_DOWN => Severity::Error,
         _ => Severity::Warning,
     };
     let alert = NewAlert { subject, severity, code, text: hold.text.clone(), workload: Some(workload) };
@@ -91,22 +90,6 @@ pub fn held(side: Side, hold: &ProfileHold, now: Timestamp) -> Vec<AlertChange> 
 pub fn released(side: Side) -> Vec<AlertChange> {
     let (subject, workload) = (AlertSubject::Profile(side.profile), side.workload);
     vec![AlertChange::Over { subject, workload, but: None }]
-}
-
-/// Whether waiting does not help: the profile's settings, or its server's, are wrong.
-fn is_for_a_person(code: FailureCode) -> bool {
-    !matches!(
-        code,
-        FailureCode::HostUnreachable
-            | FailureCode::GreetingRefused
-            | FailureCode::DnsFailed
-            | FailureCode::Timeout
-            | FailureCode::ConnectionLost
-            | FailureCode::ServerClosed
-            | FailureCode::ServerFault
-            | FailureCode::AuthUnavailable
-            | FailureCode::ProtocolViolation
-    )
 }
 
 #[cfg(test)]
