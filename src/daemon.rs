@@ -384,7 +384,7 @@ async fn reconcile(store: &Store, mut config: Config, clock: &Clock) -> Result<A
 
 /// Identifiers of the keys that stored passwords open with; one that cannot be read now opens none.
 fn key_ids(config: &Config) -> Vec<String> {
-    config.kek().map(|key| vec![key.id().to_owned()]).unwrap_or_default()
+    config.keyring().map(|keys| keys.ids()).unwrap_or_default()
 }
 
 fn network_settings(store: &Store, config: &Arc<Config>) -> NetworkSettings {

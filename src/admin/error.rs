@@ -77,6 +77,12 @@ pub enum AdminError {
         /// Which activity.
         id: String,
     },
+    /// A daemon that runs could not open what is sealed under it.
+    #[error("a daemon is running that does not know key {key_id}")]
+    KeyUnknownToDaemon {
+        /// Identifier of the key that seals.
+        key_id: String,
+    },
     /// Nothing was typed.
     #[error("the password is empty")]
     EmptyPassword,
@@ -111,6 +117,7 @@ impl AdminError {
             }
             Self::NotUsed { using: "profile", profile, .. } => Some(format!("run: mailsyncd secret set {profile}")),
             Self::NotUsed { .. } => Some("run: mailsyncd secret set ADDRESS, for each mailbox".to_owned()),
+            Self::KeyUnknownToDaemon { .. } => Some("systemctl reload mailsyncd, then run this again".to_owned()),
             Self::Key(error) => error.hint().map(str::to_owned),
             Self::Seal(error) => error.hint().map(str::to_owned),
             Self::DamagedSource { .. } => Some("restore a backup, and run: mailsyncd db check".to_owned()),

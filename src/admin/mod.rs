@@ -3,6 +3,7 @@
 pub mod changes;
 pub mod declared;
 pub mod error;
+pub mod rotate;
 pub mod secrets;
 pub mod send;
 pub mod sending;

@@ -69,7 +69,7 @@ pub async fn set_password(
     if secret.is_empty() {
         return Err(AdminError::EmptyPassword);
     }
-    let key = config.kek().map_err(AdminError::Key)?;
+    let keys = config.keyring().map_err(AdminError::Key)?;
     let declared = config.declared.mailboxes.iter().any(|m| m.email_address.to_lowercase() == name.to_lowercase())
         || config.declared.profiles.iter().any(|profile| profile.name == name);
     let mut records = store.records().await?;
@@ -79,7 +79,7 @@ pub async fn set_password(
     }
     let owner = find(&records, name)?;
     is_used(&records, owner, name)?;
-    let sealed = key.seal(owner, secret).map_err(AdminError::Seal)?;
+    let sealed = keys.seal(owner, secret).map_err(AdminError::Seal)?;
     let now = clock.now();
     store.put_secret(owner, &sealed, now).await?;
     let mut changes: Vec<RecordChange> = switch_to_stored(&records, owner).into_iter().collect();
@@ -105,7 +105,7 @@ pub async fn set_password(
             still_disabled.push(mailbox.email_address.clone());
         }
     }
-    Ok(PasswordSet { of, key_id: key.id().to_owned(), tried_again: retried, still_disabled })
+    Ok(PasswordSet { of, key_id: keys.current_id().to_owned(), tried_again: retried, still_disabled })
 }
 
 const WORKLOADS: [Workload; 2] = [Workload::Incoming, Workload::Outgoing];

@@ -3,6 +3,7 @@
 pub mod chain;
 pub mod clock;
 pub mod hints;
+pub mod keyring;
 pub mod retry;
 pub mod secret;
 pub mod tasks;

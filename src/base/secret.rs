@@ -123,7 +123,9 @@ impl SecretError {
             Self::Exposed { .. } => Some("chmod 0400 the key file"),
             Self::Malformed { .. } => Some("make a key with: mailsyncd key new FILE"),
             Self::Exists { .. } => Some("a key is never overwritten: give another file name"),
-            Self::OtherKey { .. } => Some("bring the old key back, or set the password again: mailsyncd secret set"),
+            Self::OtherKey { .. } => {
+                Some("name the old key in secrets.old_key_files, or set the password again: mailsyncd secret set")
+            }
             Self::Damaged { .. } => Some("set the password again: mailsyncd secret set"),
             Self::Unwritable { .. } | Self::NoRandomness => None,
         }

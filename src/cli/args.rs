@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use super::{explain::ExplainArguments, send::SendArguments, why::WhyArguments};
+use super::{explain::ExplainArguments, key::KeyCommand, send::SendArguments, why::WhyArguments};
 use crate::{
     config::DEFAULT_FILE,
     model::{activity::ActivityStatus, timestamp::Timestamp},
@@ -205,16 +205,6 @@ pub enum MessageCommand {
         /// How to print.
         #[command(flatten)]
         form: Form,
-    },
-}
-
-/// `key …`
-#[derive(Debug, Subcommand)]
-pub enum KeyCommand {
-    /// Make a key. A file that exists is never overwritten.
-    New {
-        /// Where to write it, with mode 0400; - for standard output.
-        file: PathBuf,
     },
 }
 

@@ -5,6 +5,7 @@ pub mod output;
 
 mod activities;
 mod explain;
+mod key;
 mod operate;
 mod records;
 mod send;
@@ -124,7 +125,7 @@ async fn dispatch(config: PathBuf, tool: Tool) -> Result<ExitCode, Fault> {
         Tool::Activity(command) => activities::activity(&context, command).await,
         Tool::Message(command) => activities::message(&context, command).await,
         Tool::Explain(arguments) => explain::explain(&arguments),
-        Tool::Key(command) => operate::key(command),
+        Tool::Key(command) => key::key(&context, command).await,
         Tool::Secret(command) => operate::secret(&context, command).await,
         Tool::Db(command) => operate::db(&context, command).await,
     }

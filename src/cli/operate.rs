@@ -2,7 +2,6 @@
 
 use std::{
     io::{self, IsTerminal as _, Read as _},
-    path::Path,
     process::ExitCode,
 };
 
@@ -11,7 +10,7 @@ use zeroize::Zeroizing;
 
 use super::{
     Context, Fault,
-    args::{DbCommand, Form, KeyCommand, SecretCommand},
+    args::{DbCommand, Form, SecretCommand},
     output::{Facts, Table, complain, seconds, show, when, write},
 };
 use crate::{
@@ -19,7 +18,7 @@ use crate::{
         changes::{PlannedChange, plan_declared},
         secrets::{may_be_stored, set_password},
     },
-    base::secret::{Kek, Secret},
+    base::secret::Secret,
     config::{Config, ConfigError, Problem},
     model::{
         failure::{FailureCode, clean},
@@ -209,28 +208,6 @@ fn status_text(status: &Status<'_>) -> String {
         text.push_str(&format!("\n{}", table.text("")));
     }
     text
-}
-
-pub(super) fn key(command: KeyCommand) -> Result<ExitCode, Fault> {
-    let KeyCommand::New { file } = command;
-    if file == Path::new("-") {
-        let (_, text) = Kek::generate().map_err(Fault::failed)?;
-        write(format!("{}\n", text.expose()).as_bytes())?;
-        return Ok(ExitCode::SUCCESS);
-    }
-    let key = Kek::create(&file).map_err(|error| {
-        let hint = error.hint();
-        Fault::failed(error).hint(hint)
-    })?;
-    let path = std::path::absolute(&file)?;
-    let path = clean(&path.display().to_string(), 4_096);
-    let text = format!(
-        "key {} is in {path}\nKeep a copy of it apart from the backups of the database: without it stored passwords are lost.\n\
-         next: give it to the user that mailsyncd runs as, and set in the configuration\n  [secrets]\n  key_file = {path:?}\n",
-        key.id()
-    );
-    write(text.as_bytes())?;
-    Ok(ExitCode::SUCCESS)
 }
 
 pub(super) async fn secret(context: &Context, command: SecretCommand) -> Result<ExitCode, Fault> {

@@ -23,7 +23,10 @@ pub use settings::{DEFAULT_DATABASE, EmailSettings, KeySource, Log, Network};
 pub use value::show_duration;
 
 use crate::{
-    base::secret::{Kek, SecretError, exposed},
+    base::{
+        keyring::Keyring,
+        secret::{Kek, SecretError, exposed},
+    },
     model::{
         record::CredentialSource,
         rules::{FailureRules, Limits, Polling, ReceiveRules, SendRules},
@@ -43,6 +46,8 @@ pub struct Config {
     pub database_url: String,
     /// Where the key-encryption key is.
     pub key: KeySource,
+    /// Where older keys are, under which secrets may still be sealed.
+    pub old_keys: Vec<KeySource>,
     /// `$CREDENTIALS_DIRECTORY`: where systemd puts credentials.
     pub credentials_directory: Option<PathBuf>,
     /// `[log]`.
@@ -128,11 +133,13 @@ impl Config {
         // Names may be declared in a file that could not be read: then none is called missing.
         let complete = findings.problems.is_empty();
         let limits = settings::limits(&mut root);
+        let (key, old_keys) = settings::secrets(&mut root);
         let (email_settings, default_profile) = settings::email_settings(&mut root);
         let mut config = Self {
             file,
             database_url: settings::database(&mut root),
-            key: settings::secrets(&mut root),
+            key,
+            old_keys,
             credentials_directory,
             log: settings::log(&mut root),
             network: settings::network(&mut root),
@@ -164,12 +171,17 @@ impl Config {
         of_profiles.chain(of_mailboxes).filter_map(|(place, source)| exposed_password(place, source?)).collect()
     }
 
-    /// The key-encryption key.
+    /// The key-encryption key, and the older ones.
     ///
     /// # Errors
-    /// None is configured, or it cannot be read.
-    pub fn kek(&self) -> Result<Kek, KeyError> {
-        match &self.key {
+    /// None is configured, or one cannot be read.
+    pub fn keyring(&self) -> Result<Keyring, KeyError> {
+        let old = self.old_keys.iter().map(|source| self.kek(source)).collect::<Result<_, _>>()?;
+        Ok(Keyring::new(self.kek(&self.key)?, old))
+    }
+
+    fn kek(&self, source: &KeySource) -> Result<Kek, KeyError> {
+        match source {
             KeySource::None => Err(KeyError::NotConfigured),
             KeySource::File(path) => Ok(Kek::from_file(path)?),
             KeySource::Credential(name) => match self.credential(name) {

@@ -154,7 +154,8 @@ fn database_url(value: &toml::de::DeValue<'_>) -> Read<String> {
     Ok(url)
 }
 
-pub(super) fn secrets(root: &mut Root<'_>) -> KeySource {
+/// The key that seals, and older ones that open.
+pub(super) fn secrets(root: &mut Root<'_>) -> (KeySource, Vec<KeySource>) {
     let mut section = root.section("secrets");
     let file = section.take_path("key_file");
     let credential = section.take_placed("key_credential", credential_name);
@@ -165,14 +166,21 @@ pub(super) fn secrets(root: &mut Root<'_>) -> KeySource {
             KeySource::None
         }
         (Some((path, place)), None) => {
-            check_key_file(&section, &path, &place);
+            check_key_file(&section, "key_file", &path, &place);
             KeySource::File(path)
         }
         (None, Some((name, _))) => KeySource::Credential(name),
         (None, None) => KeySource::None,
     };
+    let mut old = Vec::new();
+    for (path, place) in section.take_paths("old_key_files") {
+        check_key_file(&section, "old_key_files", &path, &place);
+        old.push(KeySource::File(path));
+    }
+    let credentials = section.take_placed("old_key_credentials", list(credential_name));
+    old.extend(credentials.into_iter().flat_map(|(names, _)| names).map(KeySource::Credential));
     section.finish();
-    source
+    (source, old)
 }
 
 /// The name of a file in `$CREDENTIALS_DIRECTORY`.
@@ -187,20 +195,25 @@ pub(super) fn credential_name(value: &toml::de::DeValue<'_>) -> Read<String> {
     Ok(name)
 }
 
-fn check_key_file(section: &Section<'_>, path: &Path, place: &Place) {
+fn check_key_file(section: &Section<'_>, key: &'static str, path: &Path, place: &Place) {
     let wrong = match fs::metadata(path) {
         Ok(about) if exposed(about.permissions().mode()) => Wrong::hint(
             format!("{} may be read by others (mode {:04o})", path.display(), about.permissions().mode() & 0o7777),
             "chmod 0400 the key file",
         ),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Wrong::hint(
-            format!("{} does not exist", path.display()),
-            format!("make a key with: mailsyncd key new {}", path.display()),
-        ),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let hint = match key {
+                "key_file" => format!("make a key with: mailsyncd key new {}", path.display()),
+                _ => {
+                    "bring it back; or take it out, where `mailsyncd key rotate` says that nothing needs it".to_owned()
+                }
+            };
+            Wrong::hint(format!("{} does not exist", path.display()), hint)
+        }
         // Whether it can be read is found out by whom it concerns: status needs no key.
         Ok(_) | Err(_) => return,
     };
-    section.wrong(place, "key_file", wrong);
+    section.wrong(place, key, wrong);
 }
 
 pub(super) fn log(root: &mut Root<'_>) -> Log {

@@ -254,14 +254,14 @@ fn a_key_is_looked_for_where_the_configuration_says() {
         fs::write(&file, text).unwrap();
         Config::load_with(&file, credentials)
     };
-    assert!(matches!(load("", None).unwrap().kek(), Err(KeyError::NotConfigured)));
+    assert!(matches!(load("", None).unwrap().keyring(), Err(KeyError::NotConfigured)));
 
     let made = Kek::create(&directory.path().join("kek")).unwrap();
-    assert_eq!(load("secrets.key_file = \"kek\"", None).unwrap().kek().ok().unwrap().id(), made.id());
+    assert_eq!(load("secrets.key_file = \"kek\"", None).unwrap().keyring().ok().unwrap().current_id(), made.id());
     let credential = "secrets.key_credential = \"kek\"";
-    assert!(matches!(load(credential, None).unwrap().kek(), Err(KeyError::NoCredentials { .. })));
+    assert!(matches!(load(credential, None).unwrap().keyring(), Err(KeyError::NoCredentials { .. })));
     let config = load(credential, Some(directory.path().to_owned())).unwrap();
-    assert_eq!(config.kek().ok().unwrap().id(), made.id());
+    assert_eq!(config.keyring().ok().unwrap().current_id(), made.id());
 
     fs::set_permissions(directory.path().join("kek"), fs::Permissions::from_mode(0o444)).unwrap();
     let error = load("secrets.key_file = \"kek\"", None).unwrap_err().to_string();

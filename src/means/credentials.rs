@@ -12,7 +12,8 @@ use zeroize::Zeroizing;
 use crate::{
     base::{
         chain::Chain,
-        secret::{Kek, Secret, SecretError},
+        keyring::Keyring,
+        secret::{Secret, SecretError},
     },
     config::{Config, KeyError},
     model::{
@@ -96,14 +97,14 @@ impl CredentialsError {
 pub struct Credentials {
     store: Store,
     config: Arc<Config>,
-    /// Read once it can be: a key that comes later needs no restart.
-    key: Arc<Mutex<Option<Arc<Kek>>>>,
+    /// Read once they can be: a key that comes later needs no restart.
+    keys: Arc<Mutex<Option<Arc<Keyring>>>>,
 }
 
 impl Credentials {
     /// Passwords of the records in `store`, with the key that `config` names.
     pub fn new(store: Store, config: Arc<Config>) -> Self {
-        Self { store, config, key: Arc::default() }
+        Self { store, config, keys: Arc::default() }
     }
 
     /// The password of `owner`. Files are read anew each time, so that a changed one needs no reload.
@@ -123,18 +124,18 @@ impl Credentials {
             CredentialSource::Stored => {
                 let sealed = self.store.secret(owner).await.map_err(CredentialsError::Store)?;
                 let sealed = sealed.ok_or(CredentialsError::NotStored)?;
-                self.kek().map_err(CredentialsError::Key)?.open(owner, &sealed).map_err(CredentialsError::Sealed)
+                self.keys().map_err(CredentialsError::Key)?.open(owner, &sealed).map_err(CredentialsError::Sealed)
             }
         }
     }
 
-    fn kek(&self) -> Result<Arc<Kek>, KeyError> {
-        let mut key = self.key.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(key) = key.as_ref() {
-            return Ok(Arc::clone(key));
+    fn keys(&self) -> Result<Arc<Keyring>, KeyError> {
+        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(keys) = keys.as_ref() {
+            return Ok(Arc::clone(keys));
         }
-        let read = Arc::new(self.config.kek()?);
-        *key = Some(Arc::clone(&read));
+        let read = Arc::new(self.config.keyring()?);
+        *keys = Some(Arc::clone(&read));
         Ok(read)
     }
 }

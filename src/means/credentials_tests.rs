@@ -2,7 +2,7 @@ use std::fs;
 
 use super::*;
 use crate::{
-    base::chain::Chain,
+    base::{chain::Chain, secret::Kek},
     model::{ids::ProfileId, profile::ServerProfile, record::RecordChange, timestamp::Timestamp},
     store::Role,
 };

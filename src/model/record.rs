@@ -100,6 +100,17 @@ pub enum SecretOwner {
     Profile(ProfileId),
 }
 
+/// A secret that was opened and sealed anew.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resealed {
+    /// Whose it is.
+    pub owner: SecretOwner,
+    /// As it was.
+    pub before: SealedSecret,
+    /// As it is to be.
+    pub after: SealedSecret,
+}
+
 /// A secret as it lies in the database: sealed under its own key, that key sealed under the
 /// key-encryption key, both bound to the row.
 #[derive(Clone, Debug, PartialEq, Eq)]

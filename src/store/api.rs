@@ -342,35 +342,6 @@ impl Store {
         read!(self, inbox::known_copies(mailbox, before, listed))
     }
 
-    /// Stores a sealed secret, in place of the one before. Durable.
-    ///
-    /// # Errors
-    /// The database does not take writes.
-    pub async fn put_secret(
-        &self,
-        owner: SecretOwner,
-        sealed: &SealedSecret,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        write!(self, Durable, 0, secrets::put_secret(owner = owner, sealed = sealed.clone(), now = now))
-    }
-
-    /// The sealed secret of `owner`.
-    ///
-    /// # Errors
-    /// The database cannot be read.
-    pub async fn secret(&self, owner: SecretOwner) -> Result<Option<SealedSecret>, StoreError> {
-        read!(self, secrets::secret(owner))
-    }
-
-    /// Where the password of `owner` comes from.
-    ///
-    /// # Errors
-    /// [`StoreError::Conflict`] where there is no such record.
-    pub async fn credential_source(&self, owner: SecretOwner) -> Result<CredentialSource, StoreError> {
-        read!(self, secrets::credential_source(owner))
-    }
-
     /// How things stand.
     ///
     /// # Errors

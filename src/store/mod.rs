@@ -161,6 +161,7 @@ mod api;
 mod api_alerts;
 mod api_around;
 mod api_outbox;
+mod api_secrets;
 mod api_testing;
 mod copies;
 

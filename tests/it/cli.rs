@@ -1,6 +1,7 @@
 //! The command line, run as a program: what it prints, compared with `tests/golden/cli/`.
 
 mod explain;
+mod rotate;
 mod sending;
 mod world;
 
@@ -73,6 +74,7 @@ fn help_names_everything() {
         &["message", "list", "--help"],
         &["secret", "set", "--help"],
         &["key", "new", "--help"],
+        &["key", "rotate", "--help"],
         &["db", "--help"],
     ];
     golden::compare("cli/help.txt", &session(directory.path(), commands));
@@ -340,6 +342,11 @@ fn planted_secrets_show_nowhere() {
             assert_eq!(go(&[command, form].concat(), ""), 0, "{command:?}");
         }
     }
+    assert_eq!(go(&["key", "new", "second"], ""), 0);
+    let second = with_file.replace("key_file = \"key\"", "key_file = \"second\"\nold_key_files = [\"key\"]");
+    fs::write(directory.join("mailsyncd.toml"), second).unwrap();
+    rotate::beat(directory);
+    assert_eq!(go(&["key", "rotate"], ""), 0);
     assert_eq!(go(&["db", "backup", "copy.db"], ""), 0);
     // Typed into the wrong places.
     let wrong = format!(
@@ -352,8 +359,8 @@ fn planted_secrets_show_nowhere() {
     fs::write(directory.join("mailsyncd.toml"), format!("password = {STORED}\n{wrong}\"")).unwrap();
     assert_eq!(go(&["status"], ""), 2);
 
-    let key = fs::read_to_string(directory.join("key")).unwrap();
-    let canaries = [STORED, FILE, key.trim()];
+    let keys = ["key", "second"].map(|name| fs::read_to_string(directory.join(name)).unwrap());
+    let canaries = [STORED, FILE, keys[0].trim(), keys[1].trim()];
     for (command, output) in &printed {
         let text = String::from_utf8_lossy(output);
         assert!(!canaries.iter().any(|canary| text.contains(canary)), "{command} printed a secret: {text}");
@@ -361,7 +368,7 @@ fn planted_secrets_show_nowhere() {
     let mut searched = 0;
     for file in fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()) {
         let name = file.file_name().unwrap().to_str().unwrap().to_owned();
-        if ["mailsyncd.toml", "password", "key"].contains(&name.as_str()) {
+        if ["mailsyncd.toml", "password", "key", "second"].contains(&name.as_str()) {
             continue;
         }
         let bytes = fs::read(&file).unwrap();

@@ -147,6 +147,14 @@ statements! {
          data_key = excluded.data_key, ciphertext = excluded.ciphertext, updated_at = excluded.updated_at"];
     SECRET = [
         "SELECT key_id, data_key, ciphertext FROM secrets WHERE owner_kind = $1 AND owner = $2"];
+    SECRETS_UNDER_OTHERS = [
+        "SELECT owner_kind, owner, key_id, data_key, ciphertext FROM secrets WHERE key_id <> $1 AND (owner_kind > $2 OR \
+         (owner_kind = $2 AND owner > $3)) ORDER BY owner_kind, owner LIMIT $4"];
+    RESEAL_SECRET = [
+        "UPDATE secrets SET key_id = $5, data_key = $6, ciphertext = $7, updated_at = $8 WHERE owner_kind = $1 AND \
+         owner = $2 AND key_id = $3 AND data_key = $4"];
+    SECRETS_BY_KEY = [
+        "SELECT key_id, count(*) FROM secrets GROUP BY key_id ORDER BY key_id"];
     MAILBOX_CREDENTIALS = [
         "SELECT credential_source, credential_name FROM mailboxes WHERE id = $1"];
     PROFILE_CREDENTIALS = [

@@ -10,6 +10,7 @@ mod outbox;
 mod receiving;
 mod records;
 mod schedule;
+mod secrets;
 mod sql_door;
 mod statements;
 mod together;

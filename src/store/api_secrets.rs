@@ -1,0 +1,68 @@
+//! What a [`Store`] can do with sealed secrets.
+
+use super::*;
+use crate::model::record::Resealed;
+
+impl Store {
+    /// Stores a sealed secret, in place of the one before. Durable.
+    ///
+    /// # Errors
+    /// The database does not take writes.
+    pub async fn put_secret(
+        &self,
+        owner: SecretOwner,
+        sealed: &SealedSecret,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        write!(self, Durable, 0, secrets::put_secret(owner = owner, sealed = sealed.clone(), now = now))
+    }
+
+    /// The sealed secret of `owner`.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn secret(&self, owner: SecretOwner) -> Result<Option<SealedSecret>, StoreError> {
+        read!(self, secrets::secret(owner))
+    }
+
+    /// Where the password of `owner` comes from.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] where there is no such record.
+    pub async fn credential_source(&self, owner: SecretOwner) -> Result<CredentialSource, StoreError> {
+        read!(self, secrets::credential_source(owner))
+    }
+
+    /// Secrets that are sealed under another key than `key_id`, in a fixed order from the one after
+    /// `after` on; `limit` at most.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn secrets_under_others(
+        &self,
+        key_id: &str,
+        after: Option<SecretOwner>,
+        limit: u32,
+    ) -> Result<Vec<(SecretOwner, SealedSecret)>, StoreError> {
+        read!(self, secrets::secrets_under_others(key_id, after, limit))
+    }
+
+    /// Puts secrets that were sealed anew in place of what they were made from, each with a row in the
+    /// audit log that names both keys. One that somebody has set meanwhile stays as it is. Returns how
+    /// many were written. Durable.
+    ///
+    /// # Errors
+    /// The database does not take writes.
+    pub async fn reseal(&self, secrets: &[Resealed], who: &str, now: Timestamp) -> Result<u64, StoreError> {
+        let (secrets, who) = (|| secrets.to_vec(), || who.to_owned());
+        write!(self, Durable, 0, secrets::reseal(secrets = secrets(), who = who(), now = now))
+    }
+
+    /// How many secrets are sealed under each key.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn secrets_by_key(&self) -> Result<Vec<(String, u64)>, StoreError> {
+        read!(self, secrets::secrets_by_key())
+    }
+}
