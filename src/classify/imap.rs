@@ -72,7 +72,7 @@ fn said(class: Class, reply: &Reply, error: &ImapError) -> Failure {
 fn rejected(status: Refusal, reply: &Reply, stage: Stage) -> Class {
     by_words(reply, stage).unwrap_or(match (status, stage) {
         (Refusal::Bad, _) => Class::mailbox(FailureCode::CommandRefused, Transient),
-        (Refusal::No, Stage::Login) => Class::mailbox(FailureCode::AuthRejected, UntilConfirmed),
+        (Refusal::No, Stage::Login) => Class::refused_log_in(&reply.text),
         (Refusal::No, Stage::Open) => Class::mailbox(FailureCode::InboxUnavailable, Transient),
         // The mailbox can be read all the same.
         (Refusal::No, Stage::Change) => Class::new(FailureCode::CommandRefused, Scope::Message, Transient),

@@ -45,7 +45,7 @@ fn refused_log_ins() {
         (
             "I5 connections",
             no("LOGIN", "[UNAVAILABLE] Maximum number of connections from user+IP exceeded"),
-            Code::LoginThrottled,
+            Code::TooManyConnections,
             Mailbox,
             Throttled,
         ),
@@ -73,7 +73,7 @@ fn refused_log_ins() {
         (
             "I22",
             no("AUTHENTICATE", "[ALERT] Too many simultaneous connections. (Failure)"),
-            Code::LoginThrottled,
+            Code::TooManyConnections,
             Mailbox,
             Throttled,
         ),
@@ -108,8 +108,8 @@ fn refused_log_ins() {
         ("I26", no("LOGIN", "LOGIN failed."), Code::AuthRejected, Mailbox, UntilConfirmed),
         ("I26", no("AUTHENTICATE", "AUTHENTICATE failed."), Code::AuthRejected, Mailbox, UntilConfirmed),
         ("I27", no("LOGIN", "LOGIN failed. BasicAuthBlocked"), Code::AuthMethodBlocked, Profile, Permanent),
-        ("unknown", no("LOGIN", "no"), Code::AuthRejected, Mailbox, UntilConfirmed),
-        ("unknown code", no("LOGIN", "[X-NEW 3] no"), Code::AuthRejected, Mailbox, UntilConfirmed),
+        ("unknown", no("LOGIN", "no"), Code::AuthUnclear, Mailbox, UntilConfirmed),
+        ("unknown code", no("LOGIN", "[X-NEW 3] no"), Code::AuthUnclear, Mailbox, UntilConfirmed),
         ("NUL in the password", ImapError::Credentials, Code::CredentialsMissing, Mailbox, Permanent),
     ]);
 }
@@ -149,7 +149,7 @@ fn refused_commands() {
         (
             "I25",
             bad("EXAMINE", "User is authenticated but not connected."),
-            Code::InboxUnavailable,
+            Code::InboxNotConnected,
             Mailbox,
             UntilConfirmed,
         ),
@@ -175,7 +175,7 @@ fn ended_conversations() {
         ("I29", greeting("go away"), Code::GreetingRefused, Profile, Transient),
         ("I29", greeting("[UNAVAILABLE] down"), Code::GreetingRefused, Profile, Transient),
         ("I29", greeting("[AUTHENTICATIONFAILED] not yet asked"), Code::GreetingRefused, Profile, Transient),
-        ("I29", greeting("Too many connections from your address"), Code::LoginThrottled, Profile, Throttled),
+        ("I29", greeting("Too many connections from your address"), Code::TooManyConnections, Profile, Throttled),
         ("I29", ImapError::Eof { during: "greeting" }, Code::GreetingRefused, Profile, Transient),
         ("I29", ImapError::Timeout { during: "greeting" }, Code::Timeout, Profile, Transient),
         ("I30", bye("Autologout; idle for too long"), Code::ServerClosed, Mailbox, Transient),

@@ -30,6 +30,13 @@ impl Class {
         Self::new(code, Scope::Mailbox, persistence)
     }
 
+    /// A log-in that was refused without a code.
+    fn refused_log_in(text: &str) -> Self {
+        let named = providers::names_the_password(text);
+        let code = if named { FailureCode::AuthRejected } else { FailureCode::AuthUnclear };
+        Self::mailbox(code, Persistence::UntilConfirmed)
+    }
+
     const fn profile(code: FailureCode, persistence: Persistence) -> Self {
         Self::new(code, Scope::Profile, persistence)
     }

@@ -54,7 +54,7 @@ pub fn failure(error: &Pop3Error) -> Failure {
 /// Servers say no more than `-ERR` to a wrong password, and to a lock, and to much else.
 fn rejected(reply: &Reply, stage: Stage) -> Class {
     by_words(reply, stage).unwrap_or(match stage {
-        Stage::Login => Class::mailbox(FailureCode::AuthRejected, UntilConfirmed),
+        Stage::Login => Class::refused_log_in(&reply.text),
         Stage::Greeting | Stage::Other => Class::mailbox(FailureCode::ServerFault, Transient),
     })
 }
@@ -119,10 +119,11 @@ mod tests {
             ("P2", said("UIDL", "[SYS/TEMP] try later"), C::ServerFault, Transient),
             ("P3", said("PASS", "[SYS/PERM] broken"), C::AuthContactAdmin, UntilConfirmed),
             ("P4", said("PASS", "[IN-USE] locked"), C::MailboxInUse, Transient),
-            ("P4", said("AUTH", "[in-use] Maximum number of connections exceeded"), C::LoginThrottled, Throttled),
+            ("P4", said("AUTH", "[in-use] Maximum number of connections exceeded"), C::TooManyConnections, Throttled),
             ("P5", said("PASS", "[LOGIN-DELAY] too soon"), C::LoginThrottled, Throttled),
-            ("P6", said("PASS", "no"), C::AuthRejected, UntilConfirmed),
-            ("P6", said("APOP", "[X-NEW] no"), C::AuthRejected, UntilConfirmed),
+            ("P6", said("PASS", "no"), C::AuthUnclear, UntilConfirmed),
+            ("P6", said("APOP", "[X-NEW] no"), C::AuthUnclear, UntilConfirmed),
+            ("P6 words", said("PASS", "Invalid login or password"), C::AuthRejected, UntilConfirmed),
             ("P6 words", said("PASS", "Web login required"), C::AuthInteractive, Permanent),
             ("P7", said("UIDL", "[SYS/TEMP] try later"), C::ServerFault, Transient),
             ("P8", said("RETR", "no such message"), C::ServerFault, Transient),

@@ -17,7 +17,7 @@ type Row = (&'static str, Class);
 
 const TABLE: &[Row] = &[
     // Gmail and Google Workspace.
-    ("too many simultaneous connections", Class::mailbox(FailureCode::LoginThrottled, Throttled)),
+    ("too many simultaneous connections", Class::mailbox(FailureCode::TooManyConnections, Throttled)),
     ("web login required", Class::mailbox(FailureCode::AuthInteractive, Permanent)),
     ("please log in via your web browser", Class::mailbox(FailureCode::AuthInteractive, Permanent)),
     ("application-specific password required", Class::mailbox(FailureCode::AuthInteractive, Permanent)),
@@ -27,14 +27,14 @@ const TABLE: &[Row] = &[
     // Yahoo and AOL.
     ("login rate limit", Class::mailbox(FailureCode::LoginThrottled, Throttled)),
     // Dovecot, and what is built on it.
-    ("maximum number of connections", Class::mailbox(FailureCode::LoginThrottled, Throttled)),
+    ("maximum number of connections", Class::mailbox(FailureCode::TooManyConnections, Throttled)),
     ("temporary authentication failure", Class::mailbox(FailureCode::AuthUnavailable, Transient)),
     // Exchange Online and Outlook.com.
     ("request is throttled", Class::mailbox(FailureCode::ServerThrottled, Throttled)),
     ("suggested backoff time", Class::mailbox(FailureCode::ServerThrottled, Throttled)),
     ("connection closed. 14", Class::mailbox(FailureCode::ServerThrottled, Throttled)),
     ("server unavailable. 15", Class::mailbox(FailureCode::ServerThrottled, Throttled)),
-    ("authenticated but not connected", Class::mailbox(FailureCode::InboxUnavailable, UntilConfirmed)),
+    ("authenticated but not connected", Class::mailbox(FailureCode::InboxNotConnected, UntilConfirmed)),
     ("basicauthblocked", Class::profile(FailureCode::AuthMethodBlocked, Permanent)),
     // 163.com and its sisters, which want a client registered.
     ("unsafe login", Class::mailbox(FailureCode::InboxUnavailable, UntilConfirmed)),
@@ -63,7 +63,7 @@ const TABLE: &[Row] = &[
     // Said by many.
     ("sending limit exceeded", Class::mailbox(FailureCode::SendingQuotaExceeded, Throttled)),
     ("exceeded the sending limit", Class::mailbox(FailureCode::SendingQuotaExceeded, Throttled)),
-    ("too many connections", Class::mailbox(FailureCode::LoginThrottled, Throttled)),
+    ("too many connections", Class::mailbox(FailureCode::TooManyConnections, Throttled)),
 ];
 
 /// The meaning of the longest known part of `text`, whatever its case.
@@ -71,6 +71,40 @@ pub(super) fn known(text: &str) -> Option<Class> {
     let text = text.to_lowercase();
     let found = TABLE.iter().filter(|(part, _)| text.contains(part));
     found.max_by_key(|(part, _)| part.len()).map(|(_, class)| *class)
+}
+
+/// How servers say in words that it is the name or the password. Looked at only where a log-in was
+/// refused: elsewhere such words are about something else.
+const REFUSALS: &[&str] = &[
+    "login failed",
+    "log in failed",
+    "logon failure",
+    "authenticate failed",
+    "authentication failed",
+    "authentication failure",
+    "authentication unsuccessful",
+    "invalid credentials",
+    "invalid login",
+    "invalid user",
+    "invalid password",
+    "incorrect password",
+    "incorrect username",
+    "incorrect login",
+    "wrong password",
+    "bad password",
+    "bad username",
+    "bad login",
+    "password incorrect",
+    "password is incorrect",
+    "username and password not accepted",
+    "username or password",
+    "user name or password",
+];
+
+/// Whether a log-in that was refused was so because of the name or the password.
+pub(super) fn names_the_password(text: &str) -> bool {
+    let text = text.to_lowercase();
+    REFUSALS.iter().any(|part| text.contains(part))
 }
 
 /// Exchange Online: `Suggested Backoff Time: 89117 milliseconds`.
@@ -97,8 +131,19 @@ mod tests {
     }
 
     #[test]
+    fn servers_that_name_the_password_are_understood() {
+        assert!(REFUSALS.iter().all(|part| *part == part.to_lowercase()));
+        for words in ["LOGIN failed.", "AUTHENTICATE failed.", "Invalid credentials (Failure)", "Wrong password!"] {
+            assert!(names_the_password(words), "{words}");
+        }
+        for words in ["", "no", "try again later", "Mailbox is locked", "Internal error"] {
+            assert!(!names_the_password(words), "{words}");
+        }
+    }
+
+    #[test]
     fn the_longest_part_counts() {
         let text = "Request is throttled: too many simultaneous connections";
-        assert_eq!(known(text), Some(Class::mailbox(FailureCode::LoginThrottled, Throttled)));
+        assert_eq!(known(text), Some(Class::mailbox(FailureCode::TooManyConnections, Throttled)));
     }
 }

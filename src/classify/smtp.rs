@@ -118,7 +118,8 @@ fn at_log_in(reply: &SmtpReply) -> Class {
         502 | 504 => Class::profile(FailureCode::AuthNotOffered, Permanent),
         500 | 501 | 503 => Class::mailbox(FailureCode::CommandRefused, Transient),
         _ if reply.is_transient() => Class::mailbox(FailureCode::AuthUnavailable, Transient),
-        _ => Class::mailbox(FailureCode::AuthRejected, UntilConfirmed),
+        535 => Class::mailbox(FailureCode::AuthRejected, UntilConfirmed),
+        _ => Class::refused_log_in(&reply.text),
     }
 }
 
@@ -151,7 +152,7 @@ fn wait(class: Class, reply: &SmtpReply) -> Option<Duration> {
         FailureCode::SendingQuotaExceeded => Some(Duration::from_hours(24)),
         FailureCode::SendingBlocked if reply.is_permanent() => Some(Duration::from_hours(24)),
         FailureCode::SendingBlocked => Some(Duration::from_hours(1)),
-        FailureCode::SendingThrottled if reply.closes() => Some(Duration::from_mins(15)),
+        FailureCode::SendingThrottled if reply.closes() => None,
         FailureCode::SendingThrottled => Some(Duration::from_mins(1)),
         _ => None,
     };

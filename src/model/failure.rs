@@ -35,11 +35,18 @@ pub enum Persistence {
 }
 
 impl FailureCode {
+    /// Whether somebody may be interfering: nothing is sent until a person has had a look.
+    pub const fn is_security(self) -> bool {
+        matches!(self, Self::SecurityDowngrade | Self::TlsRequired)
+    }
+
     /// Whether the server asks to be left alone for a while.
     pub const fn is_throttling(self) -> bool {
         matches!(
             self,
             Self::LoginThrottled
+                | Self::LoginGuarded
+                | Self::TooManyConnections
                 | Self::ServerThrottled
                 | Self::BandwidthExceeded
                 | Self::SendingThrottled

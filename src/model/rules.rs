@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use serde::Serialize;
 
-use super::outbox::InDoubt;
+use super::{failure::FailureCode, outbox::InDoubt};
 
 /// How failures of a mailbox are met (`[failures]`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -25,6 +25,23 @@ pub struct FailureRules {
 impl FailureRules {
     /// No transient failure postpones a mailbox for longer.
     pub const LONGEST_POSTPONEMENT: Duration = Duration::from_secs(3_600);
+
+    /// When a failure with `code` that is permanent once confirmed is tried again, one after the other.
+    ///
+    /// What the server says plainly is confirmed as configured. What may as well be a lock, or an
+    /// illness of the server's, gets a whole day (with the default settings); a mailbox that is not
+    /// opened for a password that was taken, six tries in three times the longest wait; and where
+    /// the server names its administrator, two are enough.
+    pub fn confirmations_of(&self, code: FailureCode) -> Vec<Duration> {
+        let usual = self.confirmations.clone();
+        let Some(longest) = usual.last().copied() else { return usual };
+        match code {
+            FailureCode::AuthUnclear => usual.into_iter().chain([longest * 3, longest * 8]).collect(),
+            FailureCode::InboxNotConnected => vec![longest / 2; 6],
+            FailureCode::AuthContactAdmin => usual.into_iter().take(2).collect(),
+            _ => usual,
+        }
+    }
 }
 
 impl Default for FailureRules {

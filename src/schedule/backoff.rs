@@ -3,7 +3,11 @@
 
 use std::time::Duration;
 
-use super::jitter::jittered;
+use super::{
+    heard::is_lost,
+    jitter::jittered,
+    waits::{self, Growing},
+};
 use crate::model::{
     failure::{Failure, FailureCode, Persistence, Scope},
     ids::MailboxId,
@@ -14,12 +18,12 @@ use crate::model::{
     timestamp::Timestamp,
 };
 
-const THROTTLED_FIRST: Duration = Duration::from_secs(60);
-const THROTTLED_LONGEST: Duration = Duration::from_secs(3_600);
 /// A server that asks for less is not believed, nor one that asks for more.
 const RETRY_AFTER: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(24 * 3_600));
-const HOLD_FIRST: Duration = Duration::from_secs(30);
-const HOLD_LONGEST: Duration = Duration::from_secs(15 * 60);
+/// A session that dies sooner may die again as soon: it counts, whatever it got done.
+const STABLE: Duration = Duration::from_secs(5 * 60);
+/// A mailbox that worked so short ago is no matter for confirmations, but for patience.
+const WORKED_RECENTLY: Duration = Duration::from_secs(24 * 3_600);
 
 /// The end of a cycle, decided.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,23 +67,35 @@ pub enum Traffic {
     Busy,
 }
 
-/// Decides the end of a cycle of `mailbox` that ended `now`; `interval` is what lies between its polls.
-pub fn settle(
-    state: &WorkloadState,
-    report: &Report,
-    rules: &FailureRules,
-    interval: Duration,
-    mailbox: MailboxId,
-    now: Timestamp,
-) -> Settled {
+/// A cycle of `mailbox` that ended `now`.
+#[derive(Clone, Copy, Debug)]
+pub struct Ending {
+    /// Whose.
+    pub mailbox: MailboxId,
+    /// What lies between its polls.
+    pub interval: Duration,
+    /// How long it took.
+    pub took: Duration,
+    /// When it ended.
+    pub now: Timestamp,
+}
+
+/// Decides the end of a cycle that found the workload in `state`.
+pub fn settle(state: &WorkloadState, report: &Report, rules: &FailureRules, ending: Ending) -> Settled {
+    let Ending { mailbox, interval, took, now } = ending;
     let Some(failure) = report.failure().filter(|failure| failure.scope != Scope::Message) else {
         return succeeded(state, report, interval, mailbox, now);
     };
     match failure.scope {
-        Scope::Message | Scope::Mailbox if report.got_on() => {
-            // As long as each visit gets further, a mailbox is neither given up nor kept waiting.
+        Scope::Message | Scope::Mailbox if report.got_on() && took >= STABLE && is_lost(failure.code) => {
+            // Servers end long sessions for reasons of their own.
             let state = WorkloadState { transient_failures: 0, failing_since: None, ..state.clone() };
-            failed(&state, failure, rules, mailbox, now)
+            let state = WorkloadState { postponed_until: None, next_due_at: Some(now), ..state };
+            Settled { state, outcome: Outcome::More(now) }
+        }
+        Scope::Message | Scope::Mailbox if report.got_on() => {
+            // As long as each visit gets further, a mailbox is not given up.
+            failed(&WorkloadState { failing_since: None, ..state.clone() }, failure, rules, mailbox, now)
         }
         Scope::Message | Scope::Mailbox => failed(state, failure, rules, mailbox, now),
         Scope::Profile => Settled { state: state.clone(), outcome: Outcome::ProfileFailed(failure.clone()) },
@@ -121,22 +137,31 @@ fn failed(
     now: Timestamp,
 ) -> Settled {
     let failing_since = state.failing_since.unwrap_or(now);
+    let lasted = now.since(failing_since);
+    // What this code has lasted, not what was before it.
+    let throttled_for = if state.failure_code == Some(failure.code) { lasted } else { Duration::ZERO };
     let mut state = WorkloadState {
         failing_since: Some(failing_since),
         failure_code: Some(failure.code),
         last_error: Some(failure.text.clone()),
         ..state.clone()
     };
+    let worked = state.last_success_at.is_some_and(|at| now.since(at) < WORKED_RECENTLY);
     let wait = match failure.persistence {
-        Persistence::Throttled => Some(throttled(failure, now.since(failing_since))),
+        Persistence::Throttled => Some(throttled(failure, throttled_for)),
         Persistence::Transient => {
+            let counts = u32::from(lasted >= waits::uncounted(failure.code));
+            state.transient_failures = state.transient_failures.saturating_add(counts);
+            transient(&state, failure.code, rules, lasted)
+        }
+        Persistence::UntilConfirmed if failure.code == FailureCode::InboxNotConnected && worked => {
             state.transient_failures = state.transient_failures.saturating_add(1);
-            transient(&state, failure.code, rules, now.since(failing_since))
+            transient(&state, failure.code, rules, lasted)
         }
         Persistence::UntilConfirmed => {
             let tried = usize::try_from(state.confirmations).unwrap_or(usize::MAX);
             state.confirmations = state.confirmations.saturating_add(1);
-            rules.confirmations.get(tried).copied()
+            rules.confirmations_of(failure.code).get(tried).copied()
         }
         Persistence::Permanent => None,
     };
@@ -151,7 +176,7 @@ fn failed(
 fn throttled(failure: &Failure, lasted: Duration) -> Duration {
     match failure.retry_after {
         Some(asked) => asked.clamp(RETRY_AFTER.0, RETRY_AFTER.1),
-        None => lasted.saturating_add(THROTTLED_FIRST).min(THROTTLED_LONGEST),
+        None => waits::throttled(failure.code).having_lasted(lasted),
     }
 }
 
@@ -161,25 +186,20 @@ fn transient(state: &WorkloadState, code: FailureCode, rules: &FailureRules, las
         return None;
     }
     let first = if code == FailureCode::Timeout { rules.timeout_backoff } else { rules.transient_backoff };
-    Some(doubled(first, state.transient_failures.saturating_sub(1), FailureRules::LONGEST_POSTPONEMENT))
+    let usual = Growing { first, longest: FailureRules::LONGEST_POSTPONEMENT };
+    Some(waits::transient(code).unwrap_or(usual).after(state.transient_failures.saturating_sub(1)))
 }
 
 /// The hold of a profile after `failure`: a first one, or a longer one after a probe failed.
 pub fn hold_after(present: Option<&ProfileHold>, failure: &Failure, now: Timestamp) -> ProfileHold {
     let failures = present.map_or(0, |hold| hold.failures.saturating_add(1));
     let since = present.map_or(now, |hold| hold.since.min(now));
-    let wait = match failure.persistence {
-        Persistence::Throttled => throttled(failure, now.since(since)),
-        Persistence::Transient | Persistence::UntilConfirmed | Persistence::Permanent => {
-            doubled(HOLD_FIRST, failures, HOLD_LONGEST)
-        }
+    let until = match (failure.persistence, waits::held(failure.code)) {
+        (_, None) => Timestamp::FAR_FUTURE,
+        (Persistence::Throttled, _) => now.plus(throttled(failure, now.since(since))),
+        (_, Some(growing)) => now.plus(growing.after(failures)),
     };
-    ProfileHold { since, until: now.plus(wait), failures, code: failure.code, text: failure.text.clone() }
-}
-
-/// `first` doubled `times`, at most `longest` (or `first` where that is more).
-pub fn doubled(first: Duration, times: u32, longest: Duration) -> Duration {
-    first.saturating_mul(1_u32.checked_shl(times).unwrap_or(u32::MAX)).min(longest.max(first))
+    ProfileHold { since, until, failures, code: failure.code, text: failure.text.clone() }
 }
 
 #[cfg(test)]

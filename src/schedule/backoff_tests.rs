@@ -23,7 +23,13 @@ fn mailbox_failure(code: FailureCode, persistence: Persistence) -> Failure {
 /// Settles the end of a cycle at `at`.
 fn end(state: &WorkloadState, failure: Option<Failure>, at: Timestamp) -> Settled {
     let report = Report::Received(CycleReport { failure, ..CycleReport::default() });
-    settle(state, &report, &FailureRules::default(), 5 * MINUTE, MailboxId(uuid::Uuid::from_u128(7)), at)
+    settle(state, &report, &FailureRules::default(), ending(at))
+}
+
+/// Of a poll that took some seconds.
+fn ending(now: Timestamp) -> Ending {
+    let took = Duration::from_secs(3);
+    Ending { mailbox: MailboxId(uuid::Uuid::from_u128(7)), interval: 5 * MINUTE, took, now }
 }
 
 /// Fails again and again, each time as soon as it may; returns the waits until it is disabled, or `most` of them.
@@ -53,10 +59,8 @@ fn assert_waits(waits: &[Duration], expected: &[Duration]) {
 
 #[test]
 fn a_server_that_wants_to_be_left_alone_is() {
-    let settle = |report: CycleReport| {
-        let (report, mailbox) = (Report::Received(report), MailboxId(uuid::Uuid::from_u128(7)));
-        settle(&fresh(), &report, &FailureRules::default(), 5 * MINUTE, mailbox, now())
-    };
+    let settle =
+        |report: CycleReport| settle(&fresh(), &Report::Received(report), &FailureRules::default(), ending(now()));
     let asked = CycleReport { login_delay: Some(15 * MINUTE), ..CycleReport::default() };
     let polled = settle(asked.clone());
     assert_eq!(polled.state.next_due_at, Some(now().plus(15 * MINUTE)));
@@ -77,16 +81,8 @@ fn a_poll_is_due_again_an_interval_after_its_end_with_at_most_a_tenth_more() {
 
 #[test]
 fn the_batch_limit_makes_it_due_at_once_and_new_mail_is_traffic() {
-    let settle = |report: CycleReport| {
-        settle(
-            &fresh(),
-            &Report::Received(report),
-            &FailureRules::default(),
-            MINUTE,
-            MailboxId(uuid::Uuid::nil()),
-            now(),
-        )
-    };
+    let settle =
+        |report: CycleReport| settle(&fresh(), &Report::Received(report), &FailureRules::default(), ending(now()));
     let more = settle(CycleReport { recorded: 100, more: true, ..CycleReport::default() });
     assert_eq!(more.outcome, Outcome::More(now()));
     assert_eq!(more.state.next_due_at, Some(now()));
@@ -144,10 +140,10 @@ fn throttling_waits_as_asked_else_doubles_and_never_counts() {
     let throttled = mailbox_failure(FailureCode::ServerThrottled, Persistence::Throttled);
     let (lasting, state) = waits(&throttled, 100);
     // What has lasted includes the jitter of the waits before.
-    for (wait, minutes) in lasting.iter().zip([1, 2, 4, 8, 16, 32]) {
+    for (wait, minutes) in lasting.iter().zip([5, 10, 20, 40, 80, 160]) {
         assert!((minutes * MINUTE..minutes * MINUTE * 5 / 4).contains(wait), "{lasting:?}");
     }
-    assert_waits(&lasting[99..], &[HOUR]);
+    assert_waits(&lasting[99..], &[6 * HOUR]);
     assert!(state.enabled);
     assert_eq!((state.transient_failures, state.confirmations), (0, 0));
 
@@ -211,7 +207,7 @@ fn holds_double_from_half_a_minute_to_a_quarter_of_an_hour() {
 }
 
 #[test]
-fn a_mailbox_that_gets_on_is_not_given_up() {
+fn a_mailbox_that_gets_on_is_not_given_up_but_short_sessions_that_die_count() {
     let lost = mailbox_failure(FailureCode::ConnectionLost, Persistence::Transient);
     let (_, tired) = waits(&lost, 10);
     assert_eq!(tired.transient_failures, 10);
@@ -219,10 +215,76 @@ fn a_mailbox_that_gets_on_is_not_given_up() {
     for report in
         [CycleReport { recorded: 1, ..CycleReport::default() }, CycleReport { set_aside: 1, ..CycleReport::default() }]
     {
-        let report = Report::Received(CycleReport { failure: Some(lost.clone()), ..report });
-        let rules = FailureRules::default();
-        let settled = settle(&tired, &report, &rules, 5 * MINUTE, MailboxId(uuid::Uuid::nil()), later);
-        assert_eq!((settled.state.enabled, settled.state.transient_failures), (true, 1));
-        assert_eq!(settled.state.failing_since, Some(later));
+        let end = |failure: &Failure, took| {
+            let report = Report::Received(CycleReport { failure: Some(failure.clone()), ..report.clone() });
+            settle(&tired, &report, &FailureRules::default(), Ending { took, ..ending(later) })
+        };
+        let young = end(&lost, 4 * MINUTE);
+        assert_eq!((young.state.enabled, young.state.transient_failures), (true, 11));
+        assert_eq!(young.state.failing_since, Some(later));
+        assert!(young.state.next_due_at >= Some(later.plus(HOUR)));
+        // Servers end old sessions as they like: it goes on at once, behind those that wait.
+        let old = end(&lost, 5 * MINUTE);
+        assert_eq!((old.outcome, old.state.transient_failures), (Outcome::More(later), 0));
+        let fault = mailbox_failure(FailureCode::ServerFault, Persistence::Transient);
+        assert_eq!(end(&fault, 5 * MINUTE).state.transient_failures, 11, "that is not the session's age");
     }
+}
+
+#[test]
+fn each_code_is_confirmed_as_often_as_it_deserves() {
+    let confirmed = |code| {
+        let (waits, state) = waits(&mailbox_failure(code, Persistence::UntilConfirmed), 20);
+        assert!(!state.enabled, "{code}");
+        waits
+    };
+    let (usual, day) = ([5 * MINUTE, 30 * MINUTE, 2 * HOUR], [6 * HOUR, 16 * HOUR]);
+    assert_waits(&confirmed(FailureCode::AuthRejected), &usual);
+    assert_waits(&confirmed(FailureCode::CredentialsMissing), &usual);
+    assert_waits(&confirmed(FailureCode::AuthContactAdmin), &usual[..2]);
+    assert_waits(&confirmed(FailureCode::AuthUnclear), &[&usual[..], &day[..]].concat());
+    assert_waits(&confirmed(FailureCode::InboxNotConnected), &[HOUR; 6]);
+    let never = FailureRules { confirmations: Vec::new(), ..FailureRules::default() };
+    assert!(FailureCode::ALL.iter().all(|code| never.confirmations_of(*code).is_empty()));
+}
+
+#[test]
+fn a_mailbox_that_worked_today_is_not_confirmed_away_for_not_being_connected() {
+    let not_connected = mailbox_failure(FailureCode::InboxNotConnected, Persistence::UntilConfirmed);
+    let worked = WorkloadState { last_success_at: Some(now().minus(HOUR)), ..fresh() };
+    let settled = end(&worked, Some(not_connected.clone()), now());
+    assert_eq!((settled.state.confirmations, settled.state.transient_failures), (0, 1));
+    assert_waits(&[settled.state.next_due_at.unwrap().since(now())], &[15 * MINUTE]);
+    let long_ago = WorkloadState { last_success_at: Some(now().minus(25 * HOUR)), ..fresh() };
+    assert_eq!(end(&long_ago, Some(not_connected), now()).state.confirmations, 1);
+}
+
+#[test]
+fn a_maildrop_that_is_in_use_is_soon_tried_again_and_not_counted_at_first() {
+    let in_use = mailbox_failure(FailureCode::MailboxInUse, Persistence::Transient);
+    let (short, state) = waits(&in_use, 12);
+    assert!(short[..3].iter().all(|wait| *wait < 2 * MINUTE), "{short:?}");
+    assert!(short.iter().all(|wait| *wait <= 11 * MINUTE), "{short:?}");
+    assert!(state.transient_failures <= 2, "{state:?}");
+}
+
+#[test]
+fn throttling_of_another_kind_begins_its_schedule_anew() {
+    let failing = WorkloadState {
+        failing_since: Some(now().minus(10 * HOUR)),
+        failure_code: Some(FailureCode::ServerFault),
+        ..fresh()
+    };
+    let limited = mailbox_failure(FailureCode::LoginThrottled, Persistence::Throttled);
+    let first = end(&failing, Some(limited.clone()), now());
+    assert_waits(&[first.state.next_due_at.unwrap().since(now())], &[15 * MINUTE]);
+}
+
+#[test]
+fn a_profile_waits_for_a_person_where_somebody_may_be_interfering() {
+    let code = FailureCode::SecurityDowngrade;
+    let hold = hold_after(None, &failure(code, Scope::Profile, Persistence::Permanent), now());
+    assert_eq!(hold.until, Timestamp::FAR_FUTURE);
+    let refused = failure(FailureCode::AuthRejected, Scope::Profile, Persistence::UntilConfirmed);
+    assert_eq!(hold_after(None, &refused, now()).until.since(now()), 15 * MINUTE);
 }

@@ -72,10 +72,13 @@ fn sign(failure: &Failure) -> Sign {
     use FailureCode as C;
     match (failure.scope, failure.code) {
         (Scope::Daemon, _) => Sign::None,
-        (_, C::CredentialsMissing | C::PortNotAllowed | C::InternalError | C::DatabaseUnavailable) => Sign::None,
+        (
+            _,
+            C::CredentialsMissing | C::LoginGuarded | C::PortNotAllowed | C::InternalError | C::DatabaseUnavailable,
+        ) => Sign::None,
         (Scope::Profile, code) if concerns_server(code) => Sign::Down,
         (_, C::AuthUnavailable) => Sign::Ill,
-        (_, C::ConnectionLost | C::Timeout | C::ServerClosed) => Sign::Lost,
+        (_, code) if is_lost(code) => Sign::Lost,
         (_, code) if is_refusal(code) => Sign::Refused,
         _ => Sign::Answered,
     }
@@ -101,14 +104,28 @@ pub const fn concerns_server(code: FailureCode) -> bool {
             | C::ServerClosed
             | C::AuthUnavailable
             | C::LoginThrottled
+            | C::TooManyConnections
             | C::ServerThrottled
     )
+}
+
+/// Whether a conversation broke off, and nobody said why.
+pub const fn is_lost(code: FailureCode) -> bool {
+    matches!(code, FailureCode::ConnectionLost | FailureCode::Timeout | FailureCode::ServerClosed)
 }
 
 /// Whether the server did not want the password, or whom it is for.
 pub const fn is_refusal(code: FailureCode) -> bool {
     use FailureCode as C;
-    matches!(code, C::AuthRejected | C::AuthExpired | C::AuthorizationFailed | C::AuthInteractive | C::AuthContactAdmin)
+    matches!(
+        code,
+        C::AuthRejected
+            | C::AuthUnclear
+            | C::AuthExpired
+            | C::AuthorizationFailed
+            | C::AuthInteractive
+            | C::AuthContactAdmin
+    )
 }
 
 #[cfg(test)]
@@ -143,6 +160,7 @@ mod tests {
             (C::MailRefused, Message, Sign::Answered),
             (C::ServerFault, Mailbox, Sign::Answered),
             (C::CredentialsMissing, Mailbox, Sign::None),
+            (C::LoginGuarded, Mailbox, Sign::None),
             (C::PortNotAllowed, Profile, Sign::None),
             (C::DiskFull, Daemon, Sign::None),
         ] {

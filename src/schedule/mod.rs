@@ -18,3 +18,4 @@ pub mod reading;
 pub mod sending;
 pub mod summary;
 mod turns;
+pub mod waits;

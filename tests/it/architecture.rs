@@ -58,6 +58,7 @@ const PURE_FILES: &[&str] = &[
     "schedule/jitter.rs",
     "schedule/summary.rs",
     "schedule/turns.rs",
+    "schedule/waits.rs",
     "send/doubt.rs",
     "send/judge.rs",
 ];

@@ -40,6 +40,15 @@ catalogue! {
     AuthRejected = "auth-rejected": "The server refused the password."
         because "the password was changed or mistyped, the provider wants an application password, or its own back end is ill"
         MailboxOwner: "update the mailbox's password (some providers want an application password)";
+    AuthUnclear = "auth-unclear": "The server refused the log-in without saying why."
+        because "a wrong user name or password; or a lock, or an illness of the server's"
+        MailboxOwner: "check the mailbox's user name and password (some providers want an application password)";
+    AuthMassRefused = "auth-mass-refused": "The server refuses many mailboxes of the profile that it let in before."
+        because "the server's back end for logging in is ill, or the provider changed how one logs in"
+        ProfileOwner: "ask the provider why it refuses log-ins; no mailbox was disabled for it, and one tries again by itself";
+    LoginGuarded = "login-guarded": "A password that was refused is not sent again for now."
+        because "the server refused this login so often that another try might lock the account"
+        MailboxOwner: "store the right password; log-ins wait until then, or until the account is in no danger";
     AuthExpired = "auth-expired": "The password or the account has expired."
         because "the provider limits how long a password or an account lives"
         MailboxOwner: "set a new password at the provider and store it here";
@@ -72,6 +81,9 @@ catalogue! {
     LoginThrottled = "login-throttled": "The server limits log-ins or connections."
         because "other programs use the same mailbox, or more connections are allowed here than at the provider"
         Nobody: "nothing to do: tried again when the server allows; lower maximum_concurrent_connections if it lasts";
+    TooManyConnections = "too-many-connections": "The server takes no more connections for now."
+        because "other programs or devices are connected to the same account"
+        Nobody: "nothing to do: tried again later; lower maximum_concurrent_connections if it lasts";
     ServerThrottled = "server-throttled": "The server asks to slow down."
         because "the provider limits how much one client may ask"
         Nobody: "nothing to do: tried again when the server allows";
@@ -91,6 +103,9 @@ catalogue! {
     InboxUnavailable = "inbox-unavailable": "The Inbox cannot be opened."
         because "the mailbox was deleted or moved, IMAP is not allowed for it, or the login belongs to another one"
         MailboxOwner: "check at the provider that the mailbox exists and IMAP is allowed for it";
+    InboxNotConnected = "inbox-not-connected": "The server took the password, but opens no mailbox for it."
+        because "the login belongs to another user, or IMAP is switched off for the mailbox"
+        MailboxOwner: "check at the provider that the login belongs to this mailbox and that IMAP is allowed for it";
     MailboxInUse = "mailbox-in-use": "Another program has the mailbox locked."
         because "another program reads the mailbox over POP3, or a broken session of ours still holds it"
         Nobody: "nothing to do: tried again later";

@@ -7,8 +7,8 @@ use tokio::time::Instant;
 use super::{
     super::{
         agenda::{Event, Mode},
-        backoff::doubled,
         journal,
+        waits::Growing,
     },
     REFRESH, Running, Trouble,
 };
@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// First and longest delay between looks whether the daemon's trouble is over.
-const TROUBLE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
+const TROUBLE: Growing = Growing { first: Duration::from_secs(1), longest: Duration::from_secs(10) };
 
 impl Running {
     /// When to turn even if nothing happens.
@@ -63,7 +63,7 @@ impl Running {
             }
             Err(_) => {
                 self.troubles = self.troubles.saturating_add(1);
-                let delay = doubled(TROUBLE.0, self.troubles, TROUBLE.1);
+                let delay = TROUBLE.after(self.troubles);
                 if let Some(trouble) = &mut self.trouble {
                     trouble.next_look = now + delay;
                 }
@@ -81,7 +81,7 @@ impl Running {
             return;
         }
         journal::paused(&failure);
-        let next_look = Instant::now() + doubled(TROUBLE.0, self.troubles, TROUBLE.1);
+        let next_look = Instant::now() + TROUBLE.after(self.troubles);
         self.troubles = self.troubles.saturating_add(1);
         self.trouble = Some(Trouble { since: self.clock.now(), failure, next_look });
         self.tell(Event::Paused);

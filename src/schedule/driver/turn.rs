@@ -9,7 +9,7 @@ use super::{
     super::{
         agenda::{Event, Mode},
         alarm,
-        backoff::{Outcome, Traffic, settle},
+        backoff::{Ending, Outcome, Traffic, settle},
         duty::Duty,
         heard::Heard,
         journal::{self, CycleName},
@@ -191,7 +191,8 @@ impl Running {
         };
         let traffic = if report.did_something() { Traffic::Busy } else { Traffic::Quiet };
         let interval = self.agenda.interval(duty.mailbox, traffic);
-        let settled = settle(&state, &report, &self.settings.failures, interval, duty.mailbox, now);
+        let ending = Ending { mailbox: duty.mailbox, interval, took: now.since(began), now };
+        let settled = settle(&state, &report, &self.settings.failures, ending);
         journal::cycle_ended(&name, &report, &settled.outcome, now.since(began));
         self.summary.add(&report);
         match (&settled.outcome, report.failure()) {

@@ -30,7 +30,7 @@ use mailsyncd::{
     schedule::{
         agenda::{Agenda, Command, Event, Mode, ProfileTerms, Refreshed},
         alarm,
-        backoff::{Outcome, Traffic, settle},
+        backoff::{Ending, Outcome, Traffic, settle},
         duty::{Duty, Side},
         heard::Heard,
     },
@@ -340,7 +340,8 @@ impl World {
         };
         let traffic = if report.did_something() { Traffic::Busy } else { Traffic::Quiet };
         let interval = self.agenda.interval(mailbox, traffic);
-        let settled = settle(claimed.mailbox.state(duty.workload), &report, &rules, interval, mailbox, now);
+        let ending = Ending { mailbox, interval, took: Duration::ZERO, now };
+        let settled = settle(claimed.mailbox.state(duty.workload), &report, &rules, ending);
         self.checks.ended(now, duty, &report, &settled.outcome);
         self.check_copies();
         let heard = Heard::of(&report, claimed.mailbox.state(duty.workload), now);
