@@ -117,6 +117,14 @@ impl MailboxView {
         self.status == MailboxStatus::Postponed && code.is_some_and(FailureCode::is_throttling)
     }
 
+    /// Whether it belongs to `owner`: `user:NAME`, `queue:NAME`, a name of either, or its own address.
+    pub fn is_of(&self, owner: &str) -> bool {
+        let named = self.owner_name.as_deref().unwrap_or_default();
+        let name = named.split_once(':').map_or(named, |(_, name)| name);
+        let address = self.mailbox.email_address.to_lowercase() == owner.to_lowercase();
+        address || !owner.is_empty() && (named == owner || name == owner)
+    }
+
     /// Why it sends or not, with the failure behind it.
     pub fn sending_words(&self) -> String {
         let code = match (self.sending, &self.outgoing_hold) {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use super::{explain::ExplainArguments, key::KeyCommand, send::SendArguments, why::WhyArguments};
+use super::{explain::ExplainArguments, key::KeyCommand, list::ListArguments, send::SendArguments, why::WhyArguments};
 use crate::{
     config::DEFAULT_FILE,
     model::{activity::ActivityStatus, timestamp::Timestamp},
@@ -92,12 +92,8 @@ pub struct Form {
 /// `mailbox …`
 #[derive(Debug, Subcommand)]
 pub enum MailboxCommand {
-    /// List all mailboxes.
-    List {
-        /// How to print.
-        #[command(flatten)]
-        form: Form,
-    },
+    /// List mailboxes: all, those of a view, or those of an owner.
+    List(ListArguments),
     /// Show a mailbox: its state, the last failure, when it is due, what to do.
     Show {
         /// Its address.

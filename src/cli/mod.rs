@@ -6,6 +6,7 @@ pub mod output;
 mod activities;
 mod explain;
 mod key;
+mod list;
 mod operate;
 mod records;
 mod send;

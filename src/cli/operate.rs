@@ -24,6 +24,7 @@ use crate::{
         failure::{FailureCode, clean},
         mailbox::Workload,
         record::Records,
+        view::ViewCounts,
     },
     store::{Role, StatusView, Store, StoreError},
 };
@@ -118,14 +119,18 @@ struct Status<'a> {
     database: &'a str,
     #[serde(flatten)]
     status: StatusView,
+    /// Mailboxes in each view of `mailbox list --view`.
+    views: ViewCounts,
 }
 
 pub(super) async fn status(context: &Context, form: Form) -> Result<ExitCode, Fault> {
     let config = context.config()?;
     let store = Store::open(&config.database_url, Role::Tool).await?;
-    let status = store.status(context.clock.now()).await?;
+    let now = context.clock.now();
+    let status = store.status(now).await?;
+    let views = store.view_counts(now, StatusView::LATE_AFTER).await?;
     store.close().await;
-    let status = Status { version: env!("CARGO_PKG_VERSION"), database: &config.database_url, status };
+    let status = Status { version: env!("CARGO_PKG_VERSION"), database: &config.database_url, status, views };
     show(form, &status, || status_text(&status))?;
     Ok(ExitCode::SUCCESS)
 }
@@ -152,6 +157,8 @@ fn status_text(status: &Status<'_>) -> String {
             mailboxes.never_succeeded
         ),
     );
+    let views = status.views.named().map(|(name, mailboxes)| format!("{mailboxes} {name}"));
+    facts.add("views", views.join(", "));
     facts.add("oldest success", when(mailboxes.oldest_success));
     facts.add("activities", format!("{}, the last recorded {}", view.activities, when(view.last_recorded_at)));
     facts.add("set aside", view.set_aside);

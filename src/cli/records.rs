@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use super::{
     Context, Fault,
     args::{Form, MailboxCommand, ProfileCommand},
+    list,
     output::{Facts, Table, seconds, show, when, write},
     why,
 };
@@ -23,10 +24,7 @@ pub(super) async fn mailbox(context: &Context, command: MailboxCommand) -> Resul
     let store = context.store().await?;
     let now = context.clock.now();
     match command {
-        MailboxCommand::List { form } => {
-            let mailboxes = views::mailboxes(&store, now).await?;
-            show(form, &mailboxes, || mailbox_table(&mailboxes))?;
-        }
+        MailboxCommand::List(arguments) => list::list(context, &store, &arguments).await?,
         MailboxCommand::Show { address, form } => {
             let mailbox = views::mailbox(&store, &address, now).await?;
             show(form, &mailbox, || mailbox_facts(&mailbox))?;
@@ -72,7 +70,7 @@ const fn status(status: MailboxStatus) -> &'static str {
     }
 }
 
-fn mailbox_table(mailboxes: &[MailboxView]) -> String {
+pub(super) fn mailbox_table(mailboxes: &[MailboxView]) -> String {
     let mut table =
         Table::new(&["ADDRESS", "STATUS", "PROFILE", "OWNER", "LAST SUCCESS", "NEXT DUE", "FAILURE", "SENDING"]);
     for view in mailboxes {

@@ -23,3 +23,4 @@ pub mod rules;
 pub mod testing;
 pub mod timestamp;
 pub mod uid;
+pub mod view;

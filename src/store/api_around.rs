@@ -1,7 +1,10 @@
 //! What a [`Store`] knows of daemons at work, and of what goes on around a mailbox.
 
 use super::*;
-use crate::model::presence::{Heartbeat, Presence};
+use crate::model::{
+    presence::{Heartbeat, Presence},
+    view::{View, ViewCounts},
+};
 
 /// A daemon that has not been heard of for so long is forgotten.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(86_400);
@@ -42,5 +45,26 @@ impl Store {
         profile: Option<ProfileId>,
     ) -> Result<Surroundings, StoreError> {
         read!(self, around::surroundings(mailbox, profile))
+    }
+
+    /// The mailboxes in a view; of [`View::Mine`], which is not a matter of state, none.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn view(
+        &self,
+        view: View,
+        now: Timestamp,
+        stale_after: Duration,
+    ) -> Result<BTreeSet<MailboxId>, StoreError> {
+        read!(self, around::view(view, now, stale_after))
+    }
+
+    /// How many mailboxes are in each view.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn view_counts(&self, now: Timestamp, stale_after: Duration) -> Result<ViewCounts, StoreError> {
+        read!(self, around::view_counts(now, stale_after))
     }
 }

@@ -21,7 +21,36 @@ macro_rules! held {
     };
 }
 
+/// One row for each mailbox: in which views it is. `$age`: seconds since the last success.
+macro_rules! views {
+    ($age:literal) => {
+        concat!(
+            "(SELECT f.id, f.is_active, f.is_active AND f.test_failed AS is_failed, f.is_active AND f.approved AND \
+             (f.reads AND NOT f.incoming_enabled OR f.sends AND NOT f.outgoing_enabled) AS is_disabled, f.is_active AND \
+             (f.reads AND f.incoming_enabled AND f.reading_postponed OR f.sends AND f.outgoing_enabled AND \
+             f.sending_postponed) AS is_postponed, f.is_active AND f.approved AND (f.reads AND f.incoming_enabled AND \
+             f.reading_held OR f.sends AND f.outgoing_enabled AND f.sending_held) AS is_held, f.is_active AND f.pending AS \
+             is_pending, f.is_active AND f.approved AND f.reads AND f.incoming_enabled AND f.profile_active AND f.awaited AND \
+             f.age > $2 AND f.age > 3 * f.interval AS is_stale FROM (SELECT m.id, m.state = 'active' AS is_active, \
+             m.incoming_test_status = 'failure' OR m.outgoing_test_status = 'failure' AS test_failed, m.approval IN \
+             ('empty', 'approved') AS approved, m.approval = 'pending' AS pending, m.incoming_method = 'server_side_sync' \
+             AS reads, m.outgoing_method = 'server_side_sync' AS sends, m.incoming_enabled, m.outgoing_enabled, \
+             coalesce(m.incoming_postponed_until > $1, FALSE) AS reading_postponed, coalesce(m.outgoing_postponed_until > \
+             $1, FALSE) AS sending_postponed, p.hold_since IS NOT NULL AS reading_held, p.outgoing_hold_since IS NOT NULL AS \
+             sending_held, coalesce(p.state = 'active', FALSE) AS profile_active, coalesce(p.minimum_polling_interval, 0) AS \
+             interval, m.incoming_failure_code IS NOT NULL OR coalesce(m.incoming_next_due_at <= $1, TRUE) AS awaited, ",
+            $age,
+            " AS age FROM mailboxes m LEFT JOIN server_profiles p ON p.id = m.server_profile) f) v"
+        )
+    };
+}
+
 macro_rules! sqlite {
+    ({ views }) => {
+        views!(
+            "(julianday($1) - julianday(coalesce(m.incoming_last_success_at, m.created_at))) * 86400.0"
+        )
+    };
     ({ held $mailbox:literal $epoch:literal }) => {
         held!($mailbox, $epoch)
     };
@@ -63,6 +92,12 @@ macro_rules! sqlite {
 }
 
 macro_rules! postgres {
+    ({ views }) => {
+        views!(
+            "CAST(extract(epoch FROM CAST($1 AS TIMESTAMPTZ) - coalesce(m.incoming_last_success_at, m.created_at)) AS \
+             DOUBLE PRECISION)"
+        )
+    };
     ({ held $mailbox:literal $epoch:literal }) => {
         held!($mailbox, $epoch)
     };
@@ -102,7 +137,7 @@ macro_rules! postgres {
 
 /// Names statements and lists them. Pieces: text; `{ids "$1"}`, `{hashes "$1"}`: one of a list
 /// parameter; `{indexed "name"}`: by this index, where SQLite would guess wrong; `{grants "m.id"}`:
-/// addresses a mailbox may send as, one a line; `{later "a, b"}`: the later of two times, neither NULL;
+/// addresses a mailbox may send as, one a line; `{views}`: which mailbox is in which view at `$1`, stale after `$2` seconds; `{later "a, b"}`: the later of two times, neither NULL;
 /// `{lock}`: keep the rows from other writers (on SQLite the transaction does);
 /// `{records "$1" as m: id uuid, at timestamptz}`: the objects of a JSON array as a table, its types
 /// those of PostgreSQL (on SQLite the JSON has them); `{bytes "m.hash"}`: of hexadecimal digits;

@@ -1,5 +1,7 @@
 //! What goes on around a mailbox, and who is at work.
 
+use std::{collections::BTreeSet, time::Duration};
+
 use super::{
     Conn, Db, Result, text,
     views::{AlertRow, count},
@@ -10,6 +12,7 @@ use crate::{
         ids::{MailboxId, NodeId, ProfileId},
         presence::{Heartbeat, Pause, Presence},
         timestamp::Timestamp,
+        view::{View, ViewCounts},
     },
     store::{
         around::{Surroundings, WaitingMail},
@@ -114,4 +117,36 @@ async fn outbox(conn: &mut Conn, mailbox: MailboxId) -> Result<Vec<WaitingMail>>
     };
     let rows = sqlx::query_as::<Db, Row>(text(sql::OUTBOX_OF)).bind(Id(mailbox.0)).fetch_all(conn).await?;
     rows.into_iter().map(waiting).collect()
+}
+
+/// See [`crate::store::Store::view`].
+pub async fn view(conn: &mut Conn, view: View, now: Timestamp, stale_after: Duration) -> Result<BTreeSet<MailboxId>> {
+    let statement = sqlx::query_scalar::<Db, Id>(text(sql::VIEW)).bind(Time(now)).bind(stale_after.as_secs_f64());
+    let rows: Vec<Id> = statement.bind(view.name()).fetch_all(conn).await?;
+    Ok(rows.into_iter().map(|id| MailboxId(id.0)).collect())
+}
+
+/// See [`crate::store::Store::view_counts`].
+pub async fn view_counts(conn: &mut Conn, now: Timestamp, stale_after: Duration) -> Result<ViewCounts> {
+    #[derive(sqlx::FromRow)]
+    struct Row {
+        active: i64,
+        failed: i64,
+        disabled: i64,
+        postponed: i64,
+        held: i64,
+        pending: i64,
+        stale: i64,
+    }
+    let statement = sqlx::query_as::<Db, Row>(text(sql::VIEW_COUNTS)).bind(Time(now)).bind(stale_after.as_secs_f64());
+    let row = statement.fetch_one(conn).await?;
+    Ok(ViewCounts {
+        active: count(row.active),
+        test_and_enable_failed: count(row.failed),
+        disabled: count(row.disabled),
+        postponed: count(row.postponed),
+        held: count(row.held),
+        pending_approval: count(row.pending),
+        stale: count(row.stale),
+    })
 }

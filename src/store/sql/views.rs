@@ -87,6 +87,18 @@ statements! {
          outgoing_enabled, outgoing_failure_code, outgoing_last_error, outgoing_failing_since, \
          outgoing_transient_failures, outgoing_postponed_until FROM mailboxes WHERE state = 'active' AND \
          outgoing_failure_code IS NOT NULL ORDER BY enabled, failing_since, email_address, workload LIMIT $1"];
+    VIEW = [
+        "SELECT v.id FROM "
+        {views}
+        " WHERE CASE $3 WHEN 'active' THEN v.is_active WHEN 'test-and-enable-failed' THEN v.is_failed WHEN 'disabled' THEN \
+         v.is_disabled WHEN 'postponed' THEN v.is_postponed WHEN 'held' THEN v.is_held WHEN 'pending-approval' THEN \
+         v.is_pending WHEN 'stale' THEN v.is_stale ELSE FALSE END"];
+    VIEW_COUNTS = [
+        "SELECT count(CASE WHEN v.is_active THEN 1 END) AS active, count(CASE WHEN v.is_failed THEN 1 END) AS failed, \
+         count(CASE WHEN v.is_disabled THEN 1 END) AS disabled, count(CASE WHEN v.is_postponed THEN 1 END) AS postponed, \
+         count(CASE WHEN v.is_held THEN 1 END) AS held, count(CASE WHEN v.is_pending THEN 1 END) AS pending, count(CASE \
+         WHEN v.is_stale THEN 1 END) AS stale FROM "
+        {views}];
     STATUS_LATE = [
         "SELECT m.email_address, coalesce(m.incoming_last_success_at, m.created_at) AS since, \
          p.minimum_polling_interval, coalesce(m.incoming_failure_code, p.hold_code) AS failure_code, CASE \

@@ -4,6 +4,7 @@ mod alerts;
 mod around;
 mod copies;
 mod fixtures;
+mod listed;
 mod migrating;
 mod opening;
 mod outbox;
