@@ -4,7 +4,12 @@ use super::{
     changes::{PlannedChange, plan_declared},
     error::AdminError,
 };
-use crate::{base::clock::Clock, config::Config, model::record::RecordChange, store::Store};
+use crate::{
+    base::clock::Clock,
+    config::Config,
+    model::{audit::Actor, record::RecordChange},
+    store::Store,
+};
 
 /// What was changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,7 +31,7 @@ pub async fn reconcile(store: &Store, config: &Config, clock: &Clock) -> Result<
     let lines = plan.iter().map(PlannedChange::to_string).collect();
     let changes: Vec<RecordChange> = plan.into_iter().map(|planned| planned.change).collect();
     if !changes.is_empty() {
-        store.apply(&changes, now).await?;
+        store.apply(&changes, &Actor::Configuration, now).await?;
     }
     Ok(Reconciled { lines })
 }

@@ -27,6 +27,12 @@ pub enum AdminError {
         /// The name that was probably meant.
         suggestion: Option<String>,
     },
+    /// Some of the mailboxes that are named are not there.
+    #[error("nothing was done: {}", wrong.join("; "))]
+    NotSelectable {
+        /// What is wrong with each.
+        wrong: Vec<String>,
+    },
     /// A file declares it, but the daemon has not read that file yet.
     #[error("mailbox {name} is declared at {place}, but it is not in the database yet")]
     NotTakenOver {
@@ -134,6 +140,7 @@ impl AdminError {
             | Self::Config(_)
             | Self::Compose(_)
             | Self::NotOutgoing { .. }
+            | Self::NotSelectable { .. }
             | Self::EmptyPassword
             | Self::NoSource { .. } => None,
         }

@@ -3,8 +3,11 @@
 pub mod changes;
 pub mod declared;
 pub mod error;
+#[cfg(test)]
+mod fixtures;
 pub mod rotate;
 pub mod secrets;
+pub mod selection;
 pub mod send;
 pub mod sending;
 pub mod views;

@@ -6,7 +6,10 @@ use super::error::AdminError;
 use crate::{
     base::{chain::Chain, clock::Clock, keyring::Keyring},
     config::Config,
-    model::record::{Records, Resealed, SealedSecret, SecretOwner},
+    model::{
+        audit::Actor,
+        record::{Records, Resealed, SealedSecret, SecretOwner},
+    },
     store::Store,
 };
 
@@ -60,7 +63,7 @@ pub struct Unopened {
 /// # Errors
 /// No key; or a daemon runs that does not know it: nothing was done. Or the database failed: what was
 /// done until then stays done.
-pub async fn rotate(store: &Store, config: &Config, clock: &Clock, who: &str) -> Result<Rotation, AdminError> {
+pub async fn rotate(store: &Store, config: &Config, clock: &Clock, actor: &Actor) -> Result<Rotation, AdminError> {
     let keys = config.keyring().map_err(AdminError::Key)?;
     let key_id = keys.current_id().to_owned();
     let now = clock.now();
@@ -83,7 +86,7 @@ pub async fn rotate(store: &Store, config: &Config, clock: &Clock, who: &str) ->
                 Err((key_id, why)) => unopened.push(Unopened { of: name(&records, owner), key_id, why }),
             }
         }
-        resealed += store.reseal(&secrets, who, clock.now()).await?;
+        resealed += store.reseal(&secrets, actor, clock.now()).await?;
     }
     let passwords = store.secrets_by_key().await?;
     let under = passwords.into_iter().map(|(key_id, passwords)| UnderKey { key_id, passwords });

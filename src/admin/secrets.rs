@@ -5,6 +5,7 @@ use crate::{
     base::{clock::Clock, secret::Secret},
     config::{Config, Place},
     model::{
+        audit::Actor,
         ids::MailboxId,
         mailbox::{DeclaredEnabled, Mailbox, SyncMethod, Workload},
         profile::AuthenticateUsing,
@@ -64,6 +65,7 @@ pub async fn set_password(
     clock: &Clock,
     name: &str,
     secret: &Secret,
+    actor: &Actor,
 ) -> Result<PasswordSet, AdminError> {
     may_be_stored(config, name)?;
     if secret.is_empty() {
@@ -89,7 +91,7 @@ pub async fn set_password(
     changes.extend(wanted.iter().map(|id| RecordChange::EnableIncoming(*id)));
     changes.extend(again(Workload::Outgoing).map(|mailbox| RecordChange::EnableOutgoing(mailbox.id)));
     if !changes.is_empty() {
-        store.apply(&changes, now).await?;
+        store.apply(&changes, actor, now).await?;
     }
     store.request_polls(&wanted, now).await?;
     let of = match owner {

@@ -4,7 +4,11 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{error::AdminError, sending::SendingStatus};
+use super::{
+    error::AdminError,
+    selection::{Selection, select},
+    sending::SendingStatus,
+};
 use crate::{
     mime::expand,
     model::{
@@ -256,12 +260,16 @@ pub async fn profile(store: &Store, name: &str) -> Result<ProfileView, AdminErro
 /// server that asked us to wait. Returns them as they stand: for one that is not read at all nothing is asked.
 ///
 /// # Errors
-/// One of them does not exist (then none is asked for), or the database did not answer.
-pub async fn request_poll(store: &Store, addresses: &[String], now: Timestamp) -> Result<Vec<MailboxView>, AdminError> {
-    let mut asked = Vec::new();
-    for address in addresses {
-        asked.push(mailbox(store, address, now).await?);
-    }
+/// Some of them do not exist (then none is asked for), or the database did not answer.
+pub async fn request_poll(
+    store: &Store,
+    selection: &Selection,
+    now: Timestamp,
+) -> Result<Vec<MailboxView>, AdminError> {
+    let selected = select(store, selection).await?;
+    let views = mailboxes(store, now).await?;
+    let mut views: BTreeMap<MailboxId, MailboxView> = views.into_iter().map(|view| (view.mailbox.id, view)).collect();
+    let asked: Vec<MailboxView> = selected.iter().filter_map(|mailbox| views.remove(&mailbox.id)).collect();
     let may = |view: &&MailboxView| view.status.is_read() && !view.is_throttled();
     let ids: Vec<MailboxId> = asked.iter().filter(may).map(|view| view.mailbox.id).collect();
     store.request_polls(&ids, now).await?;
@@ -303,7 +311,7 @@ pub(super) fn find(records: &Records, name: &str) -> Result<SecretOwner, AdminEr
     Err(unknown("mailbox or profile", name, addresses.chain(names)))
 }
 
-fn unknown<'a>(what: &'static str, name: &str, known: impl Iterator<Item = &'a str>) -> AdminError {
+pub(super) fn unknown<'a>(what: &'static str, name: &str, known: impl Iterator<Item = &'a str>) -> AdminError {
     AdminError::Unknown {
         what,
         name: name.to_owned(),

@@ -4,6 +4,7 @@ pub mod chain;
 pub mod clock;
 pub mod hints;
 pub mod keyring;
+pub mod login;
 pub mod retry;
 pub mod secret;
 pub mod tasks;

@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use super::{explain::ExplainArguments, key::KeyCommand, list::ListArguments, send::SendArguments, why::WhyArguments};
+use super::{
+    explain::ExplainArguments, key::KeyCommand, list::ListArguments, selection::SelectionArguments,
+    send::SendArguments, why::WhyArguments,
+};
 use crate::{
     config::DEFAULT_FILE,
     model::{activity::ActivityStatus, timestamp::Timestamp},
@@ -106,9 +109,9 @@ pub enum MailboxCommand {
     Why(WhyArguments),
     /// Have mailboxes polled at once.
     Poll {
-        /// Their addresses.
-        #[arg(required = true)]
-        addresses: Vec<String>,
+        /// Which.
+        #[command(flatten)]
+        which: SelectionArguments,
     },
 }
 

@@ -42,7 +42,7 @@ pub(super) async fn key(context: &Context, command: KeyCommand) -> Result<ExitCo
         KeyCommand::Rotate { form } => {
             let config = context.config()?;
             let store = Store::open(&config.database_url, Role::Tool).await?;
-            let rotation = rotate(&store, &config, &context.clock, "cli").await?;
+            let rotation = rotate(&store, &config, &context.clock, &context.actor()).await?;
             store.close().await;
             show(form, &rotation, || text(&rotation))?;
             Ok(if rotation.left() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -9,6 +9,7 @@ mod key;
 mod list;
 mod operate;
 mod records;
+mod selection;
 mod send;
 mod why;
 
@@ -23,8 +24,9 @@ use clap::Parser as _;
 use self::args::{Arguments, Command, Tool};
 use crate::{
     admin::error::AdminError,
-    base::clock::Clock,
+    base::{clock::Clock, login::login_name},
     config::{Config, ConfigError},
+    model::audit::Actor,
     store::{Role, Store, StoreError},
 };
 
@@ -141,6 +143,11 @@ struct Context {
 impl Context {
     fn config(&self) -> Result<Config, Fault> {
         Ok(Config::load(&self.config)?)
+    }
+
+    /// Who runs this command.
+    fn actor(&self) -> Actor {
+        Actor::CommandLine(login_name())
     }
 
     async fn store(&self) -> Result<Store, Fault> {

@@ -223,7 +223,7 @@ pub(super) async fn secret(context: &Context, command: SecretCommand) -> Result<
     may_be_stored(&config, &name)?;
     let store = Store::open(&config.database_url, Role::Tool).await?;
     let secret = read_password(&name)?;
-    let set = set_password(&store, &config, &context.clock, &name, &secret).await?;
+    let set = set_password(&store, &config, &context.clock, &name, &secret, &context.actor()).await?;
     store.close().await;
     let mut text = format!("{}: password stored under key {}\n", clean(&set.of, 400), set.key_id);
     for mailbox in &set.tried_again {

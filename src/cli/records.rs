@@ -30,8 +30,8 @@ pub(super) async fn mailbox(context: &Context, command: MailboxCommand) -> Resul
             show(form, &mailbox, || mailbox_facts(&mailbox))?;
         }
         MailboxCommand::Why(arguments) => why::why(context, &store, &arguments).await?,
-        MailboxCommand::Poll { addresses } => {
-            let asked = views::request_poll(&store, &addresses, now).await?;
+        MailboxCommand::Poll { which } => {
+            let asked = views::request_poll(&store, &which.selection(), now).await?;
             write(poll_text(&asked).as_bytes())?;
         }
     }

@@ -3,7 +3,7 @@ use std::fs;
 use super::*;
 use crate::{
     base::{chain::Chain, secret::Kek},
-    model::{ids::ProfileId, profile::ServerProfile, record::RecordChange, timestamp::Timestamp},
+    model::{audit::Actor, ids::ProfileId, profile::ServerProfile, record::RecordChange, timestamp::Timestamp},
     store::Role,
 };
 
@@ -54,7 +54,7 @@ impl Place {
 
     async fn source(&self, source: CredentialSource) -> SecretOwner {
         let change = RecordChange::PutProfile(self.profile.clone(), source);
-        self.store.apply(&[change], Timestamp::EPOCH).await.unwrap();
+        self.store.apply(&[change], &Actor::Configuration, Timestamp::EPOCH).await.unwrap();
         SecretOwner::Profile(self.profile.id)
     }
 

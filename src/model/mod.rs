@@ -5,6 +5,7 @@
 
 pub mod activity;
 pub mod alert;
+pub mod audit;
 pub mod authority;
 pub mod catalogue;
 pub mod cursor;

@@ -111,13 +111,14 @@ impl Store {
     }
 
     /// Applies changes to the records in one transaction, in order, all or none, each with its row
-    /// in the audit log.
+    /// in the audit log that names `actor`.
     ///
     /// # Errors
     /// [`StoreError::Conflict`] where two records would have one name or address, or a record
     /// that is named does not exist.
-    pub async fn apply(&self, changes: &[RecordChange], now: Timestamp) -> Result<(), StoreError> {
-        write!(self, Durable, 0, records::apply(changes = changes.to_vec(), now = now))
+    pub async fn apply(&self, changes: &[RecordChange], actor: &Actor, now: Timestamp) -> Result<(), StoreError> {
+        let who = || actor.to_string();
+        write!(self, Durable, 0, records::apply(changes = changes.to_vec(), who = who(), now = now))
     }
 
     /// Every mailbox whose reading may be scheduled, or which has mail to be sent and may send it.

@@ -53,8 +53,8 @@ impl Store {
     ///
     /// # Errors
     /// The database does not take writes.
-    pub async fn reseal(&self, secrets: &[Resealed], who: &str, now: Timestamp) -> Result<u64, StoreError> {
-        let (secrets, who) = (|| secrets.to_vec(), || who.to_owned());
+    pub async fn reseal(&self, secrets: &[Resealed], actor: &Actor, now: Timestamp) -> Result<u64, StoreError> {
+        let (secrets, who) = (|| secrets.to_vec(), || actor.to_string());
         write!(self, Durable, 0, secrets::reseal(secrets = secrets(), who = who(), now = now))
     }
 

@@ -49,6 +49,7 @@ use self::{
 use crate::model::{
     activity::{BatchCommit, Committed, Fence, NewSource},
     alert::AlertChange,
+    audit::Actor,
     cursor::{Cursor, InFlight, ListedMessage},
     ids::{ActivityId, MailboxId, NodeId, ProfileId},
     lease::{Claimed, ProfileHold, ScheduleEntry, Settlement},

@@ -42,18 +42,18 @@ pub async fn records(conn: &mut Conn) -> Result<Records> {
 }
 
 /// Writes the changes and an audit row for each.
-pub async fn apply(conn: &mut Conn, changes: Vec<RecordChange>, now: Timestamp) -> Result<()> {
+pub async fn apply(conn: &mut Conn, changes: Vec<RecordChange>, who: String, now: Timestamp) -> Result<()> {
     for change in &changes {
         let (what, kind, id) = subject(change);
         let before = snapshot(conn, kind, id).await?;
-        write(conn, change, now).await?;
+        write(conn, change, &who, now).await?;
         let after = snapshot(conn, kind, id).await?;
         if after.is_none() {
             return Err(StoreError::Conflict { what: format!("{what}: there is no record {id}") });
         }
         sqlx::query::<Db>(text(sql::ADD_AUDIT))
             .bind(Time(now))
-            .bind("config")
+            .bind(&who)
             .bind(what)
             .bind(Id(id))
             .bind(before)
@@ -120,14 +120,14 @@ async fn owner(conn: &mut Conn, statement: Sql, kind: MailboxKind, id: Uuid) -> 
     row.map(|row| row.record(kind).and_then(|record| json(&record))).transpose()
 }
 
-async fn write(conn: &mut Conn, change: &RecordChange, now: Timestamp) -> Result<()> {
+async fn write(conn: &mut Conn, change: &RecordChange, who: &str, now: Timestamp) -> Result<()> {
     let (statements, id): (&[Sql], Uuid) = match change {
         RecordChange::PutProfile(profile, source) => return put_profile(conn, profile, source, now).await,
         RecordChange::PutOwner(owner) => return put_owner(conn, owner, now).await,
         RecordChange::PutMailbox(mailbox, source) => return put_mailbox(conn, mailbox, source, now).await,
         RecordChange::SetApproval(id, approval) => return set_approval(conn, *id, *approval, now).await,
         RecordChange::QueueTest(id, run, request) => {
-            return testing::queue(conn, *id, (*run, *request), "config", now).await;
+            return testing::queue(conn, *id, (*run, *request), who, now).await;
         }
         RecordChange::RetireProfile(id) => (&[sql::RETIRE_PROFILE], id.0),
         RecordChange::RetireOwner(id) => (&[sql::RETIRE_USER, sql::RETIRE_QUEUE], id.0),

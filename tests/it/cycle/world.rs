@@ -14,6 +14,7 @@ use mailsyncd::{
     base::clock::Clock,
     means::{Context, budget::Budget},
     model::{
+        audit::Actor,
         ids::{MailboxId, NodeId},
         lease::Claimed,
         mailbox::Workload,
@@ -79,7 +80,7 @@ impl World {
             RecordChange::PutProfile(profile, CredentialSource::Stored),
             RecordChange::PutMailbox(Box::new(mailbox), CredentialSource::Stored),
         ];
-        context.store.apply(&changes, NOW).await.unwrap();
+        context.store.apply(&changes, &Actor::Configuration, NOW).await.unwrap();
         let world = Self {
             database: Arc::clone(database),
             server: SimServer::new(),

@@ -14,6 +14,7 @@ use mailsyncd::{
     means::budget::Budget,
     model::{
         activity::ActivityStatus,
+        audit::Actor,
         failure::{Failure, FailureCode, Persistence, Scope},
         ids::{ActivityId, MailboxId, NodeId},
         mailbox::{Mailbox, SyncMethod, Workload, WorkloadState},
@@ -81,7 +82,7 @@ impl World {
             mailboxes.insert(address, mailbox.id);
             changes.push(RecordChange::PutMailbox(Box::new(mailbox), CredentialSource::Stored));
         }
-        store.apply(&changes, NOW).await.unwrap();
+        store.apply(&changes, &Actor::Configuration, NOW).await.unwrap();
         let limits = Limits { logins_per_host_per_second: 10_000, ..Limits::default() };
         let steps = Steps { batch_messages: 3, maximum_batches: 2, ..Steps::default() };
         Self {

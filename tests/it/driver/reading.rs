@@ -1,5 +1,7 @@
 //! Reading alone.
 
+use mailsyncd::model::audit::Actor;
+
 use super::*;
 
 #[tokio::test]
@@ -127,7 +129,7 @@ async fn a_person_who_asks_need_not_wait_for_a_postponement_or_the_next_pass() {
 
     // A new password does this.
     let begun = std::time::Instant::now();
-    world.store.apply(&[RecordChange::EnableIncoming(ids[1])], world.clock.now()).await.unwrap();
+    world.store.apply(&[RecordChange::EnableIncoming(ids[1])], &Actor::Configuration, world.clock.now()).await.unwrap();
     world.store.request_polls(&ids[1..], world.clock.now()).await.unwrap();
     world.wait("the second is read", async |world| world.state(disabled).await.last_success_at.is_some()).await;
     assert!(begun.elapsed() < Duration::from_secs(40), "only the pass of every minute found it");

@@ -13,6 +13,7 @@ use mailsyncd::{
     base::clock::Clock,
     means::{Context, budget::Budget},
     model::{
+        audit::Actor,
         ids::{ActivityId, MailboxId, NodeId},
         lease::Claimed,
         mailbox::{SyncMethod, Workload, WorkloadState},
@@ -85,7 +86,7 @@ impl World {
             RecordChange::PutProfile(profile, CredentialSource::Stored),
             RecordChange::PutMailbox(Box::new(mailbox), CredentialSource::Stored),
         ];
-        context.store.apply(&changes, NOW).await.unwrap();
+        context.store.apply(&changes, &Actor::Configuration, NOW).await.unwrap();
         Self {
             database: Arc::clone(database),
             server: Server::new(sent),

@@ -7,6 +7,7 @@ use std::{
 
 use mailsyncd::{
     model::{
+        audit::Actor,
         failure::{Failure, FailureCode, Persistence, Scope},
         mailbox::Workload,
         record::RecordChange,
@@ -216,7 +217,7 @@ impl World {
             21 => self.weather().flaky = [15, 60, 400][index % 3],
             22 => {
                 let enable = [RecordChange::EnableIncoming(mailbox), RecordChange::EnableOutgoing(mailbox)];
-                self.store().apply(&enable, self.now()).await.unwrap();
+                self.store().apply(&enable, &Actor::Configuration, self.now()).await.unwrap();
             }
             23..=28 => self.write(mailbox).await,
             29 => {

@@ -12,6 +12,7 @@ use mailsyncd::{
     base::clock::Clock,
     means::{Context, account::Account, budget::Budget},
     model::{
+        audit::Actor,
         ids::{MailboxId, NodeId, ProfileId},
         lease::{Claimed, LEASE_TTL, Settlement},
         mailbox::{SyncMethod, Workload},
@@ -139,7 +140,7 @@ impl World {
             inboxes.push(Inbox { id: mailbox.id, address, profile });
             changes.push(RecordChange::PutMailbox(Box::new(mailbox), CredentialSource::Stored));
         }
-        store.apply(&changes, START).await.unwrap();
+        store.apply(&changes, &Actor::Configuration, START).await.unwrap();
         let limits = Limits {
             connections: 2 + chance.below(4) as u32,
             connections_per_host: 1 + chance.below(3) as u32,
@@ -426,7 +427,7 @@ impl World {
         }
         for inbox in &self.inboxes {
             let enable = [RecordChange::EnableIncoming(inbox.id), RecordChange::EnableOutgoing(inbox.id)];
-            self.store().apply(&enable, self.now()).await.unwrap();
+            self.store().apply(&enable, &Actor::Configuration, self.now()).await.unwrap();
         }
         let (since, end) = (self.now(), self.now().plus(Duration::from_secs(80 * 60)));
         while self.now() < end {

@@ -3,6 +3,7 @@
 use mailsyncd::{
     model::{
         alert::{AlertChange, AlertSubject, NewAlert, Severity},
+        audit::Actor,
         failure::FailureCode,
         ids::MailboxId,
         lease::{ProfileHold, Settlement},
@@ -98,7 +99,10 @@ async fn a_hold_and_its_alert_are_written_together() {
     for database in databases().await {
         let store = &database.store;
         let profile = profile("example");
-        store.apply(&[RecordChange::PutProfile(profile.clone(), CredentialSource::Stored)], at(0)).await.unwrap();
+        store
+            .apply(&[RecordChange::PutProfile(profile.clone(), CredentialSource::Stored)], &Actor::Configuration, at(0))
+            .await
+            .unwrap();
         let subject = AlertSubject::Profile(profile.id);
         let hold = |code| ProfileHold { since: at(1), until: at(31), failures: 0, code, text: "refused".into() };
         let held = |workload, code| {

@@ -3,6 +3,7 @@
 use mailsyncd::{
     model::{
         activity::{BatchCommit, Fence, IgnoreReason, LedgerEntry, Verdict},
+        audit::Actor,
         cursor::Cursor,
         failure::FailureCode,
         mailbox::Mailbox,
@@ -116,7 +117,7 @@ async fn with_other_mailbox(store: &Store) -> mailsyncd::model::ids::MailboxId {
     let mailbox = mailbox("other@example.org", &profile);
     let put_profile =
         mailsyncd::model::record::RecordChange::PutProfile(profile, mailsyncd::model::record::CredentialSource::Stored);
-    store.apply(&[put_profile, put(&mailbox)], at(0)).await.unwrap();
+    store.apply(&[put_profile, put(&mailbox)], &Actor::Configuration, at(0)).await.unwrap();
     mailbox.id
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use mailsyncd::{
     model::{
         activity::{BatchCommit, Fence, LedgerEntry, NewActivity, NewAttachment, NewSource, SourceEncoding, Verdict},
+        audit::Actor,
         cursor::Cursor,
         failure::{Failure, FailureCode, Persistence, Scope},
         ids::{ActivityId, MailboxId, NodeId, OwnerId, ProfileId},
@@ -122,7 +123,7 @@ pub async fn with_mailboxes(store: &Store, addresses: &[&str]) -> Vec<Mailbox> {
     let mailboxes: Vec<Mailbox> = addresses.iter().map(|address| mailbox(address, &profile)).collect();
     let mut changes = vec![RecordChange::PutProfile(profile, CredentialSource::Stored)];
     changes.extend(mailboxes.iter().map(put));
-    store.apply(&changes, at(0)).await.unwrap();
+    store.apply(&changes, &Actor::Configuration, at(0)).await.unwrap();
     mailboxes
 }
 

@@ -4,6 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use mailsyncd::{
     model::{
+        audit::Actor,
         failure::FailureCode,
         ids::{MailboxId, ProfileId},
         lease::ProfileHold,
@@ -104,7 +105,7 @@ async fn put_all(store: &Store, profile: &ServerProfile, names: &str) -> Vec<Mai
         changes.push(put(&made));
         mailboxes.push(made);
     }
-    store.apply(&changes, at(0)).await.unwrap();
+    store.apply(&changes, &Actor::Configuration, at(0)).await.unwrap();
     mailboxes
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use mailsyncd::{
     model::{
         activity::{ActivityStatus, Fence, NewSource, SourceEncoding},
+        audit::Actor,
         failure::{Failure, FailureCode, Persistence, Scope},
         ids::{ActivityId, MailboxId, NodeId},
         mailbox::{Approval, Mailbox, SyncMethod, Workload},
@@ -439,7 +440,7 @@ async fn the_door_says_what_is_wrong() {
         let mailbox = with_mailboxes(store, &["a@x"]).await.remove(0);
         let mute = Mailbox { outgoing_method: SyncMethod::None, id: MailboxId::generate(at(0)), ..mailbox.clone() };
         let mute = Mailbox { email_address: "mute@x".into(), ..mute };
-        store.apply(&[put(&mute)], at(0)).await.unwrap();
+        store.apply(&[put(&mute)], &Actor::Configuration, at(0)).await.unwrap();
         let refusals = [
             (NewMail { mailbox: MailboxId::generate(at(5)), ..mail(&mailbox, "s") }, "there is no mailbox"),
             (mail(&mute, "s"), "does not send"),
@@ -451,7 +452,7 @@ async fn the_door_says_what_is_wrong() {
             let refused = store.queue_mail(&mail, at(0)).await.unwrap_err();
             assert!(matches!(&refused, StoreError::Unsendable { what } if what.contains(words)), "{refused}");
         }
-        store.apply(&[RecordChange::RetireMailbox(mailbox.id)], at(1)).await.unwrap();
+        store.apply(&[RecordChange::RetireMailbox(mailbox.id)], &Actor::Configuration, at(1)).await.unwrap();
         let retired = store.queue_mail(&mail(&mailbox, "s"), at(1)).await.unwrap_err();
         assert!(retired.to_string().contains("not active"), "{retired}");
     }
@@ -473,9 +474,9 @@ async fn mail_that_waits_in_vain_says_why() {
             ("has no server", Mailbox { profile: None, ..mailbox.clone() }),
             ("its outgoing method is none", Mailbox { outgoing_method: SyncMethod::None, ..mailbox.clone() }),
         ] {
-            store.apply(&[put(&mailbox)], at(1)).await.unwrap();
+            store.apply(&[put(&mailbox)], &Actor::Configuration, at(1)).await.unwrap();
             let id = store.queue_mail(&mail(&mailbox, words), at(1)).await.unwrap();
-            store.apply(&[put(&change)], at(2)).await.unwrap();
+            store.apply(&[put(&change)], &Actor::Configuration, at(2)).await.unwrap();
             assert!(store.explain_stuck(at(3)).await.unwrap() >= 1);
             assert_eq!(store.explain_stuck(at(3)).await.unwrap(), 0);
             let reason = reason(id).await;
@@ -483,12 +484,15 @@ async fn mail_that_waits_in_vain_says_why() {
             assert_eq!(store.schedule_entries(Workload::Outgoing).await.unwrap(), []);
             waiting.push(id);
         }
-        store.apply(&[put(&mailbox), RecordChange::DisableOutgoing(mailbox.id)], at(4)).await.unwrap();
+        store
+            .apply(&[put(&mailbox), RecordChange::DisableOutgoing(mailbox.id)], &Actor::Configuration, at(4))
+            .await
+            .unwrap();
         let disabled = store.queue_mail(&mail(&mailbox, "disabled"), at(4)).await.unwrap();
         assert_eq!(store.explain_stuck(at(5)).await.unwrap(), 1);
         assert!(reason(disabled).await.contains("not enabled"));
         // Enabled again, everything goes.
-        store.apply(&[RecordChange::EnableOutgoing(mailbox.id)], at(6)).await.unwrap();
+        store.apply(&[RecordChange::EnableOutgoing(mailbox.id)], &Actor::Configuration, at(6)).await.unwrap();
         let fence = lease(store, mailbox.id, at(7)).await;
         let claimed: Vec<_> = claim_all(store, fence, at(7)).await.iter().map(|mail| mail.activity).collect();
         assert_eq!(claimed.len(), waiting.len() + 2);
@@ -503,11 +507,17 @@ async fn mail_that_waited_for_its_mailbox_and_cannot_be_sent_either_is_given_up(
         let store = &database.store;
         let mailbox = with_mailboxes(store, &["a@x"]).await.remove(0);
         let granting = Mailbox { may_send_as: vec!["team@x".into()], ..mailbox.clone() };
-        store.apply(&[put(&granting), RecordChange::DisableOutgoing(mailbox.id)], at(1)).await.unwrap();
+        store
+            .apply(&[put(&granting), RecordChange::DisableOutgoing(mailbox.id)], &Actor::Configuration, at(1))
+            .await
+            .unwrap();
         let as_team = NewMail { send_as: Some("team@x".into()), ..mail(&mailbox, "as the team") };
         let id = store.queue_mail(&as_team, at(2)).await.unwrap();
         assert_eq!(store.explain_stuck(at(3)).await.unwrap(), 1);
-        store.apply(&[put(&mailbox), RecordChange::EnableOutgoing(mailbox.id)], at(4)).await.unwrap();
+        store
+            .apply(&[put(&mailbox), RecordChange::EnableOutgoing(mailbox.id)], &Actor::Configuration, at(4))
+            .await
+            .unwrap();
         assert_eq!(store.explain_stuck(at(5)).await.unwrap(), 1);
         let row = cells(&database, id, &["status", "failure_code"]).await;
         assert_eq!(row, "failed|sender-refused");
@@ -528,7 +538,7 @@ async fn mail_under_way_in_a_mailbox_that_stopped_sending_comes_back() {
         store.put_composed(zombie, &[composed(open, 2)]).await.unwrap();
         // Whoever holds the lease goes on; and where the mailbox sends, its next holder finds them.
         assert_eq!(store.explain_stuck(at(100)).await.unwrap(), 0);
-        store.apply(&[RecordChange::DisableOutgoing(mailbox.id)], at(4)).await.unwrap();
+        store.apply(&[RecordChange::DisableOutgoing(mailbox.id)], &Actor::Configuration, at(4)).await.unwrap();
         assert_eq!(store.explain_stuck(at(5)).await.unwrap(), 0);
         assert_eq!(status(&database, open).await, "sending");
 

@@ -2,6 +2,7 @@
 
 use mailsyncd::{
     model::{
+        audit::Actor,
         failure::FailureCode,
         ids::{MailboxId, ProfileId},
         mailbox::MailboxKind,
@@ -30,7 +31,7 @@ async fn records_come_back_as_they_were_put() {
             RecordChange::PutOwner(queue.clone()),
             RecordChange::PutMailbox(Box::new(mailbox.clone()), file.clone()),
         ];
-        store.apply(&changes, at(0)).await.unwrap();
+        store.apply(&changes, &Actor::Configuration, at(0)).await.unwrap();
         let records = store.records().await.unwrap();
         let credential = CredentialSource::SystemdCredential("imap".into());
         assert_eq!(records.profiles, [(profile.clone(), credential.clone())]);
@@ -43,7 +44,7 @@ async fn records_come_back_as_they_were_put() {
         let mut declared = mailbox.clone();
         declared.name = "Anna".into();
         declared.incoming = state();
-        store.apply(&[put(&declared)], at(1)).await.unwrap();
+        store.apply(&[put(&declared)], &Actor::Configuration, at(1)).await.unwrap();
         declared.incoming = mailbox.incoming.clone();
         assert_eq!(store.records().await.unwrap().mailboxes, [(declared.clone(), CredentialSource::Stored)]);
         let ends = [
@@ -52,11 +53,11 @@ async fn records_come_back_as_they_were_put() {
             RecordChange::RetireOwner(queue.id),
             RecordChange::RetireProfile(profile.id),
         ];
-        store.apply(&ends, at(2)).await.unwrap();
+        store.apply(&ends, &Actor::Configuration, at(2)).await.unwrap();
         let records = store.records().await.unwrap();
         assert!(!records.mailboxes[0].0.active && !records.mailboxes[0].0.incoming.enabled);
         assert!(records.owners[0].active && !records.owners[1].active && !records.profiles[0].0.active);
-        store.apply(&[RecordChange::EnableIncoming(mailbox.id)], at(3)).await.unwrap();
+        store.apply(&[RecordChange::EnableIncoming(mailbox.id)], &Actor::Configuration, at(3)).await.unwrap();
         assert_eq!(store.records().await.unwrap().mailboxes[0].0.incoming, state());
         assert_eq!(store.check().await.unwrap(), Vec::<String>::new());
     }
@@ -69,11 +70,12 @@ async fn changes_are_applied_all_or_none() {
         let profile = profile("example");
         let (a, twin) = (mailbox("a@example.org", &profile), mailbox("a@example.org", &profile));
         let changes = [RecordChange::PutProfile(profile.clone(), CredentialSource::Stored), put(&a), put(&twin)];
-        let refused = store.apply(&changes, at(0)).await.unwrap_err();
+        let refused = store.apply(&changes, &Actor::Configuration, at(0)).await.unwrap_err();
         assert!(matches!(&refused, StoreError::Conflict { what } if what.contains("email_address")), "{refused}");
         assert!(store.records().await.unwrap().profiles.is_empty());
         let nobody = MailboxId::generate(at(0));
-        let refused = store.apply(&[RecordChange::EnableIncoming(nobody)], at(0)).await.unwrap_err();
+        let refused =
+            store.apply(&[RecordChange::EnableIncoming(nobody)], &Actor::Configuration, at(0)).await.unwrap_err();
         assert!(matches!(&refused, StoreError::Conflict { what } if what.contains(&nobody.to_string())), "{refused}");
     }
 }

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use mailsyncd::model::{
+    audit::Actor,
     failure::FailureCode,
     ids::{MailboxId, NodeId},
     lease::{ProfileHold, Settlement},
@@ -112,7 +113,7 @@ async fn only_what_may_run_is_scheduled() {
             RecordChange::RetireProfile(retired.id),
         ];
         changes.extend(others.iter().chain([&due, &fresh]).map(put));
-        store.apply(&changes, at(0)).await.unwrap();
+        store.apply(&changes, &Actor::Configuration, at(0)).await.unwrap();
         let entries: BTreeMap<MailboxId, _> = store
             .schedule_entries(Workload::Incoming)
             .await
@@ -153,7 +154,10 @@ async fn profiles_are_held_and_freed() {
     for database in databases().await {
         let store = &database.store;
         let profile = profile("example");
-        store.apply(&[RecordChange::PutProfile(profile.clone(), CredentialSource::Stored)], at(0)).await.unwrap();
+        store
+            .apply(&[RecordChange::PutProfile(profile.clone(), CredentialSource::Stored)], &Actor::Configuration, at(0))
+            .await
+            .unwrap();
         let mut hold = ProfileHold {
             since: at(1),
             until: at(31),
@@ -166,7 +170,10 @@ async fn profiles_are_held_and_freed() {
         store.put_hold(Workload::Incoming, profile.id, &hold, &[], at(1)).await.unwrap();
         assert_eq!(store.holds(Workload::Incoming).await.unwrap(), [(profile.id, hold.clone())]);
         // A reload of the configuration does not forget it.
-        store.apply(&[RecordChange::PutProfile(profile.clone(), CredentialSource::Stored)], at(2)).await.unwrap();
+        store
+            .apply(&[RecordChange::PutProfile(profile.clone(), CredentialSource::Stored)], &Actor::Configuration, at(2))
+            .await
+            .unwrap();
         assert_eq!(store.holds(Workload::Incoming).await.unwrap().len(), 1);
         let (outgoing, text) = (Workload::Outgoing, "no route to host".to_owned());
         store.put_hold(outgoing, profile.id, &ProfileHold { text, ..hold.clone() }, &[], at(2)).await.unwrap();
@@ -176,7 +183,10 @@ async fn profiles_are_held_and_freed() {
         // Another server is tried at once; what was not changed waits on.
         let mut moved = profile.clone();
         moved.incoming.port += 1;
-        store.apply(&[RecordChange::PutProfile(moved, CredentialSource::Stored)], at(4)).await.unwrap();
+        store
+            .apply(&[RecordChange::PutProfile(moved, CredentialSource::Stored)], &Actor::Configuration, at(4))
+            .await
+            .unwrap();
         assert_eq!(store.holds(Workload::Incoming).await.unwrap()[0].1.until, at(4));
         assert_eq!(store.holds(outgoing).await.unwrap()[0].1.until, at(31));
         store.clear_hold(Workload::Incoming, profile.id, &[], at(5)).await.unwrap();

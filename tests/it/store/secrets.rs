@@ -1,6 +1,9 @@
 //! Sealed secrets, and sealing them anew.
 
-use mailsyncd::model::record::{Resealed, SealedSecret, SecretOwner};
+use mailsyncd::model::{
+    audit::Actor,
+    record::{Resealed, SealedSecret, SecretOwner},
+};
 
 use super::fixtures::*;
 use crate::support::databases::databases;
@@ -22,14 +25,18 @@ async fn what_was_set_meanwhile_is_not_overwritten_by_sealing_anew() {
         let batch = [anew(a, 1), anew(b, 2)];
         // Set again under the old key, by somebody who does not know of the new one yet.
         store.put_secret(b, &sealed("old", 3), at(2)).await.unwrap();
-        assert_eq!(store.reseal(&batch, "cli:root", at(3)).await.unwrap(), 1);
-        assert_eq!(store.reseal(&batch, "cli:root", at(3)).await.unwrap(), 0, "done again it does nothing");
+        assert_eq!(store.reseal(&batch, &Actor::CommandLine("root".into()), at(3)).await.unwrap(), 1);
+        assert_eq!(
+            store.reseal(&batch, &Actor::CommandLine("root".into()), at(3)).await.unwrap(),
+            0,
+            "done again it does nothing"
+        );
         assert_eq!(store.secret(a).await.unwrap(), Some(sealed("new", 11)));
         assert_eq!(store.secret(b).await.unwrap(), Some(sealed("old", 3)), "the password set last stays");
         assert_eq!(store.secrets_by_key().await.unwrap(), [("new".to_owned(), 1), ("old".to_owned(), 1)]);
         // And set under the new key: the same.
         store.put_secret(b, &sealed("new", 4), at(4)).await.unwrap();
-        assert_eq!(store.reseal(&[anew(b, 3)], "cli:root", at(5)).await.unwrap(), 0);
+        assert_eq!(store.reseal(&[anew(b, 3)], &Actor::CommandLine("root".into()), at(5)).await.unwrap(), 0);
         assert_eq!(store.secret(b).await.unwrap(), Some(sealed("new", 4)));
         assert_eq!(store.secrets_under_others("new", None, 10).await.unwrap(), []);
     }

@@ -6,6 +6,7 @@ use mailsyncd::{
     model::{
         activity::{ActivityStatus, IgnoreReason, Verdict},
         alert::{AlertSubject, NewAlert, Severity},
+        audit::Actor,
         failure::FailureCode,
         ids::{ActivityId, MailboxId},
         lease::{ProfileHold, Settlement},
@@ -195,7 +196,14 @@ async fn the_status_names_late_mailboxes() {
         slow.minimum_polling_interval = Duration::from_secs(7_200);
         let on_slow = mailbox("slow@x", &slow);
         let slow_id = slow.id;
-        store.apply(&[RecordChange::PutProfile(slow, CredentialSource::Stored), put(&on_slow)], at(0)).await.unwrap();
+        store
+            .apply(
+                &[RecordChange::PutProfile(slow, CredentialSource::Stored), put(&on_slow)],
+                &Actor::Configuration,
+                at(0),
+            )
+            .await
+            .unwrap();
         let read =
             |seconds, due| WorkloadState { last_success_at: Some(at(seconds)), next_due_at: Some(at(due)), ..state() };
         let timeout = WorkloadState {
