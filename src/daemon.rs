@@ -17,6 +17,7 @@ use crate::{
     means::{
         budget::Budget,
         credentials::Credentials,
+        lockout::Lockout,
         network::{Network, NetworkSettings},
         slots::SlotLimits,
     },
@@ -44,6 +45,8 @@ use service::{Request, Signals};
 /// How long running cycles may take to finish their batch after SIGTERM. The unit's `TimeoutStopSec`
 /// leaves some seconds more.
 const GRACE: Duration = Duration::from_secs(30);
+/// Between two log-ins with a password that was refused some times, where the configuration names no confirmations.
+const SELDOM: Duration = Duration::from_secs(2 * 3_600);
 /// What is left after [`GRACE`] may take this long to log out.
 const LOG_OUT: Duration = Duration::from_secs(3);
 /// How often the status line is renewed and parked connections are looked through.
@@ -173,7 +176,8 @@ impl Daemon {
     ) -> Result<Self, DaemonError> {
         let config = reconcile(&store, config, &clock).await?;
         let (hints, progress, tasks) = (Hints::new(), Progress::default(), Tasks::new());
-        let network = Network::new(tls.clone(), network_settings(&store, &config));
+        let lockout = Lockout::new(store.clone(), clock.clone());
+        let network = Network::new(tls.clone(), lockout, network_settings(&store, &config));
         let imap = ImapSources::new(network.clone(), hints.clone(), tasks.clone(), clock.clone());
         imap.set_push(config.polling.push);
         let sources = Arc::new(ServerSources::new(imap, network.clone(), store.clone()));
@@ -390,6 +394,7 @@ fn key_ids(config: &Config) -> Vec<String> {
 fn network_settings(store: &Store, config: &Arc<Config>) -> NetworkSettings {
     NetworkSettings {
         credentials: Credentials::new(store.clone(), Arc::clone(config)),
+        seldom: config.failures.confirmations.last().copied().unwrap_or(SELDOM),
         ports: PortPolicy { allowed: config.network.allowed_ports.clone() },
         limits: SlotLimits {
             total: usize::try_from(config.limits.connections).unwrap_or(usize::MAX),

@@ -1,6 +1,11 @@
 //! The keys of a time of change: one seals, and those before it still open.
 
-use super::secret::{Kek, Secret, SecretError};
+use std::sync::Arc;
+
+use super::{
+    marker::Marker,
+    secret::{Kek, Secret, SecretError},
+};
 use crate::model::record::{SealedSecret, SecretOwner};
 
 /// The key in use, and older ones that some secrets may still be sealed under.
@@ -23,6 +28,11 @@ impl Keyring {
     /// Identifiers of all keys, the one that seals first.
     pub fn ids(&self) -> Vec<String> {
         self.all().map(|key| key.id().to_owned()).collect()
+    }
+
+    /// What tells passwords apart, by the key that seals.
+    pub fn marker(&self) -> &Arc<Marker> {
+        self.current.marker()
     }
 
     fn all(&self) -> impl Iterator<Item = &Kek> {

@@ -5,6 +5,7 @@ pub mod clock;
 pub mod hints;
 pub mod keyring;
 pub mod login;
+pub mod marker;
 pub mod retry;
 pub mod secret;
 pub mod tasks;

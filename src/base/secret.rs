@@ -10,6 +10,7 @@ use std::{
     io::{Read as _, Write as _},
     os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -20,6 +21,7 @@ use chacha20poly1305::{
 use sha2::{Digest as _, Sha256};
 use zeroize::{Zeroize as _, Zeroizing};
 
+use super::marker::Marker;
 use crate::model::record::{SealedSecret, SecretOwner};
 
 const NONCE_LENGTH: usize = 24;
@@ -136,6 +138,7 @@ impl SecretError {
 pub struct Kek {
     cipher: XChaCha20Poly1305,
     id: String,
+    marker: Arc<Marker>,
 }
 
 impl Kek {
@@ -212,7 +215,12 @@ impl Kek {
     fn new(key: &[u8; KEY_LENGTH]) -> Self {
         let mut digest = hex(&Sha256::digest(key));
         digest.truncate(16);
-        Self { cipher: XChaCha20Poly1305::new(key.into()), id: digest }
+        Self { cipher: XChaCha20Poly1305::new(key.into()), id: digest, marker: Arc::new(Marker::derived(key)) }
+    }
+
+    /// What tells passwords apart by a key derived from this one.
+    pub fn marker(&self) -> &Arc<Marker> {
+        &self.marker
     }
 
     /// Names the key without telling it: the first 16 hex digits of its SHA-256.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::model::{
+    failure::Scope,
     ids::{MailboxId, ProfileId},
     mailbox::{Mailbox, Workload},
     profile::{AuthenticateUsing, Endpoint, ServerProfile, ServerType},
@@ -44,6 +45,11 @@ impl Account {
     /// Where the mail of `mailbox` is handed in; `None` where `profile` names no server for that.
     pub fn outgoing(profile: &ServerProfile, mailbox: &Mailbox) -> Option<Self> {
         Some(Self::at(Workload::Outgoing, profile.outgoing.clone()?, profile, mailbox))
+    }
+
+    /// Whom its password is for.
+    pub const fn password_scope(&self) -> Scope {
+        if self.profile_credentials { Scope::Profile } else { Scope::Mailbox }
     }
 
     fn at(workload: Workload, endpoint: Endpoint, profile: &ServerProfile, mailbox: &Mailbox) -> Self {

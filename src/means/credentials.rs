@@ -13,6 +13,7 @@ use crate::{
     base::{
         chain::Chain,
         keyring::Keyring,
+        marker::Marker,
         secret::{Secret, SecretError},
     },
     config::{Config, KeyError},
@@ -127,6 +128,12 @@ impl Credentials {
                 self.keys().map_err(CredentialsError::Key)?.open(owner, &sealed).map_err(CredentialsError::Sealed)
             }
         }
+    }
+
+    /// What tells passwords apart, by a key derived from the configured one; `None` where there is none, or it
+    /// cannot be read now.
+    pub fn marker(&self) -> Option<Arc<Marker>> {
+        self.keys().ok().map(|keys| Arc::clone(keys.marker()))
     }
 
     fn keys(&self) -> Result<Arc<Keyring>, KeyError> {

@@ -4,6 +4,7 @@
 pub mod account;
 pub mod budget;
 pub mod credentials;
+pub mod lockout;
 pub mod network;
 pub mod slots;
 pub mod stored;

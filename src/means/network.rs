@@ -1,6 +1,9 @@
 //! What every connection to a mail server needs: TLS, a password, a slot.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::{
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
 
 use crate::{
     base::secret::Secret,
@@ -14,6 +17,7 @@ use crate::{
 use super::{
     account::Account,
     credentials::Credentials,
+    lockout::{Attempt, Lockout},
     slots::{Slot, SlotKey, SlotLimits, Slots},
 };
 
@@ -26,6 +30,8 @@ pub struct NetworkSettings {
     pub ports: PortPolicy,
     /// Limits on open connections.
     pub limits: SlotLimits,
+    /// What must lie between two log-ins with a password that was refused some times.
+    pub seldom: Duration,
 }
 
 /// The way to mail servers, shared by all that connect to any; cheap to clone.
@@ -33,14 +39,43 @@ pub struct NetworkSettings {
 pub struct Network {
     tls: TlsClient,
     slots: Slots,
+    lockout: Lockout,
     settings: Arc<RwLock<NetworkSettings>>,
+}
+
+/// A log-in that may be tried, once.
+///
+/// Whoever drops it without [`LogIn::ended`] must not have sent the password.
+pub struct LogIn {
+    password: Secret,
+    lockout: Lockout,
+    attempt: Attempt,
+}
+
+impl LogIn {
+    /// What to log in with.
+    pub fn password(&self) -> &str {
+        self.password.expose()
+    }
+
+    /// Tells how it ended: refusals are counted, so that the account is not locked.
+    ///
+    /// # Errors
+    /// As `result`.
+    ///
+    /// # Cancel safety
+    /// Dropped, the refusal may go uncounted.
+    pub async fn ended<T>(self, result: Result<T, Failure>) -> Result<T, Failure> {
+        self.lockout.ended(self.attempt, result.as_ref().err()).await;
+        result
+    }
 }
 
 impl Network {
     /// No connection yet.
-    pub fn new(tls: TlsClient, settings: NetworkSettings) -> Self {
+    pub fn new(tls: TlsClient, lockout: Lockout, settings: NetworkSettings) -> Self {
         let slots = Slots::new(settings.limits);
-        Self { tls, slots, settings: Arc::new(RwLock::new(settings)) }
+        Self { tls, slots, lockout, settings: Arc::new(RwLock::new(settings)) }
     }
 
     /// Takes new settings over. Open connections stay; new ones follow the new settings.
@@ -72,21 +107,23 @@ impl Network {
         self.slots.take(SlotKey::of(account)).await
     }
 
-    /// The password for `account`.
+    /// The password for `account`, unless it was refused so often that another try might lock the account.
     ///
     /// # Errors
-    /// There is none, or it cannot be read.
+    /// There is none, it cannot be read, or the server must not be asked now.
     ///
     /// # Cancel safety
     /// May be dropped at any point.
-    pub async fn password(&self, account: &Account) -> Result<Secret, Failure> {
-        let (owner, scope) = if account.profile_credentials {
-            (SecretOwner::Profile(account.profile), Scope::Profile)
-        } else {
-            (SecretOwner::Mailbox(account.mailbox), Scope::Mailbox)
+    pub async fn log_in(&self, account: &Account) -> Result<LogIn, Failure> {
+        let scope = account.password_scope();
+        let owner = match scope {
+            Scope::Profile => SecretOwner::Profile(account.profile),
+            _ => SecretOwner::Mailbox(account.mailbox),
         };
-        let credentials = self.settings().credentials;
-        credentials.password(owner).await.map_err(|error| error.failure(scope))
+        let NetworkSettings { credentials, seldom, .. } = self.settings();
+        let password = credentials.password(owner).await.map_err(|error| error.failure(scope))?;
+        let attempt = self.lockout.ask(account, &password, credentials.marker(), seldom).await?;
+        Ok(LogIn { password, lockout: self.lockout.clone(), attempt })
     }
 
     fn settings(&self) -> NetworkSettings {

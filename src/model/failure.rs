@@ -40,6 +40,11 @@ impl FailureCode {
         matches!(self, Self::SecurityDowngrade | Self::TlsRequired)
     }
 
+    /// Whether the server did not take the name or the password: what it may lock an account for.
+    pub const fn is_refused_password(self) -> bool {
+        matches!(self, Self::AuthRejected | Self::AuthUnclear | Self::AuthExpired | Self::AuthInteractive)
+    }
+
     /// Whether the server asks to be left alone for a while.
     pub const fn is_throttling(self) -> bool {
         matches!(

@@ -12,6 +12,7 @@ pub mod cursor;
 pub mod failure;
 pub mod ids;
 pub mod lease;
+pub mod lockout;
 pub mod mailbox;
 pub mod maildrop;
 pub mod message;

@@ -167,11 +167,12 @@ impl Shared {
 
     /// Connects and logs in, in the slot given.
     async fn connect(&self, account: &Account) -> Result<NetSession, Failure> {
-        let (password, ports) = (self.network.password(account).await?, self.network.ports());
-        let credentials = connect::Credentials { username: &account.username, password: password.expose() };
+        let (log_in, ports) = (self.network.log_in(account).await?, self.network.ports());
+        let credentials = connect::Credentials { username: &account.username, password: log_in.password() };
         let timeouts = Timeouts::new(account.timeout);
         let connect = || connect::open(&account.endpoint, credentials, &ports, self.network.tls(), timeouts);
-        retry(Retries::CONNECT, is_momentary, connect).await.map_err(failure)
+        let connected = retry(Retries::CONNECT, is_momentary, connect).await;
+        log_in.ended(connected.map_err(failure)).await
     }
 }
 

@@ -55,15 +55,13 @@ impl ServerSources {
 
     async fn open_maildrop(&self, account: &Account) -> Result<ServerSource, Failure> {
         let slot = self.network.slot(account).await;
-        let (password, ports) = (self.network.password(account).await?, self.network.ports());
-        let credentials = Credentials { username: &account.username, password: password.expose() };
+        let (log_in, ports) = (self.network.log_in(account).await?, self.network.ports());
+        let credentials = Credentials { username: &account.username, password: log_in.password() };
         let timeouts = Timeouts::new(account.timeout);
         let open = || connect::open(&account.endpoint, credentials, &ports, self.network.tls(), timeouts);
-        let session = retry(Retries::CONNECT, is_momentary, open).await.map_err(|error| {
-            let failure = classify::pop3::failure(&error);
-            self.imap.make_room(&failure);
-            failure
-        })?;
+        let opened = retry(Retries::CONNECT, is_momentary, open).await;
+        let opened = opened.map_err(|error| classify::pop3::failure(&error));
+        let session = log_in.ended(opened).await.inspect_err(|failure| self.imap.make_room(failure))?;
         let source = Pop3Source::new(session, self.store.clone(), account.mailbox, account.skips_old);
         Ok(ServerSource::Pop3(Box::new(source), slot))
     }

@@ -32,11 +32,12 @@ const COPY_FIELD: &str = "X-Mailsyncd-Copy";
 /// Dropping the future closes the connection.
 pub async fn open(network: &Network, tasks: &Tasks, account: &Account) -> Result<Option<ImapSent>, Failure> {
     let slot = network.slot(account).await;
-    let (password, ports) = (network.password(account).await?, network.ports());
-    let credentials = connect::Credentials { username: &account.username, password: password.expose() };
+    let (log_in, ports) = (network.log_in(account).await?, network.ports());
+    let credentials = connect::Credentials { username: &account.username, password: log_in.password() };
     let timeouts = Timeouts::new(account.timeout);
     let connect = || connect::open(&account.endpoint, credentials, &ports, network.tls(), timeouts);
-    let mut session = retry(Retries::CONNECT, is_momentary, connect).await.map_err(failure)?;
+    let connected = retry(Retries::CONNECT, is_momentary, connect).await;
+    let mut session = log_in.ended(connected.map_err(failure)).await?;
     let folder = session.folders().await.map_err(failure)?.sent;
     let log_out = LogOut { session, slot, tasks: tasks.clone() };
     Ok(match folder {

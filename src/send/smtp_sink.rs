@@ -34,12 +34,16 @@ pub async fn open(network: &Network, tasks: &Tasks, account: &Account) -> Result
     let ports = network.ports();
     let timeouts = Timeouts::new(account.timeout);
     let logs_in = account.endpoint.auth != AuthMethod::None;
-    let password = if logs_in { Some(network.password(account).await?) } else { None };
-    let password = password.as_ref().map_or("", |password| password.expose());
+    let log_in = if logs_in { Some(network.log_in(account).await?) } else { None };
+    let password = log_in.as_ref().map_or("", |log_in| log_in.password());
     let credentials = connect::Credentials { username: &account.username, password };
     let connect = || connect::open(&account.endpoint, credentials, &ports, network.tls(), timeouts);
-    let session =
-        retry(Retries::CONNECT, is_momentary, connect).await.map_err(|error| classify::smtp::failure(&error))?;
+    let connected = retry(Retries::CONNECT, is_momentary, connect).await;
+    let connected = connected.map_err(|error| classify::smtp::failure(&error));
+    let session = match log_in {
+        Some(log_in) => log_in.ended(connected).await?,
+        None => connected?,
+    };
     Ok(SmtpSink { session, slot, tasks: tasks.clone() })
 }
 

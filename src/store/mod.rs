@@ -165,6 +165,7 @@ mod api_outbox;
 mod api_secrets;
 mod api_testing;
 mod copies;
+mod lockout;
 
 /// A database address without the password it may contain.
 fn without_password(url: &str) -> String {

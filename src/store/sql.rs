@@ -156,6 +156,7 @@ mod alerts;
 mod around;
 mod check;
 mod inbox;
+mod lockout;
 mod maildrop;
 mod outbox;
 mod records;
@@ -164,7 +165,8 @@ mod testing;
 mod views;
 
 pub use self::{
-    alerts::*, around::*, check::*, inbox::*, maildrop::*, outbox::*, records::*, schedule::*, testing::*, views::*,
+    alerts::*, around::*, check::*, inbox::*, lockout::*, maildrop::*, outbox::*, records::*, schedule::*, testing::*,
+    views::*,
 };
 
 /// All of them.
@@ -173,6 +175,7 @@ pub const ALL: &[&[(&str, Sql)]] = &[
     around::ALL,
     check::ALL,
     inbox::ALL,
+    lockout::ALL,
     maildrop::ALL,
     outbox::ALL,
     records::ALL,

@@ -2,7 +2,7 @@
 
 use sqlx::Row as _;
 
-use super::{Conn, Db, Result, alerts, records::bind_state, text};
+use super::{Conn, Db, Result, alerts, lockout, records::bind_state, text};
 use crate::{
     model::{
         activity::Fence,
@@ -57,6 +57,7 @@ pub async fn schedule_entries(conn: &mut Conn, workload: Workload) -> Result<Vec
 
 /// See [`crate::store::Store::request_polls`].
 pub async fn request_polls(conn: &mut Conn, mailboxes: Vec<MailboxId>, now: Timestamp) -> Result<u64> {
+    lockout::forgive(conn, &mailboxes, now).await?;
     let statement = sqlx::query::<Db>(text(sql::REQUEST_POLLS));
     Ok(statement.bind(ids(&mailboxes)).bind(Time(now)).execute(conn).await?.rows_affected())
 }

@@ -12,6 +12,7 @@ pub mod doors;
 pub mod inbox;
 pub mod insert;
 pub mod leases;
+pub mod lockout;
 pub mod maildrop;
 pub mod mails;
 pub mod outbox;

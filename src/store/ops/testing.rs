@@ -1,6 +1,6 @@
 //! Test & Enable: what is asked for, who runs it, what comes out.
 
-use super::{Conn, Db, Result, alerts, text};
+use super::{Conn, Db, Result, alerts, lockout, text};
 use crate::{
     model::{
         ids::{MailboxId, NodeId, ProfileId, RunId},
@@ -26,6 +26,7 @@ pub async fn queue(
     who: &str,
     now: Timestamp,
 ) -> Result<()> {
+    lockout::forgive(conn, &[mailbox], now).await?;
     sqlx::query::<Db>(text(sql::QUEUE_TEST))
         .bind(Id(mailbox.0))
         .bind(Id(run.0))
@@ -35,7 +36,7 @@ pub async fn queue(
         .bind(request.dry_run)
         .bind(json(&Vec::<StageReport>::new())?)
         .bind(json(&TestResults::default())?)
-        .execute(conn)
+        .execute(&mut *conn)
         .await?;
     Ok(())
 }

@@ -20,7 +20,9 @@ statements! {
     REQUEST_POLLS = [
         "UPDATE mailboxes SET poll_requested_at = $2, incoming_next_due_at = CASE WHEN \
          incoming_postponed_until IS NULL THEN incoming_next_due_at ELSE $2 END, incoming_postponed_until = \
-         NULL WHERE id "
+         NULL, incoming_confirmations = 0, outgoing_confirmations = 0, outgoing_postponed_until = CASE WHEN \
+         outgoing_failure_code IN ('auth-rejected', 'auth-unclear', 'auth-expired', 'auth-interactive', \
+         'login-guarded', 'credentials-missing') THEN NULL ELSE outgoing_postponed_until END WHERE id "
         {ids "$1"}];
     REQUESTED_POLLS = [
         "SELECT id FROM mailboxes WHERE poll_requested_at IS NOT NULL ORDER BY poll_requested_at"];

@@ -5,6 +5,7 @@ mod around;
 mod copies;
 mod fixtures;
 mod listed;
+mod lockout;
 mod migrating;
 mod opening;
 mod outbox;
