@@ -29,6 +29,7 @@ use crate::{
     receive::{imap_source::ImapSources, policy::Steps, sources::ServerSources},
     schedule::{
         agenda::Mode,
+        caretaker::Caretaker,
         driver::{Driver, Settings},
         progress::Progress,
         reading::Reading,
@@ -194,6 +195,11 @@ impl Daemon {
         let stop = CancellationToken::new();
         let node = NodeId::generate(clock.now());
         let heart = Heart::start(&tasks, store.clone(), clock.clone(), node, progress.clone(), key_ids(&config));
+        if mode == Mode::Daemon {
+            let settings = settings.subscribe();
+            let caretaker = Caretaker { store: store.clone(), clock: clock.clone(), settings };
+            tasks.spawn("caretaker", caretaker.run(stop.clone()));
+        }
         let driver = Driver {
             store: store.clone(),
             lines: vec![reading, sending],
@@ -270,6 +276,7 @@ impl Daemon {
         self,
         ended: Result<Result<Summary, Failure>, tokio::task::JoinError>,
     ) -> Result<Summary, DaemonError> {
+        self.stop.cancel();
         self.heart.stop();
         self.sources.imap().close_all();
         // Whoever does not answer our goodbye is left without.
@@ -379,6 +386,7 @@ async fn reconcile(store: &Store, mut config: Config, clock: &Clock) -> Result<A
         AdminError::Config(error) => DaemonError::Config(error),
         error => DaemonError::Declared(error),
     })?;
+    store.set_raised_severities(&config.alerts.raised).await?;
     for line in reconciled.lines {
         tracing::info!(change = %line, "declared record");
     }
@@ -408,6 +416,7 @@ fn schedule_settings(config: &Config) -> Settings {
         limits: config.limits.clone(),
         polling: config.polling.clone(),
         failures: config.failures.clone(),
+        alerts: config.alerts.clone(),
         receive: Arc::new(config.receive.clone()),
         steps: Steps::default(),
         sending: config.sending.clone(),

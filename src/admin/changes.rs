@@ -246,6 +246,7 @@ fn profile(declared: &DeclaredProfile, id: ProfileId, is_default: bool) -> Serve
         id,
         name: declared.name.clone(),
         description: declared.description.clone(),
+        owner: declared.owner.clone(),
         server_type: declared.server_type,
         authenticate_using: declared.authenticate_using,
         username: declared.username.clone(),

@@ -67,7 +67,7 @@ fn apply(records: &mut Records, plan: &[PlannedChange]) {
             RecordChange::SetApproval(id, approval) => {
                 records.mailboxes.iter_mut().filter(|(m, _)| m.id == id).for_each(|(m, _)| m.approval = approval);
             }
-            RecordChange::QueueTest(..) => {}
+            RecordChange::QueueTest(..) | RecordChange::DismissAlert(_) => {}
             RecordChange::RetireMailbox(id) => {
                 records.mailboxes.iter_mut().filter(|(m, _)| m.id == id).for_each(|(m, _)| m.active = false);
             }

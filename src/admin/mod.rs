@@ -1,5 +1,6 @@
 //! Use cases on request: what the command line asks for, and what the daemon does with its files.
 
+pub mod alerts;
 pub mod changes;
 pub mod declared;
 pub mod error;

@@ -35,6 +35,7 @@ impl World {
             id: ProfileId::generate(at(0)),
             name: "contoso".to_owned(),
             description: String::new(),
+            owner: None,
             server_type: ServerType::ImapSmtp,
             authenticate_using: AuthenticateUsing::Mailbox,
             username: None,

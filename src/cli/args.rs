@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use super::{
-    explain::ExplainArguments, key::KeyCommand, list::ListArguments, selection::SelectionArguments,
-    send::SendArguments, why::WhyArguments,
+    alerts::AlertCommand, explain::ExplainArguments, key::KeyCommand, list::ListArguments,
+    selection::SelectionArguments, send::SendArguments, why::WhyArguments,
 };
 use crate::{
     config::DEFAULT_FILE,
@@ -68,6 +68,9 @@ pub enum Tool {
     /// Server profiles.
     #[command(subcommand)]
     Profile(ProfileCommand),
+    /// What people should know.
+    #[command(subcommand)]
+    Alert(AlertCommand),
     /// Messages on the servers.
     #[command(subcommand)]
     Message(MessageCommand),

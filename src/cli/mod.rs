@@ -4,6 +4,7 @@ pub mod args;
 pub mod output;
 
 mod activities;
+mod alerts;
 mod explain;
 mod key;
 mod list;
@@ -126,6 +127,7 @@ async fn dispatch(config: PathBuf, tool: Tool) -> Result<ExitCode, Fault> {
         Tool::Mailbox(command) => records::mailbox(&context, command).await,
         Tool::Profile(command) => records::profile(&context, command).await,
         Tool::Activity(command) => activities::activity(&context, command).await,
+        Tool::Alert(command) => alerts::alert(&context, command).await,
         Tool::Message(command) => activities::message(&context, command).await,
         Tool::Explain(arguments) => explain::explain(&arguments),
         Tool::Key(command) => key::key(&context, command).await,

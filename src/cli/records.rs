@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use super::{
     Context, Fault,
+    alerts::WithAlerts,
     args::{Form, MailboxCommand, ProfileCommand},
     list,
     output::{Facts, Table, seconds, show, when, write},
@@ -18,6 +19,7 @@ use crate::{
         profile::{AuthenticateUsing, Endpoint},
         record::CredentialSource,
     },
+    store::AlertFilter,
 };
 
 pub(super) async fn mailbox(context: &Context, command: MailboxCommand) -> Result<ExitCode, Fault> {
@@ -27,7 +29,9 @@ pub(super) async fn mailbox(context: &Context, command: MailboxCommand) -> Resul
         MailboxCommand::List(arguments) => list::list(context, &store, &arguments).await?,
         MailboxCommand::Show { address, form } => {
             let mailbox = views::mailbox(&store, &address, now).await?;
-            show(form, &mailbox, || mailbox_facts(&mailbox))?;
+            let filter = AlertFilter { mailbox: Some(address), ..AlertFilter::default() };
+            let shown = WithAlerts { view: &mailbox, alerts: store.alerts(&filter).await? };
+            show(form, &shown, || mailbox_facts(&mailbox) + &shown.text())?;
         }
         MailboxCommand::Why(arguments) => why::why(context, &store, &arguments).await?,
         MailboxCommand::Poll { which } => {
@@ -45,7 +49,10 @@ pub(super) async fn profile(context: &Context, command: ProfileCommand) -> Resul
         ProfileCommand::List { form } => list_profiles(form, &views::profiles(&store).await?)?,
         ProfileCommand::Show { name, form } => {
             let profile = views::profile(&store, &name).await?;
-            show(form, &profile, || profile_facts(&profile))?;
+            let mut alerts = store.alerts(&AlertFilter { profile: Some(name), ..AlertFilter::default() }).await?;
+            alerts.retain(|detail| detail.alert.kind == "profile");
+            let shown = WithAlerts { view: &profile, alerts };
+            show(form, &shown, || profile_facts(&profile) + &shown.text())?;
         }
     }
     store.close().await;
@@ -222,6 +229,7 @@ fn profile_facts(view: &ProfileView) -> String {
     if !profile.description.is_empty() {
         facts.add("description", &profile.description);
     }
+    facts.some("owner", profile.owner.as_ref());
     facts.add("status", profile_status(view));
     facts.some("held", view.hold.as_ref().map(hold));
     facts.some("hint", view.hold.as_ref().map(|hold| hold.code.hint()));

@@ -2,6 +2,7 @@
 //!
 //! All problems of all files are found in one go. Passwords never stand in these files.
 
+mod alerts;
 mod check;
 mod declared;
 mod problem;
@@ -29,7 +30,7 @@ use crate::{
     },
     model::{
         record::CredentialSource,
-        rules::{FailureRules, Limits, Polling, ReceiveRules, SendRules},
+        rules::{AlertRules, FailureRules, Limits, Polling, ReceiveRules, SendRules},
     },
 };
 use read::{Findings, Root, SourceFile};
@@ -64,6 +65,8 @@ pub struct Config {
     pub sending: SendRules,
     /// `[failures]`.
     pub failures: FailureRules,
+    /// `[alerts]`.
+    pub alerts: AlertRules,
     /// `[email_settings]`.
     pub email_settings: EmailSettings,
     /// Declared records.
@@ -148,6 +151,7 @@ impl Config {
             sending: settings::sending(&mut root, &limits),
             limits,
             failures: settings::failures(&mut root),
+            alerts: alerts::alerts(&mut root),
             declared: Declared {
                 profiles: profile::profiles(&mut root),
                 owners: declared::owners(&mut root),

@@ -7,7 +7,7 @@ use super::{
     problem::Place,
     read::{Root, Section},
     settings::IN_DOUBT,
-    value::{Wrong, boolean, choice, duration, host, number, text, time},
+    value::{Wrong, address, boolean, choice, duration, host, number, text, time},
 };
 use crate::model::{
     outbox::InDoubt,
@@ -25,6 +25,8 @@ pub struct DeclaredProfile {
     pub name: String,
     /// Free text for people.
     pub description: String,
+    /// Address of the person who looks after it.
+    pub owner: Option<String>,
     /// Which protocols it speaks.
     pub server_type: ServerType,
     /// Whose credentials log in.
@@ -69,6 +71,7 @@ fn profile(mut section: Section<'_>) -> Option<DeclaredProfile> {
     let place = section.place()?.clone();
     let name = section.require("name", text);
     let description = section.take("description", text).unwrap_or_default();
+    let owner = section.take("owner", address);
     let types = [("imap_smtp", ServerType::ImapSmtp), ("pop3_smtp", ServerType::Pop3Smtp)];
     let server_type = section.take("server_type", choice(&types)).unwrap_or(ServerType::ImapSmtp);
     let (authenticate_using, username, credentials) = log_in(&mut section);
@@ -86,6 +89,7 @@ fn profile(mut section: Section<'_>) -> Option<DeclaredProfile> {
         place,
         name: name?,
         description,
+        owner,
         server_type,
         authenticate_using,
         username,

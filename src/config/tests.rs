@@ -1,7 +1,8 @@
-use std::{collections::BTreeSet, os::unix::fs::PermissionsExt as _};
+use std::{collections::BTreeSet, os::unix::fs::PermissionsExt as _, time::Duration};
 
 use super::*;
 use crate::model::{
+    alert::Severity,
     mailbox::{MailboxKind, SyncMethod},
     profile::{AuthMethod, Security},
     record::CredentialSource,
@@ -92,6 +93,7 @@ fn the_reference_states_the_defaults_of_records_and_comments_every_key() {
         place: full_profile.place.clone(),
         incoming_place: full_profile.incoming_place.clone(),
         description: full_profile.description.clone(),
+        owner: full_profile.owner.clone(),
         process_email_from: full_profile.process_email_from,
         outgoing: full_profile.outgoing.clone(),
         outgoing_place: full_profile.outgoing_place.clone(),
@@ -266,4 +268,16 @@ fn a_key_is_looked_for_where_the_configuration_says() {
     fs::set_permissions(directory.path().join("kek"), fs::Permissions::from_mode(0o444)).unwrap();
     let error = load("secrets.key_file = \"kek\"", None).unwrap_err().to_string();
     assert!(error.contains("may be read by others (mode 0444)") && error.contains("chmod 0400"), "{error}");
+}
+
+#[test]
+fn alerts_say_what_is_told_and_to_whom() {
+    let (config, _) = read("[alerts]\nwarnings = false\nstale_after = \"2h\"").unwrap();
+    assert_eq!(config.alerts.raised, BTreeSet::from([Severity::Information, Severity::Error]));
+    assert_eq!(config.alerts.stale_after, Duration::from_secs(7_200));
+    let problem = read("[alerts]\nmail_profile_owner = true").unwrap_err();
+    assert!(problem.contains(":2: mail_profile_owner of [alerts]: needs a mailbox to send from"), "{problem}");
+    let wrong = read("[alerts]\nmail_profile_owner = true\nmail_from = \"alerts\"").unwrap_err();
+    assert!(wrong.contains("\"alerts\" is not an e-mail address") && !wrong.contains("needs"), "{wrong}");
+    assert!(read("[alerts]\nmail_profile_owner = true\nmail_from = \"alerts@example.com\"").is_ok());
 }

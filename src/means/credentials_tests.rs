@@ -25,6 +25,7 @@ impl Place {
             id: ProfileId::generate(Timestamp::EPOCH),
             name: "p".to_owned(),
             description: String::new(),
+            owner: None,
             server_type: crate::model::profile::ServerType::ImapSmtp,
             authenticate_using: crate::model::profile::AuthenticateUsing::Profile,
             username: Some("sync".to_owned()),

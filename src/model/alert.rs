@@ -21,6 +21,20 @@ pub enum Severity {
     Error,
 }
 
+impl Severity {
+    /// Every one, ascending.
+    pub const ALL: [Self; 3] = [Self::Information, Self::Warning, Self::Error];
+
+    /// The name, as in the database and `--json`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Information => "information",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
+}
+
 /// What an alert is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum AlertSubject {

@@ -74,6 +74,8 @@ pub struct ServerProfile {
     pub name: String,
     /// Free text for people.
     pub description: String,
+    /// Address of the person who looks after it: is told what concerns all its mailboxes.
+    pub owner: Option<String>,
     /// Which protocols it speaks.
     pub server_type: ServerType,
     /// Whose credentials log in.

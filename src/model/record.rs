@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ids::{MailboxId, OwnerId, ProfileId, RunId},
+    ids::{AlertId, MailboxId, OwnerId, ProfileId, RunId},
     mailbox::{Approval, Mailbox, MailboxKind},
     profile::ServerProfile,
     testing::TestRequest,
@@ -89,6 +89,8 @@ pub enum RecordChange {
     SetApproval(MailboxId, Approval),
     /// Queues a test of a mailbox, in place of the one before, under way or over.
     QueueTest(MailboxId, RunId, TestRequest),
+    /// Closes an open alert.
+    DismissAlert(AlertId),
 }
 
 /// Whose secret it is.

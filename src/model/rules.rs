@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use serde::Serialize;
 
-use super::{failure::FailureCode, outbox::InDoubt};
+use super::{alert::Severity, failure::FailureCode, outbox::InDoubt};
 
 /// How failures of a mailbox are met (`[failures]`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -122,6 +122,37 @@ impl Default for SendRules {
             in_doubt: InDoubt::Verify,
             maximum_message_size: 50_000_000,
             outbox_poll: Duration::from_secs(5),
+        }
+    }
+}
+
+/// Of what people are told, and how (`[alerts]`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct AlertRules {
+    /// The severities that are raised at all.
+    pub raised: BTreeSet<Severity>,
+    /// An enabled mailbox that was not read for so long, or for three of its intervals where that is
+    /// more, is an alert, whatever the cause; likewise mail that was due for so long.
+    pub stale_after: Duration,
+    /// How long an alert is kept after it was closed.
+    pub keep: Duration,
+    /// Whether alerts of a profile also belong to the owners of its mailboxes.
+    pub notify_mailbox_owner: bool,
+    /// Whether a profile's owner gets a mail when most of its mailboxes fail.
+    pub mail_profile_owner: bool,
+    /// Address of the mailbox that such mail is sent from.
+    pub mail_from: Option<String>,
+}
+
+impl Default for AlertRules {
+    fn default() -> Self {
+        Self {
+            raised: Severity::ALL.into(),
+            stale_after: Duration::from_secs(3_600),
+            keep: Duration::from_secs(30 * 86_400),
+            notify_mailbox_owner: false,
+            mail_profile_owner: false,
+            mail_from: None,
         }
     }
 }

@@ -41,7 +41,7 @@ use crate::{
         mailbox::{Workload, WorkloadState},
         presence::Pause,
         profile::ServerProfile,
-        rules::{FailureRules, Limits, Polling, ReceiveRules, SendRules},
+        rules::{AlertRules, FailureRules, Limits, Polling, ReceiveRules, SendRules},
         timestamp::Timestamp,
     },
     receive::policy::Steps,
@@ -65,6 +65,8 @@ pub struct Settings {
     pub polling: Polling,
     /// How failures are met.
     pub failures: FailureRules,
+    /// Of what people are told.
+    pub alerts: AlertRules,
     /// What is read of mail.
     pub receive: Arc<ReceiveRules>,
     /// How much of it at a time.

@@ -42,7 +42,40 @@ impl Store {
     ///
     /// # Errors
     /// The database does not take writes.
-    pub async fn set_raised_severities(&self, raised: &[Severity]) -> Result<(), StoreError> {
-        write!(self, Durable, 0, alerts::set_severities(raised = raised.to_vec()))
+    pub async fn set_raised_severities(&self, raised: &BTreeSet<Severity>) -> Result<(), StoreError> {
+        write!(self, Durable, 0, alerts::set_severities(raised = raised.clone()))
+    }
+
+    /// Alerts: the open ones first, the most urgent first, then the newest.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn alerts(&self, filter: &AlertFilter) -> Result<Vec<AlertDetail>, StoreError> {
+        read!(self, alerts::list(filter))
+    }
+
+    /// Enabled mailboxes that were not read since `before`, and mailboxes with mail that was due then.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn stale(&self, before: Timestamp) -> Result<Vec<Stale>, StoreError> {
+        read!(self, alerts::stale(before))
+    }
+
+    /// The mailboxes about which an alert is open that they, or their mails, are stale.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn stale_alerts(&self) -> Result<Vec<(MailboxId, FailureCode)>, StoreError> {
+        read!(self, alerts::stale_alerts())
+    }
+
+    /// Closes alerts about what is not there any more and notices that are older than
+    /// `forgotten_before`, and deletes what was closed before then. Lazy.
+    ///
+    /// # Errors
+    /// The database does not take writes.
+    pub async fn tidy_alerts(&self, now: Timestamp, forgotten_before: Timestamp) -> Result<(), StoreError> {
+        write!(self, Lazy, 0, alerts::tidy(now = now, forgotten_before = forgotten_before))
     }
 }

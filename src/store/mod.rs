@@ -9,6 +9,7 @@
 //! before it is on disk (or, for what is called lazy, in the hands of the operating system).
 #![allow(clippy::duplicate_mod, reason = "`ops` is compiled once for each database")]
 
+mod alerts;
 mod around;
 mod batch;
 mod codec;
@@ -31,6 +32,7 @@ use std::{
     time::Duration,
 };
 
+pub use alerts::{AlertDetail, AlertFilter, Stale};
 pub use around::{Surroundings, WaitingMail};
 pub use error::StoreError;
 #[doc(hidden)]

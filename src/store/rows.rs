@@ -95,6 +95,7 @@ pub struct ProfileRow {
     outgoing_auth: Option<String>,
     save_to_sent: bool,
     in_doubt: Option<String>,
+    owner: Option<String>,
 }
 
 impl ProfileRow {
@@ -114,6 +115,7 @@ impl ProfileRow {
             id: ProfileId(self.id.0),
             name: self.name,
             description: self.description,
+            owner: self.owner,
             server_type: ServerType::of(&self.server_type)?,
             authenticate_using: AuthenticateUsing::of(&self.authenticate_using)?,
             username: self.username,

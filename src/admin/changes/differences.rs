@@ -110,6 +110,7 @@ pub(super) fn profile_differences(
     let in_doubt = |profile: &ServerProfile| profile.in_doubt.map_or_else(String::new, lower);
     found.compare("in_doubt", in_doubt(old), in_doubt(new));
     found.compare("description", &old.description, &new.description);
+    found.compare("owner", old.owner.as_deref().unwrap_or_default(), new.owner.as_deref().unwrap_or_default());
     found.compare("authenticate_using", lower(old.authenticate_using), lower(new.authenticate_using));
     found.compare("username", old.username.as_deref().unwrap_or_default(), new.username.as_deref().unwrap_or_default());
     found.compare("password", credential_text(old_source), credential_text(new_source));

@@ -1,19 +1,26 @@
 //! Alerts: one open row for each subject and code.
 
+use std::collections::BTreeSet;
+
 use uuid::Uuid;
 
-use super::{Conn, Db, Result, text};
+use super::{
+    Conn, Db, Result, text,
+    views::{AlertRow, count},
+};
 use crate::{
     model::{
         alert::{AlertChange, AlertSubject, NewAlert, Severity},
         failure::FailureCode,
-        ids::AlertId,
+        ids::{AlertId, MailboxId},
         mailbox::Workload,
         timestamp::Timestamp,
     },
     store::{
-        codec::{Id, MailText, Time},
+        alerts::{AlertDetail, AlertFilter, Stale},
+        codec::{Id, Json, MailText, Time},
         names::Named,
+        rows::{failure_code, json, span},
         sql,
     },
 };
@@ -70,8 +77,8 @@ async fn end(
 }
 
 /// See [`crate::store::Store::set_raised_severities`].
-pub async fn set_severities(conn: &mut Conn, raised: Vec<Severity>) -> Result<()> {
-    for (severity, word) in Severity::ALL {
+pub async fn set_severities(conn: &mut Conn, raised: BTreeSet<Severity>) -> Result<()> {
+    for (severity, word) in <Severity as Named>::ALL {
         let statement = sqlx::query::<Db>(text(sql::SET_SEVERITY));
         statement.bind(*word).bind(raised.contains(severity)).execute(&mut *conn).await?;
     }
@@ -97,5 +104,105 @@ pub async fn close_others(conn: &mut Conn, subject: Uuid, but: Option<FailureCod
         .bind(Time(now))
         .execute(conn)
         .await?;
+    Ok(())
+}
+
+/// An alert as it lies there.
+#[derive(sqlx::FromRow)]
+struct DetailRow {
+    id: Id,
+    #[sqlx(flatten)]
+    alert: AlertRow,
+    incoming: bool,
+    outgoing: bool,
+    closed_at: Option<Time>,
+    owner: Option<String>,
+}
+
+impl DetailRow {
+    fn detail(self) -> AlertDetail {
+        let raised = [(self.incoming, Workload::Incoming), (self.outgoing, Workload::Outgoing)];
+        AlertDetail {
+            id: AlertId(self.id.0),
+            alert: self.alert.alert(),
+            workloads: raised.into_iter().filter(|(raised, _)| *raised).map(|(_, workload)| workload).collect(),
+            owner: self.owner,
+            closed_at: self.closed_at.map(|time| time.0),
+        }
+    }
+}
+
+/// See [`crate::store::Store::alerts`].
+pub async fn list(conn: &mut Conn, filter: &AlertFilter) -> Result<Vec<AlertDetail>> {
+    let rows = sqlx::query_as::<Db, DetailRow>(text(sql::ALERTS))
+        .bind(filter.closed_too)
+        .bind(filter.mailbox.as_deref())
+        .bind(filter.profile.as_deref())
+        .bind(filter.severity.map(Severity::name))
+        .bind(filter.code.map(FailureCode::name))
+        .bind(filter.owner.as_deref())
+        .bind(filter.copied)
+        .fetch_all(conn)
+        .await?;
+    Ok(rows.into_iter().map(DetailRow::detail).collect())
+}
+
+/// An alert as JSON, as it is now.
+pub async fn snapshot(conn: &mut Conn, id: Uuid) -> Result<Option<Json>> {
+    let row = sqlx::query_as::<Db, DetailRow>(text(sql::ALERT)).bind(Id(id)).fetch_optional(conn).await?;
+    row.map(|row| json(&row.detail())).transpose()
+}
+
+/// A stale workload as it lies there.
+#[derive(sqlx::FromRow)]
+struct StaleRow {
+    id: Id,
+    since: Time,
+    minimum_polling_interval: f64,
+    mails: i64,
+    failure_code: Option<String>,
+    words: Option<String>,
+    alerted_at: Option<Time>,
+}
+
+impl StaleRow {
+    fn stale(self, workload: Workload) -> Result<Stale> {
+        Ok(Stale {
+            mailbox: MailboxId(self.id.0),
+            workload,
+            since: self.since.0,
+            interval: span("minimum_polling_interval", self.minimum_polling_interval)?,
+            mails: count(self.mails),
+            code: self.failure_code.as_deref().map(failure_code).transpose()?,
+            words: self.words,
+            alerted_at: self.alerted_at.map(|time| time.0),
+        })
+    }
+}
+
+/// See [`crate::store::Store::stale`].
+pub async fn stale(conn: &mut Conn, before: Timestamp) -> Result<Vec<Stale>> {
+    let mut stale = Vec::new();
+    for (workload, sql) in [(Workload::Incoming, sql::STALE_READING), (Workload::Outgoing, sql::STALE_SENDING)] {
+        let rows = sqlx::query_as::<Db, StaleRow>(text(sql)).bind(Time(before)).fetch_all(&mut *conn).await?;
+        for row in rows {
+            stale.push(row.stale(workload)?);
+        }
+    }
+    Ok(stale)
+}
+
+/// See [`crate::store::Store::stale_alerts`].
+pub async fn stale_alerts(conn: &mut Conn) -> Result<Vec<(MailboxId, FailureCode)>> {
+    let rows = sqlx::query_as::<Db, (Id, String)>(text(sql::STALE_ALERTS)).fetch_all(conn).await?;
+    rows.into_iter().map(|(id, code)| Ok((MailboxId(id.0), failure_code(&code)?))).collect()
+}
+
+/// See [`crate::store::Store::tidy_alerts`].
+pub async fn tidy(conn: &mut Conn, now: Timestamp, forgotten_before: Timestamp) -> Result<()> {
+    sqlx::query::<Db>(text(sql::CLOSE_ORPHANS)).bind(Time(now)).execute(&mut *conn).await?;
+    let notices = sqlx::query::<Db>(text(sql::CLOSE_NOTICES)).bind(Time(now)).bind(Time(forgotten_before));
+    notices.execute(&mut *conn).await?;
+    sqlx::query::<Db>(text(sql::FORGET_ALERTS)).bind(Time(forgotten_before)).execute(conn).await?;
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::{Conn, Db, Result, testing, text};
+use super::{Conn, Db, Result, alerts, testing, text};
 use crate::{
     model::{
         ids::MailboxId,
@@ -73,6 +73,7 @@ enum Kind {
     /// A user or a queue: whichever has the identifier.
     Owner,
     Mailbox,
+    Alert,
 }
 
 fn subject(change: &RecordChange) -> (&'static str, Kind, Uuid) {
@@ -92,6 +93,7 @@ fn subject(change: &RecordChange) -> (&'static str, Kind, Uuid) {
         RecordChange::SetApproval(id, Approval::Rejected) => ("mailbox.reject", Kind::Mailbox, id.0),
         RecordChange::SetApproval(id, _) => ("mailbox.withdraw_approval", Kind::Mailbox, id.0),
         RecordChange::QueueTest(id, ..) => ("mailbox.test", Kind::Mailbox, id.0),
+        RecordChange::DismissAlert(id) => ("alert.dismiss", Kind::Alert, id.0),
     }
 }
 
@@ -108,6 +110,7 @@ async fn snapshot(conn: &mut Conn, kind: Kind, id: Uuid) -> Result<Option<Json>>
             Some(user) => Ok(Some(user)),
             None => owner(conn, sql::QUEUE, MailboxKind::Queue, id).await,
         },
+        Kind::Alert => alerts::snapshot(conn, id).await,
         Kind::Mailbox => {
             let row = sqlx::query_as::<Db, MailboxRow>(text(sql::MAILBOX)).bind(Id(id)).fetch_optional(conn).await?;
             row.map(|row| row.record().and_then(|record| json(&record))).transpose()
@@ -136,6 +139,7 @@ async fn write(conn: &mut Conn, change: &RecordChange, who: &str, now: Timestamp
         RecordChange::EnableOutgoing(id) => (&[sql::ENABLE_OUTGOING], id.0),
         RecordChange::DisableOutgoing(id) => (&[sql::DISABLE_OUTGOING], id.0),
         RecordChange::RetireMailbox(id) => (&[sql::RETIRE_MAILBOX], id.0),
+        RecordChange::DismissAlert(id) => (&[sql::DISMISS_ALERT], id.0),
     };
     for statement in statements {
         sqlx::query::<Db>(text(*statement)).bind(Id(id)).bind(Time(now)).execute(&mut *conn).await?;
@@ -177,6 +181,7 @@ async fn put_profile(
         .bind(outgoing.map(|endpoint| endpoint.auth.word()))
         .bind(profile.save_to_sent)
         .bind(profile.in_doubt.map(Named::word))
+        .bind(profile.owner.as_deref())
         .bind(Time(now))
         .bind(Time(now))
         .execute(conn)

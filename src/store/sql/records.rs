@@ -7,17 +7,17 @@ statements! {
         "SELECT id, name, description, server_type, authenticate_using, username, credential_source, \
          credential_name, incoming_host, incoming_port, incoming_security, incoming_auth, process_email_from, \
          minimum_polling_interval, maximum_concurrent_connections, connection_timeout, is_default, state, \
-         managed_by, outgoing_host, outgoing_port, outgoing_security, outgoing_auth, save_to_sent, in_doubt \
-         FROM server_profiles ORDER BY name"];
+         managed_by, outgoing_host, outgoing_port, outgoing_security, outgoing_auth, save_to_sent, in_doubt, \
+         owner FROM server_profiles ORDER BY name"];
     // A hold is about a server: another one is tried at once.
     PUT_PROFILE = [
         "INSERT INTO server_profiles (id, name, description, server_type, authenticate_using, username, \
          credential_source, credential_name, incoming_host, incoming_port, incoming_security, incoming_auth, \
          process_email_from, minimum_polling_interval, maximum_concurrent_connections, connection_timeout, \
          is_default, state, managed_by, outgoing_host, outgoing_port, outgoing_security, outgoing_auth, \
-         save_to_sent, in_doubt, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, \
-         $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27) ON CONFLICT \
-         (id) DO UPDATE SET name = excluded.name, description = excluded.description, server_type = \
+         save_to_sent, in_doubt, owner, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, \
+         $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28) ON \
+         CONFLICT (id) DO UPDATE SET name = excluded.name, description = excluded.description, server_type = \
          excluded.server_type, authenticate_using = excluded.authenticate_using, username = \
          excluded.username, credential_source = excluded.credential_source, credential_name = \
          excluded.credential_name, incoming_host = excluded.incoming_host, incoming_port = \
@@ -28,7 +28,7 @@ statements! {
          is_default = excluded.is_default, state = excluded.state, managed_by = excluded.managed_by, \
          outgoing_host = excluded.outgoing_host, outgoing_port = excluded.outgoing_port, outgoing_security = \
          excluded.outgoing_security, outgoing_auth = excluded.outgoing_auth, save_to_sent = \
-         excluded.save_to_sent, in_doubt = excluded.in_doubt, updated_at = excluded.updated_at, hold_until = CASE \
+         excluded.save_to_sent, in_doubt = excluded.in_doubt, owner = excluded.owner, updated_at = excluded.updated_at, hold_until = CASE \
          WHEN server_profiles.hold_until > excluded.updated_at AND (server_profiles.incoming_host <> \
          excluded.incoming_host OR server_profiles.incoming_port <> excluded.incoming_port OR \
          server_profiles.incoming_security <> excluded.incoming_security OR server_profiles.incoming_auth <> \
@@ -118,8 +118,8 @@ statements! {
         "SELECT id, name, description, server_type, authenticate_using, username, credential_source, \
          credential_name, incoming_host, incoming_port, incoming_security, incoming_auth, process_email_from, \
          minimum_polling_interval, maximum_concurrent_connections, connection_timeout, is_default, state, \
-         managed_by, outgoing_host, outgoing_port, outgoing_security, outgoing_auth, save_to_sent, in_doubt \
-         FROM server_profiles WHERE id = $1"];
+         managed_by, outgoing_host, outgoing_port, outgoing_security, outgoing_auth, save_to_sent, in_doubt, \
+         owner FROM server_profiles WHERE id = $1"];
     USER = [
         "SELECT id, name, email_address, external_id, filter_method, state, managed_by FROM users WHERE \
          id = $1"];

@@ -55,8 +55,8 @@ statements! {
     STATUS_OPEN_ALERTS = [
         "SELECT count(*) FROM alerts WHERE closed_at IS NULL"];
     STATUS_ALERTS = [
-        "SELECT al.subject_kind, coalesce(m.email_address, p.name, CAST(al.subject AS TEXT)) AS subject_name, \
-         al.severity, al.code, al.text, al.hint, al.first_seen, al.last_seen, al.count FROM alerts al LEFT JOIN mailboxes m ON m.id \
+        "SELECT al.subject_kind, CASE al.subject_kind WHEN 'daemon' THEN 'mailsyncd' ELSE coalesce(m.email_address, \
+         p.name, CAST(al.subject AS TEXT)) END AS subject_name, al.severity, al.code, al.text, al.hint, al.first_seen, al.last_seen, al.count FROM alerts al LEFT JOIN mailboxes m ON m.id \
          = al.subject LEFT JOIN server_profiles p ON p.id = al.subject WHERE al.closed_at IS NULL ORDER BY CASE \
          al.severity WHEN 'error' THEN 0 WHEN 'warning' THEN 1 ELSE 2 END, al.last_seen DESC, al.id LIMIT $1"];
     STATUS_MAILBOXES = [

@@ -130,14 +130,14 @@ async fn a_severity_that_is_switched_off_raises_nothing() {
         let change = async |change, now| store.change_alerts(&[change], at(now)).await.unwrap();
         let daemon = |severity, code| raise(AlertSubject::Daemon, severity, code, None);
         change(daemon(Warning, ResourcesExhausted), 1).await;
-        store.set_raised_severities(&[Error]).await.unwrap();
+        store.set_raised_severities(&[Error].into()).await.unwrap();
         change(daemon(Information, LoginThrottled), 2).await;
         change(daemon(Warning, ResourcesExhausted), 3).await;
         change(daemon(Error, DiskFull), 4).await;
         assert_eq!(alerts(&database).await, ["warning resources-exhausted 1", "error disk-full 1"]);
         // What is open is closed as ever.
         change(AlertChange::Close(AlertSubject::Daemon, ResourcesExhausted), 5).await;
-        store.set_raised_severities(&[Information, Warning]).await.unwrap();
+        store.set_raised_severities(&[Information, Warning].into()).await.unwrap();
         change(daemon(Information, LoginThrottled), 6).await;
         change(daemon(Error, DiskFull), 7).await;
         let all = ["warning resources-exhausted 1 closed", "error disk-full 1", "information login-throttled 1"];

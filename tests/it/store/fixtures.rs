@@ -45,6 +45,7 @@ pub fn profile(name: &str) -> ServerProfile {
         id: ProfileId::generate(at(0)),
         name: name.into(),
         description: "łódź".into(),
+        owner: Some("postmaster@example.org".into()),
         server_type: ServerType::ImapSmtp,
         authenticate_using: AuthenticateUsing::Mailbox,
         username: None,

@@ -15,6 +15,7 @@ pub fn profile(name: &str, host: &str, now: Timestamp) -> ServerProfile {
         id: ProfileId::generate(now),
         name: name.to_owned(),
         description: String::new(),
+        owner: None,
         server_type: ServerType::ImapSmtp,
         authenticate_using: AuthenticateUsing::Mailbox,
         username: None,

@@ -1,0 +1,70 @@
+//! Alerts as they are listed, and what may become one.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::OpenAlert;
+use crate::model::{
+    alert::Severity,
+    failure::FailureCode,
+    ids::{AlertId, MailboxId},
+    mailbox::Workload,
+    timestamp::Timestamp,
+};
+
+/// Which alerts are listed.
+#[derive(Clone, Debug, Default)]
+pub struct AlertFilter {
+    /// Those that are closed too.
+    pub closed_too: bool,
+    /// Only those about the mailbox with this address and about its mails.
+    pub mailbox: Option<String>,
+    /// Only those about the profile of this name, about its mailboxes and their mails.
+    pub profile: Option<String>,
+    /// Only those of this severity.
+    pub severity: Option<Severity>,
+    /// Only those with this code.
+    pub code: Option<FailureCode>,
+    /// Only those that belong to the person with this address.
+    pub owner: Option<String>,
+    /// Whether the alerts of a profile belong to the owners of its mailboxes too.
+    pub copied: bool,
+}
+
+/// An alert with all that is known of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct AlertDetail {
+    /// Its identifier.
+    pub id: AlertId,
+    /// What it is about, what happened, since when, how often.
+    #[serde(flatten)]
+    pub alert: OpenAlert,
+    /// The workloads that raised it and still fail.
+    pub workloads: Vec<Workload>,
+    /// Address of the person it belongs to: the mailbox's owner, or the profile's.
+    pub owner: Option<String>,
+    /// When it was closed.
+    pub closed_at: Option<Timestamp>,
+}
+
+/// A workload that has not got on for some time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stale {
+    /// Whose.
+    pub mailbox: MailboxId,
+    /// Which.
+    pub workload: Workload,
+    /// Reading: since the last success, or since the mailbox was made; sending: since the first mail was due.
+    pub since: Timestamp,
+    /// What lies between two polls by its profile; nothing for sending.
+    pub interval: Duration,
+    /// How many mails wait; 0 for reading.
+    pub mails: u64,
+    /// What it, or its profile, failed with last.
+    pub code: Option<FailureCode>,
+    /// The words for that.
+    pub words: Option<String>,
+    /// When the open alert about this was raised last.
+    pub alerted_at: Option<Timestamp>,
+}
