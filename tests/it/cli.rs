@@ -1,5 +1,6 @@
 //! The command line, run as a program: what it prints, compared with `tests/golden/cli/`.
 
+mod alerts;
 mod explain;
 mod rotate;
 mod sending;

@@ -47,7 +47,7 @@ statements! {
         "UPDATE alerts SET closed_at = $2 WHERE id = $1 AND closed_at IS NULL"];
     STALE_READING = [
         "SELECT m.id, coalesce(m.incoming_last_success_at, m.created_at) AS since, coalesce(p.minimum_polling_interval, \
-         0) AS minimum_polling_interval, CAST(0 AS BIGINT) AS mails, coalesce(m.incoming_failure_code, p.hold_code) AS failure_code, CASE WHEN \
+         CAST(0 AS DOUBLE PRECISION)) AS minimum_polling_interval, CAST(0 AS BIGINT) AS mails, coalesce(m.incoming_failure_code, p.hold_code) AS failure_code, CASE WHEN \
          m.incoming_failure_code IS NULL THEN p.hold_text ELSE m.incoming_last_error END AS words, al.last_seen AS \
          alerted_at FROM mailboxes m LEFT JOIN server_profiles p ON p.id = m.server_profile AND p.state = 'active' LEFT \
          JOIN alerts al ON al.subject = m.id AND al.code = 'mailbox-stale' AND al.closed_at IS NULL WHERE m.state = \

@@ -75,6 +75,7 @@ incoming = { host = "imap.contoso.example" }
 [[profile]]
 name = "fabrikam"
 description = "Fabrikam's own"
+owner = "postmaster@fabrikam.example"
 authenticate_using = "profile"
 username = "sync"
 incoming = { host = "imap.fabrikam.example", port = 995 }

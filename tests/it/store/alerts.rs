@@ -144,3 +144,105 @@ async fn a_severity_that_is_switched_off_raises_nothing() {
         assert_eq!(alerts(&database).await, all);
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_stands_still_is_found_whatever_the_cause() {
+    for database in databases().await {
+        let store = &database.store;
+        let profile = profile("example");
+        let mut fresh = mailbox("fresh@x", &profile);
+        fresh.incoming.last_success_at = Some(at(50));
+        let mut failing = mailbox("failing@x", &profile);
+        failing.incoming.last_success_at = Some(at(10));
+        failing.incoming.failure_code = Some(FailureCode::Timeout);
+        failing.incoming.last_error = Some("no answer".into());
+        let never = mailbox("never@x", &profile);
+        let mut alone = mailbox("alone@x", &profile);
+        alone.profile = None;
+        let mut off = mailbox("off@x", &profile);
+        off.incoming.enabled = false;
+        let mut unapproved = mailbox("unapproved@x", &profile);
+        unapproved.approval = mailsyncd::model::mailbox::Approval::Pending;
+        let mut changes = vec![RecordChange::PutProfile(profile.clone(), CredentialSource::Stored)];
+        changes.extend([&fresh, &failing, &never, &alone, &off, &unapproved].map(put));
+        store.apply(&changes, at(0)).await.unwrap();
+        let queued = store.queue_mail(&super::outbox::mail(&off, "one"), at(20)).await.unwrap();
+
+        let stale = store.stale(at(50)).await.unwrap();
+        let told = |stale: &mailsyncd::store::Stale| {
+            let name = [&fresh, &failing, &never, &alone, &off].into_iter().find(|known| known.id == stale.mailbox);
+            let name = name.unwrap().email_address.clone();
+            let words = stale.words.clone().unwrap_or_default();
+            (name, stale.workload.name(), stale.since, stale.mails, stale.code.map(FailureCode::name), words)
+        };
+        let mut found: Vec<_> = stale.iter().map(told).collect();
+        found.sort();
+        let nothing = String::new;
+        assert_eq!(
+            found,
+            [
+                ("alone@x".into(), "incoming", at(0), 0, None, nothing()),
+                ("failing@x".into(), "incoming", at(10), 0, Some("timeout"), "no answer".into()),
+                ("never@x".into(), "incoming", at(0), 0, None, nothing()),
+                ("off@x".into(), "outgoing", at(20), 1, None, nothing()),
+            ]
+        );
+        let interval = |name: &str| stale.iter().find(|stale| told(stale).0 == name).unwrap().interval;
+        assert_eq!(interval("never@x"), profile.minimum_polling_interval);
+        assert_eq!(interval("alone@x"), std::time::Duration::ZERO);
+
+        let subject = AlertSubject::Mailbox(failing.id);
+        store.change_alerts(&[raise(subject, Severity::Warning, FailureCode::MailboxStale, IN)], at(60)).await.unwrap();
+        let stale = store.stale(at(50)).await.unwrap();
+        let alerted = stale.iter().filter_map(|stale| Some((stale.mailbox, stale.alerted_at?)));
+        assert_eq!(alerted.collect::<Vec<_>>(), [(failing.id, at(60))]);
+        assert_eq!(store.stale_alerts().await.unwrap(), [(failing.id, FailureCode::MailboxStale)]);
+        store.cancel_mail(queued, at(61)).await.unwrap();
+        assert!(store.stale(at(50)).await.unwrap().iter().all(|stale| stale.workload == IN));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_over_or_old_is_tidied_away() {
+    use FailureCode::{AuthRejected, MailboxConnected, Timeout};
+    for database in databases().await {
+        let store = &database.store;
+        let mailboxes = with_mailboxes(store, &["gone@x", "here@x"]).await;
+        let [gone, here] = [0, 1].map(|index| AlertSubject::Mailbox(mailboxes[index].id));
+        let changes = [
+            raise(gone, Severity::Error, AuthRejected, IN),
+            raise(here, Severity::Information, MailboxConnected, None),
+            raise(here, Severity::Warning, Timeout, IN),
+        ];
+        store.change_alerts(&changes, at(1)).await.unwrap();
+        store.tidy_alerts(at(2), at(0)).await.unwrap();
+        let all = ["error auth-rejected 1 in", "information mailbox-connected 1", "warning timeout 1 in"];
+        assert_eq!(alerts(&database).await, all);
+        store.apply(&[RecordChange::RetireMailbox(mailboxes[0].id)], at(3)).await.unwrap();
+        store.tidy_alerts(at(4), at(0)).await.unwrap();
+        let all = ["error auth-rejected 1 in closed", "information mailbox-connected 1", "warning timeout 1 in"];
+        assert_eq!(alerts(&database).await, all);
+        store.tidy_alerts(at(50), at(5)).await.unwrap();
+        assert_eq!(alerts(&database).await, ["information mailbox-connected 1 closed", "warning timeout 1 in"]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn dismissing_is_in_the_audit_log() {
+    for database in databases().await {
+        let store = &database.store;
+        let change = raise(AlertSubject::Daemon, Severity::Warning, FailureCode::ResourcesExhausted, None);
+        store.change_alerts(&[change], at(1)).await.unwrap();
+        let open = store.alerts(&mailsyncd::store::AlertFilter::default()).await.unwrap();
+        assert_eq!((open.len(), open[0].alert.subject.as_str()), (1, "mailsyncd"));
+        store.apply(&[RecordChange::DismissAlert(open[0].id)], at(2)).await.unwrap();
+        assert_eq!(alerts(&database).await, ["warning resources-exhausted 1 closed"]);
+        let logged =
+            rows(&database, "SELECT what || ' ' || CAST(before AS TEXT) || CAST(after AS TEXT) FROM audit_log");
+        let logged = logged.await.remove(0).replace(' ', "");
+        assert!(logged.starts_with("alert.dismiss{") && logged.contains("\"closed_at\":null"), "{logged}");
+        assert!(logged.contains(&format!("\"closed_at\":\"{}\"", at(2))), "{logged}");
+        let unknown = mailsyncd::model::ids::AlertId::generate(at(3));
+        assert!(store.apply(&[RecordChange::DismissAlert(unknown)], at(3)).await.is_err());
+    }
+}
