@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::{error::AdminError, views};
 use crate::{
-    model::{failure::FailureCode, record::RecordChange, timestamp::Timestamp},
+    model::{audit::Actor, failure::FailureCode, record::RecordChange, timestamp::Timestamp},
     store::{AlertDetail, AlertFilter, Store},
 };
 
@@ -39,7 +39,12 @@ pub enum Dismissal {
 /// # Errors
 /// One of the identifiers is not that of an open alert (then none is closed), or the database did
 /// not answer.
-pub async fn dismiss(store: &Store, which: &Dismissal, now: Timestamp) -> Result<Vec<AlertDetail>, AdminError> {
+pub async fn dismiss(
+    store: &Store,
+    which: &Dismissal,
+    actor: &Actor,
+    now: Timestamp,
+) -> Result<Vec<AlertDetail>, AdminError> {
     let mut dismissed = store.alerts(&AlertFilter::default()).await?;
     match which {
         Dismissal::All => {}
@@ -54,6 +59,6 @@ pub async fn dismiss(store: &Store, which: &Dismissal, now: Timestamp) -> Result
         }
     }
     let changes: Vec<RecordChange> = dismissed.iter().map(|detail| RecordChange::DismissAlert(detail.id)).collect();
-    store.apply(&changes, now).await?;
+    store.apply(&changes, actor, now).await?;
     Ok(dismissed)
 }

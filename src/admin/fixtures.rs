@@ -24,6 +24,7 @@ pub fn profile(name: &str) -> ServerProfile {
         id: ProfileId::generate(NOW),
         name: name.to_owned(),
         description: String::new(),
+        owner: None,
         server_type: ServerType::ImapSmtp,
         authenticate_using: AuthenticateUsing::Mailbox,
         username: None,

@@ -92,7 +92,7 @@ pub(super) async fn alert(context: &Context, command: AlertCommand) -> Result<Ex
                 None if ids.is_empty() => Dismissal::All,
                 None => Dismissal::Ids(ids),
             };
-            let dismissed = dismiss(&store, &which, now).await?;
+            let dismissed = dismiss(&store, &which, &context.actor(), now).await?;
             show(form, &dismissed, || summary(&dismissed))?;
         }
     }

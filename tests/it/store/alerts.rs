@@ -165,7 +165,7 @@ async fn what_stands_still_is_found_whatever_the_cause() {
         unapproved.approval = mailsyncd::model::mailbox::Approval::Pending;
         let mut changes = vec![RecordChange::PutProfile(profile.clone(), CredentialSource::Stored)];
         changes.extend([&fresh, &failing, &never, &alone, &off, &unapproved].map(put));
-        store.apply(&changes, at(0)).await.unwrap();
+        store.apply(&changes, &Actor::Configuration, at(0)).await.unwrap();
         let queued = store.queue_mail(&super::outbox::mail(&off, "one"), at(20)).await.unwrap();
 
         let stale = store.stale(at(50)).await.unwrap();
@@ -218,7 +218,7 @@ async fn what_is_over_or_old_is_tidied_away() {
         store.tidy_alerts(at(2), at(0)).await.unwrap();
         let all = ["error auth-rejected 1 in", "information mailbox-connected 1", "warning timeout 1 in"];
         assert_eq!(alerts(&database).await, all);
-        store.apply(&[RecordChange::RetireMailbox(mailboxes[0].id)], at(3)).await.unwrap();
+        store.apply(&[RecordChange::RetireMailbox(mailboxes[0].id)], &Actor::Configuration, at(3)).await.unwrap();
         store.tidy_alerts(at(4), at(0)).await.unwrap();
         let all = ["error auth-rejected 1 in closed", "information mailbox-connected 1", "warning timeout 1 in"];
         assert_eq!(alerts(&database).await, all);
@@ -235,7 +235,7 @@ async fn dismissing_is_in_the_audit_log() {
         store.change_alerts(&[change], at(1)).await.unwrap();
         let open = store.alerts(&mailsyncd::store::AlertFilter::default()).await.unwrap();
         assert_eq!((open.len(), open[0].alert.subject.as_str()), (1, "mailsyncd"));
-        store.apply(&[RecordChange::DismissAlert(open[0].id)], at(2)).await.unwrap();
+        store.apply(&[RecordChange::DismissAlert(open[0].id)], &Actor::Configuration, at(2)).await.unwrap();
         assert_eq!(alerts(&database).await, ["warning resources-exhausted 1 closed"]);
         let logged =
             rows(&database, "SELECT what || ' ' || CAST(before AS TEXT) || CAST(after AS TEXT) FROM audit_log");
@@ -243,6 +243,6 @@ async fn dismissing_is_in_the_audit_log() {
         assert!(logged.starts_with("alert.dismiss{") && logged.contains("\"closed_at\":null"), "{logged}");
         assert!(logged.contains(&format!("\"closed_at\":\"{}\"", at(2))), "{logged}");
         let unknown = mailsyncd::model::ids::AlertId::generate(at(3));
-        assert!(store.apply(&[RecordChange::DismissAlert(unknown)], at(3)).await.is_err());
+        assert!(store.apply(&[RecordChange::DismissAlert(unknown)], &Actor::Configuration, at(3)).await.is_err());
     }
 }
