@@ -3,16 +3,17 @@
 //! safe because it is tested: a receive cycle may be dropped at every await.
 
 mod heartbeat;
+mod monitor;
 mod service;
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use tokio::{sync::watch, task::JoinHandle, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     admin::{self, error::AdminError},
-    base::{chain::Chain, clock::Clock, hints::Hints, tasks::Tasks, telemetry},
+    base::{chain::Chain, clock::Clock, hints::Hints, metrics::Metrics, tasks::Tasks, telemetry},
     config::{Config, ConfigError, Declared},
     means::{
         budget::Budget,
@@ -41,6 +42,7 @@ use crate::{
 };
 
 use heartbeat::Heart;
+use monitor::Monitor;
 use service::{Request, Signals};
 
 /// How long running cycles may take to finish their batch after SIGTERM. The unit's `TimeoutStopSec`
@@ -159,6 +161,7 @@ pub struct Daemon {
     stop: CancellationToken,
     schedule: JoinHandle<Result<Summary, Failure>>,
     heart: Heart,
+    monitor: Monitor,
     /// Turns of the schedule when the watchdog last looked.
     turns: u64,
 }
@@ -176,7 +179,8 @@ impl Daemon {
         mode: Mode,
     ) -> Result<Self, DaemonError> {
         let config = reconcile(&store, config, &clock).await?;
-        let (hints, progress, tasks) = (Hints::new(), Progress::default(), Tasks::new());
+        let progress = Progress::new(Metrics::new(store.commits()));
+        let (hints, tasks) = (Hints::new(), Tasks::new());
         let lockout = Lockout::new(store.clone(), clock.clone());
         let network = Network::new(tls.clone(), lockout, network_settings(&store, &config));
         let imap = ImapSources::new(network.clone(), hints.clone(), tasks.clone(), clock.clone());
@@ -211,6 +215,9 @@ impl Daemon {
             progress: progress.clone(),
             stop_within: GRACE,
         };
+        let slots = network.slots().clone();
+        let mut monitor = Monitor::new(tasks.clone(), store.clone(), clock.clone(), progress.clone(), slots);
+        monitor.listen(config.metrics.listen).await;
         let schedule = tasks.spawn("schedule", driver.run(stop.clone()));
         Ok(Self {
             config,
@@ -226,6 +233,7 @@ impl Daemon {
             stop,
             schedule,
             heart,
+            monitor,
             turns: 0,
         })
     }
@@ -233,6 +241,11 @@ impl Daemon {
     /// Where the schedule takes hints.
     pub fn hints(&self) -> &Hints {
         &self.hints
+    }
+
+    /// Where metrics and health are shown, if anywhere.
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.monitor.address()
     }
 
     /// What the schedule is at.
@@ -273,11 +286,12 @@ impl Daemon {
     }
 
     async fn say_goodbye(
-        self,
+        mut self,
         ended: Result<Result<Summary, Failure>, tokio::task::JoinError>,
     ) -> Result<Summary, DaemonError> {
         self.stop.cancel();
         self.heart.stop();
+        self.monitor.stop();
         self.sources.imap().close_all();
         // Whoever does not answer our goodbye is left without.
         let _ = timeout(LOG_OUT, self.tasks.close_and_wait()).await;
@@ -333,6 +347,7 @@ impl Daemon {
         self.sources.imap().set_push(config.polling.push);
         self.settings.send_replace(schedule_settings(&config));
         self.heart.keys(key_ids(&config));
+        self.monitor.listen(config.metrics.listen).await;
         self.hints.records();
         self.config = config;
         Ok(())

@@ -6,6 +6,7 @@ pub mod hints;
 pub mod keyring;
 pub mod login;
 pub mod marker;
+pub mod metrics;
 pub mod retry;
 pub mod secret;
 pub mod tasks;

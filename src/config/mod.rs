@@ -20,7 +20,7 @@ use std::{
 pub use declared::{Declared, DeclaredMailbox, DeclaredOwner, OwnerName};
 pub use problem::{ConfigError, Place, Problem, nearest};
 pub use profile::DeclaredProfile;
-pub use settings::{DEFAULT_DATABASE, EmailSettings, KeySource, Log, Network};
+pub use settings::{DEFAULT_DATABASE, EmailSettings, KeySource, Log, Monitoring, Network};
 pub use value::show_duration;
 
 use crate::{
@@ -55,6 +55,8 @@ pub struct Config {
     pub log: Log,
     /// `[network]`.
     pub network: Network,
+    /// `[metrics]`.
+    pub metrics: Monitoring,
     /// `[polling]`.
     pub polling: Polling,
     /// `[limits]`.
@@ -146,6 +148,7 @@ impl Config {
             credentials_directory,
             log: settings::log(&mut root),
             network: settings::network(&mut root),
+            metrics: settings::metrics(&mut root),
             polling: settings::polling(&mut root),
             receive: settings::receive(&mut root, &limits),
             sending: settings::sending(&mut root, &limits),

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeSet,
     fs, io,
+    net::SocketAddr,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     time::Duration,
@@ -52,6 +53,13 @@ impl Default for Log {
     fn default() -> Self {
         Self { format: Format::Json, level: "info".to_owned() }
     }
+}
+
+/// Where numbers and health are shown (`[metrics]`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Monitoring {
+    /// Where is listened; `None`: nowhere.
+    pub listen: Option<SocketAddr>,
 }
 
 /// What may be dialled and trusted (`[network]`).
@@ -266,6 +274,32 @@ pub(super) fn network(root: &mut Root<'_>) -> Network {
 }
 
 const PEM: &[u8] = b"-----BEGIN CERTIFICATE-----";
+
+pub(super) fn metrics(root: &mut Root<'_>) -> Monitoring {
+    let mut section = root.section("metrics");
+    let listen = section.take_placed("listen", address_or_off);
+    let remote = section.take("allow_remote", boolean).unwrap_or(false);
+    if let Some((Some(address), place)) = &listen
+        && !address.ip().is_loopback()
+        && !remote
+    {
+        let hint = "listen on 127.0.0.1 or [::1]; or set allow_remote = true: whoever reaches it reads it, unencrypted";
+        section.wrong(place, "listen", Wrong::hint(format!("{address} is reached from other machines"), hint));
+    }
+    section.finish();
+    Monitoring { listen: listen.and_then(|(address, _)| address) }
+}
+
+/// `"127.0.0.1:9464"`, or `"off"`.
+fn address_or_off(value: &toml::de::DeValue<'_>) -> Read<Option<SocketAddr>> {
+    let text = text(value)?;
+    match text.as_str() {
+        "off" => Ok(None),
+        address => address.parse().map(Some).map_err(|_| {
+            Wrong::hint(format!("{text:?} is not an address with a port"), "write \"127.0.0.1:9464\", or \"off\"")
+        }),
+    }
+}
 
 pub(super) fn polling(root: &mut Root<'_>) -> Polling {
     let mut section = root.section("polling");

@@ -185,6 +185,11 @@ impl Slots {
         self.counts().parked.retain(|(parked, _)| *parked != mailbox);
     }
 
+    /// How many connections may be open in all.
+    pub fn limit_in_all(&self) -> usize {
+        self.counts().limits.total
+    }
+
     /// Open connections in all.
     pub fn open(&self) -> usize {
         self.counts().total

@@ -5,6 +5,7 @@ pub mod deadline;
 pub mod dial;
 pub mod error;
 pub mod guard;
+pub mod http;
 pub mod lines;
 pub mod pace;
 pub mod tls;

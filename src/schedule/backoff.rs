@@ -58,6 +58,20 @@ pub enum Outcome {
     Interrupted,
 }
 
+impl Outcome {
+    /// The word for it, in metrics.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Polled { .. } | Self::Emptied => "ok",
+            Self::More(_) => "more",
+            Self::Postponed(_) => "postponed",
+            Self::Disabled => "disabled",
+            Self::ProfileFailed(_) => "profile_failed",
+            Self::Interrupted => "interrupted",
+        }
+    }
+}
+
 /// Whether a poll found anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Traffic {

@@ -1,11 +1,14 @@
 //! What the schedule is at, for the watchdog and for people.
 
-use std::sync::{
-    Arc, Mutex, PoisonError,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
-use crate::model::presence::Pause;
+use crate::{base::metrics::Metrics, model::presence::Pause};
 
 /// A look at the running schedule.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,15 +28,33 @@ pub struct Snapshot {
 /// Shared between the driver, which reports, and the daemon, which looks. Clones share one.
 #[derive(Clone, Debug, Default)]
 pub struct Progress {
+    metrics: Metrics,
     turns: Arc<AtomicU64>,
     snapshot: Arc<Mutex<Snapshot>>,
+    turned_at: Arc<Mutex<Option<Instant>>>,
 }
 
 impl Progress {
+    /// What is counted goes to `metrics`.
+    pub fn new(metrics: Metrics) -> Self {
+        Self { metrics, ..Self::default() }
+    }
+
+    /// The recorder of the driver.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
     /// Turns of the driver's loop so far. It turns at least every second, unless it is stuck or
     /// the database is: where this stands still, no watchdog may be fed.
     pub fn turns(&self) -> u64 {
         self.turns.load(Ordering::Relaxed)
+    }
+
+    /// For how long it has not turned; `None`: it never has.
+    pub fn still_for(&self) -> Option<Duration> {
+        let turned_at = *self.turned_at.lock().unwrap_or_else(PoisonError::into_inner);
+        turned_at.map(|at| at.elapsed())
     }
 
     /// What it is at.
@@ -43,6 +64,7 @@ impl Progress {
 
     pub(super) fn turned(&self, change: impl FnOnce(&mut Snapshot)) {
         change(&mut self.snapshot.lock().unwrap_or_else(PoisonError::into_inner));
+        *self.turned_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         self.turns.fetch_add(1, Ordering::Relaxed);
     }
 }

@@ -1,6 +1,7 @@
 //! What a [`Store`] can do.
 
 use super::*;
+use crate::base::metrics::Latency;
 
 impl Store {
     /// Opens the database at `url`, `sqlite:/path` or `postgres://…`, without changing it.
@@ -40,6 +41,14 @@ impl Store {
         match &*self.inner {
             Inner::Sqlite(_) => Backend::Sqlite,
             Inner::Postgres(_) => Backend::Postgres,
+        }
+    }
+
+    /// How long commits take.
+    pub fn commits(&self) -> &Latency {
+        match &*self.inner {
+            Inner::Sqlite(db) => &db.commits,
+            Inner::Postgres(db) => &db.commits,
         }
     }
 

@@ -67,4 +67,12 @@ impl Store {
     pub async fn view_counts(&self, now: Timestamp, stale_after: Duration) -> Result<ViewCounts, StoreError> {
         read!(self, around::view_counts(now, stale_after))
     }
+
+    /// What a monitor looks at.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn pulse(&self, now: Timestamp, stale_after: Duration) -> Result<Pulse, StoreError> {
+        read!(self, around::pulse(now, stale_after))
+    }
 }

@@ -2,8 +2,11 @@
 
 use serde::Serialize;
 
-use super::OpenAlert;
-use crate::model::{activity::ActivityStatus, failure::FailureCode, mailbox::Workload, timestamp::Timestamp};
+use super::{HeldProfile, OpenAlert, OutboxCounts};
+use crate::model::{
+    activity::ActivityStatus, alert::Severity, failure::FailureCode, mailbox::Workload, timestamp::Timestamp,
+    view::ViewCounts,
+};
 
 /// What the record of a mailbox does not say.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -46,4 +49,19 @@ pub struct WaitingMail {
     pub oldest: Timestamp,
     /// When the first is due.
     pub due: Timestamp,
+}
+
+/// What a monitor looks at again and again: cheap to look up, however much mail there is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pulse {
+    /// Open alerts by severity; a severity without any may be missing.
+    pub alerts: Vec<(Severity, u64)>,
+    /// The oldest last success among the mailboxes that are read, or when the mailbox was made.
+    pub oldest_success: Option<Timestamp>,
+    /// Mailboxes in each view.
+    pub views: ViewCounts,
+    /// Profiles that wait.
+    pub held: Vec<HeldProfile>,
+    /// Mail on its way out.
+    pub outbox: OutboxCounts,
 }

@@ -33,7 +33,7 @@ use std::{
 };
 
 pub use alerts::{AlertDetail, AlertFilter, Stale};
-pub use around::{Surroundings, WaitingMail};
+pub use around::{Pulse, Surroundings, WaitingMail};
 pub use error::StoreError;
 #[doc(hidden)]
 pub use sql::{ALL as STATEMENTS, Sql};
@@ -147,9 +147,11 @@ macro_rules! on_postgres {
         let mut attempts = 0;
         loop {
             let attempt = async {
+                let begun = std::time::Instant::now();
                 let mut transaction = $db.begin($durability).await?;
                 let done = postgres::ops::$module::$operation(&mut transaction, $($value),*).await?;
                 transaction.commit().await?;
+                $db.commits.observe(begun.elapsed());
                 Ok(done)
             };
             match attempt.await {

@@ -15,6 +15,7 @@ use super::{
     sql::Sql,
     writer::Durability,
 };
+use crate::base::metrics::Latency;
 
 /// The database of the shared operations.
 pub type Db = sqlx::Postgres;
@@ -39,6 +40,8 @@ const RETRIES: u32 = 5;
 /// What an open database consists of.
 pub struct PgStore {
     pool: PgPool,
+    /// How long transactions take.
+    pub commits: Latency,
 }
 
 impl PgStore {
@@ -65,7 +68,7 @@ impl PgStore {
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .connect_with(options)
             .await?;
-        Ok((Self { pool }, migrated))
+        Ok((Self { pool, commits: Latency::default() }, migrated))
     }
 
     /// A connection to read with.

@@ -22,7 +22,7 @@ use super::{
     sql::Sql,
     writer::Writer,
 };
-use crate::base::tasks::Tasks;
+use crate::base::{metrics::Latency, tasks::Tasks};
 
 /// The database of the shared operations.
 pub type Db = sqlx::Sqlite;
@@ -56,6 +56,8 @@ pub struct SqliteStore {
     read: SqlitePool,
     writer: std::sync::Mutex<Option<Writer>>,
     tasks: Tasks,
+    /// How long commits take.
+    pub commits: Latency,
     /// Held as long as the store is.
     _lock: Option<File>,
 }
@@ -121,9 +123,9 @@ impl SqliteStore {
             .test_before_acquire(false)
             .connect_with(options.read_only(true))
             .await?;
-        let tasks = Tasks::new();
-        let writer = std::sync::Mutex::new(Some(Writer::start(conn, &tasks)));
-        Ok((Self { path: path.to_owned(), read, writer, tasks, _lock: lock }, migrated))
+        let (tasks, commits) = (Tasks::new(), Latency::default());
+        let writer = std::sync::Mutex::new(Some(Writer::start(conn, &tasks, commits.clone())));
+        Ok((Self { path: path.to_owned(), read, writer, tasks, commits, _lock: lock }, migrated))
     }
 
     /// A connection to read with. It sees every transaction that was answered before.

@@ -5,14 +5,17 @@
 //! commits once, and only then answers anybody. An operation whose caller is gone is run all the
 //! same: it happens wholly or not at all.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, time::Instant};
 
 use futures::future::BoxFuture;
 use sqlx::{Connection, SqliteConnection};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{error::StoreError, mails::MailWrite, sqlite::ops::mails};
-use crate::{base::tasks::Tasks, model::ids::ActivityId};
+use crate::{
+    base::{metrics::Latency, tasks::Tasks},
+    model::ids::ActivityId,
+};
 
 /// What an operation promises once it is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -183,9 +186,9 @@ pub struct Writer {
 
 impl Writer {
     /// Starts the task that owns `conn`. It ends when the last handle is dropped.
-    pub fn start(conn: SqliteConnection, tasks: &Tasks) -> Self {
+    pub fn start(conn: SqliteConnection, tasks: &Tasks, commits: Latency) -> Self {
         let (queue, waiting) = mpsc::channel(QUEUE);
-        tasks.spawn("store-writer", serve(conn, waiting));
+        tasks.spawn("store-writer", serve(conn, waiting, commits));
         Self { queue }
     }
 
@@ -219,7 +222,7 @@ impl Writer {
     }
 }
 
-async fn serve(mut conn: SqliteConnection, mut waiting: mpsc::Receiver<Queued>) {
+async fn serve(mut conn: SqliteConnection, mut waiting: mpsc::Receiver<Queued>, commits: Latency) {
     let mut durability = Durability::Durable;
     while let Some(first) = waiting.recv().await {
         let mut bytes = first.bytes;
@@ -234,10 +237,12 @@ async fn serve(mut conn: SqliteConnection, mut waiting: mpsc::Receiver<Queued>) 
         let wanted = if durable { Durability::Durable } else { Durability::Lazy };
         let alone = group.len() == 1;
         let pieces = pieces(group);
+        let begun = Instant::now();
         match begin(&mut conn, wanted, &mut durability).await {
             Ok(()) => commit_together(&mut conn, pieces, alone).await,
             Err(error) => pieces.into_iter().for_each(|work| work.refuse(error.clone())),
         }
+        commits.observe(begun.elapsed());
     }
     if let Err(error) = conn.close().await {
         tracing::warn!(%error, "could not close the database in good order");

@@ -154,6 +154,9 @@ impl Running {
         let (workload, mailbox, fence) = (line.workload(), claimed.mailbox.id, claimed.fence);
         let duty = Duty::new(workload, mailbox);
         let state = claimed.mailbox.state(workload).clone();
+        if let Some(due) = state.next_due_at.max(state.postponed_until).filter(|due| *due <= now) {
+            self.progress.metrics().began(workload, due, now);
+        }
         let address = claimed.mailbox.email_address.clone();
         let name = CycleName { duty, address, profile: profile.name.clone(), cycle: fence.epoch };
         let job = Job {
@@ -194,6 +197,7 @@ impl Running {
         let ending = Ending { mailbox: duty.mailbox, interval, took: now.since(began), now };
         let settled = settle(&state, &report, &self.settings.failures, ending);
         journal::cycle_ended(&name, &report, &settled.outcome, now.since(began));
+        self.progress.metrics().ended(&name.profile, duty.workload, settled.outcome.name(), &report, now.since(began));
         self.summary.add(&report);
         match (&settled.outcome, report.failure()) {
             (Outcome::Interrupted, Some(failure)) => self.pause(failure.clone()),

@@ -4,18 +4,19 @@ use std::{collections::BTreeSet, time::Duration};
 
 use super::{
     Conn, Db, Result, text,
-    views::{AlertRow, count},
+    views::{self, AlertRow, count},
 };
 use crate::{
     model::{
         activity::ActivityStatus,
+        alert::Severity,
         ids::{MailboxId, NodeId, ProfileId},
         presence::{Heartbeat, Pause, Presence},
         timestamp::Timestamp,
         view::{View, ViewCounts},
     },
     store::{
-        around::{Surroundings, WaitingMail},
+        around::{Pulse, Surroundings, WaitingMail},
         codec::{Id, MailText, Time},
         names::Named,
         rows::failure_code,
@@ -148,5 +149,19 @@ pub async fn view_counts(conn: &mut Conn, now: Timestamp, stale_after: Duration)
         held: count(row.held),
         pending_approval: count(row.pending),
         stale: count(row.stale),
+    })
+}
+
+/// See [`crate::store::Store::pulse`].
+pub async fn pulse(conn: &mut Conn, now: Timestamp, stale_after: Duration) -> Result<Pulse> {
+    let rows = sqlx::query_as::<Db, (String, i64)>(text(sql::OPEN_ALERTS)).fetch_all(&mut *conn).await?;
+    let alerts = rows.into_iter().map(|(severity, alerts)| Ok((Severity::of(&severity)?, count(alerts))));
+    let oldest: Option<Time> = sqlx::query_scalar::<Db, _>(text(sql::OLDEST_SUCCESS)).fetch_one(&mut *conn).await?;
+    Ok(Pulse {
+        alerts: alerts.collect::<Result<_>>()?,
+        oldest_success: oldest.map(|time| time.0),
+        views: view_counts(conn, now, stale_after).await?,
+        held: views::held(conn).await?,
+        outbox: views::outbox(conn).await?,
     })
 }

@@ -77,7 +77,7 @@ async fn mailbox_counts(conn: &mut Conn, now: Timestamp) -> Result<MailboxCounts
     })
 }
 
-async fn outbox(conn: &mut Conn) -> Result<OutboxCounts> {
+pub(super) async fn outbox(conn: &mut Conn) -> Result<OutboxCounts> {
     #[derive(sqlx::FromRow)]
     struct Row {
         pending: i64,
@@ -132,7 +132,7 @@ async fn alerts(conn: &mut Conn) -> Result<Vec<OpenAlert>> {
     Ok(rows.into_iter().map(AlertRow::alert).collect())
 }
 
-async fn held(conn: &mut Conn) -> Result<Vec<HeldProfile>> {
+pub(super) async fn held(conn: &mut Conn) -> Result<Vec<HeldProfile>> {
     #[derive(sqlx::FromRow)]
     struct Row {
         name: String,

@@ -24,6 +24,12 @@ statements! {
          WHERE status = 'sending' AND mailbox = $1 UNION ALL SELECT status, FALSE, failure_code, failure_detail, created_at, \
          created_at FROM email_activities WHERE status = 'held' AND mailbox = $1) w GROUP BY w.status, w.in_doubt, \
          w.failure_code ORDER BY w.status, w.in_doubt, w.failure_code"];
+    OPEN_ALERTS = [
+        "SELECT severity, count(*) FROM alerts WHERE closed_at IS NULL GROUP BY severity ORDER BY severity"];
+    OLDEST_SUCCESS = [
+        "SELECT min(coalesce(m.incoming_last_success_at, m.created_at)) FROM mailboxes m JOIN server_profiles p ON p.id = \
+         m.server_profile WHERE m.state = 'active' AND p.state = 'active' AND m.incoming_method = 'server_side_sync' AND \
+         m.incoming_enabled AND m.approval IN ('empty', 'approved')"];
     ALERTS_ABOUT = [
         "SELECT al.subject_kind, coalesce(m.email_address, p.name, CAST(al.subject AS TEXT)) AS subject_name, \
          al.severity, al.code, al.text, al.hint, al.first_seen, al.last_seen, al.count FROM alerts al LEFT JOIN mailboxes m ON \
