@@ -24,6 +24,15 @@ impl Report {
         }
     }
 
+    /// The same, ended by `failure`.
+    #[must_use]
+    pub fn with_failure(self, failure: Failure) -> Self {
+        match self {
+            Self::Received(report) => Self::Received(CycleReport { failure: Some(failure), ..report }),
+            Self::Sent(report) => Self::Sent(SendReport { failure: Some(failure), ..report }),
+        }
+    }
+
     /// Whether it stopped at its limit, and is due again at once.
     pub const fn more(&self) -> bool {
         match self {

@@ -27,9 +27,11 @@ use super::{
     backoff::{Outcome, Traffic},
     duty::{Duty, Side},
     heard::Heard,
+    storm::Storm,
     turns::Turns,
 };
 use crate::model::{
+    failure::FailureCode,
     ids::{MailboxId, ProfileId},
     lease::{ProfileHold, ScheduleEntry},
     mailbox::{Mailbox, Workload},
@@ -102,6 +104,8 @@ pub enum Command {
     Hold(Side, ProfileHold),
     /// Delete it.
     Release(Side),
+    /// Take back what mailboxes of this side were charged since then for failures with these codes.
+    TakeBack(Side, &'static [FailureCode], Timestamp),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,6 +158,8 @@ pub struct Agenda {
     /// What waits for its time.
     timeline: BTreeSet<(Timestamp, Duty)>,
     turns: Turns,
+    /// Refused log-ins of the last minutes.
+    storms: BTreeMap<Side, Storm>,
     gate: Gate,
     generation: u32,
     /// The workloads that were refreshed, and how many mailboxes each is scheduled for.
@@ -172,6 +178,7 @@ impl Agenda {
             entries: BTreeMap::new(),
             timeline: BTreeSet::new(),
             turns: Turns::new(limits),
+            storms: BTreeMap::new(),
             gate: Gate::Open,
             generation: 0,
             scheduled: BTreeMap::new(),
@@ -272,6 +279,11 @@ impl Agenda {
     /// The sides of profiles that are held.
     pub fn held(&self) -> Vec<Side> {
         self.turns.held()
+    }
+
+    /// Whether the server refuses everybody of `side`: then no refusal is charged to a mailbox.
+    pub fn is_in_a_storm(&self, side: Side) -> bool {
+        self.turns.hold(side).is_some_and(|hold| hold.code == FailureCode::AuthMassRefused)
     }
 
     /// How many mailboxes [`Mode::Once`] left out: their profile is held, or another node has them.

@@ -3,6 +3,7 @@
 //! Every turn settles the cycles that ended since the last one and claims those that start, each in
 //! one batch: under load the batches grow by themselves, without load nothing waits.
 
+mod holds;
 mod look;
 mod trouble;
 mod turn;
@@ -37,7 +38,7 @@ use crate::{
         activity::Fence,
         failure::Failure,
         ids::{MailboxId, NodeId, ProfileId},
-        lease::{LEASE_TTL, ProfileHold, Settlement},
+        lease::{LEASE_TTL, Settlement},
         mailbox::{Workload, WorkloadState},
         presence::Pause,
         profile::ServerProfile,
@@ -127,6 +128,7 @@ impl Driver {
             flights: FuturesUnordered::new(),
             aloft: BTreeMap::new(),
             profiles: BTreeMap::new(),
+            let_in: BTreeMap::new(),
             to_claim: Vec::new(),
             to_settle: Vec::new(),
             to_write: VecDeque::new(),
@@ -147,6 +149,7 @@ struct Aloft {
     fence: Fence,
     state: WorkloadState,
     name: CycleName,
+    profile: Arc<ServerProfile>,
     began: Timestamp,
     abort: AbortHandle,
 }
@@ -188,12 +191,14 @@ struct Running {
     flights: FuturesUnordered<Flight>,
     aloft: BTreeMap<Duty, Aloft>,
     profiles: BTreeMap<ProfileId, Arc<ServerProfile>>,
+    /// How many mailboxes of each side worked within the last day.
+    let_in: BTreeMap<Side, usize>,
     /// Started by the agenda, not claimed yet.
     to_claim: Vec<Duty>,
     /// Ended, not written yet.
     to_settle: Vec<Landed>,
     /// Holds and releases, not written yet.
-    to_write: VecDeque<(Side, Option<ProfileHold>)>,
+    to_write: VecDeque<Command>,
     trouble: Option<Trouble>,
     /// When the outbox is looked into next.
     next_outbox_look: Instant,
@@ -280,21 +285,24 @@ impl Running {
 
     fn tell(&mut self, event: Event) {
         for command in self.agenda.on(event, self.clock.now()) {
-            match command {
-                Command::Start(duty) => self.to_claim.push(duty),
+            match &command {
+                Command::Start(duty) => {
+                    self.to_claim.push(*duty);
+                    continue;
+                }
                 Command::Hold(side, hold) => {
                     if let Some(profile) = self.profiles.get(&side.profile) {
-                        journal::held(side, profile, &hold);
+                        journal::held(*side, profile, hold);
                     }
-                    self.to_write.push_back((side, Some(hold)));
                 }
                 Command::Release(side) => {
                     if let Some(profile) = self.profiles.get(&side.profile) {
-                        journal::released(side, profile);
+                        journal::released(*side, profile);
                     }
-                    self.to_write.push_back((side, None));
                 }
+                Command::TakeBack(..) => {}
             }
+            self.to_write.push_back(command);
         }
     }
 

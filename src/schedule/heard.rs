@@ -11,7 +11,7 @@ use crate::model::{
 };
 
 /// A mailbox that got through a cycle within this time has a password that was good.
-const PROVEN_FOR: Duration = Duration::from_secs(24 * 3_600);
+pub const PROVEN_FOR: Duration = Duration::from_secs(24 * 3_600);
 
 /// What was heard of the server.
 #[derive(Clone, Debug, PartialEq, Eq)]

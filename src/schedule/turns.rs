@@ -36,11 +36,14 @@ pub struct ProfileTerms {
     /// Cycles of this side that may run at a time over all its mailboxes; `None`: counted per mailbox, of which
     /// each runs one.
     pub together: Option<u32>,
+    /// How many of its mailboxes got through a cycle within the last day.
+    pub let_in: usize,
 }
 
 impl ProfileTerms {
-    /// The terms of `profile` for `workload`; `None`: it has no server for that.
-    pub fn of(workload: Workload, profile: &ServerProfile) -> Option<Self> {
+    /// The terms of `profile` for `workload`, of which `let_in` mailboxes worked within the last day; `None`:
+    /// it has no server for that.
+    pub fn of(workload: Workload, profile: &ServerProfile, let_in: usize) -> Option<Self> {
         let (endpoint, interval) = match workload {
             Workload::Incoming => (&profile.incoming, profile.minimum_polling_interval),
             // Mail is sent when there is some, not every so often.
@@ -51,7 +54,7 @@ impl ProfileTerms {
             AuthenticateUsing::Profile => Some(u32::from(profile.maximum_concurrent_connections).max(1)),
         };
         let peer = Peer { host: endpoint.host.to_ascii_lowercase(), port: endpoint.port };
-        Some(Self { side: Side::new(workload, profile.id), peer, interval, together })
+        Some(Self { side: Side::new(workload, profile.id), peer, interval, together, let_in })
     }
 }
 
@@ -264,6 +267,11 @@ impl Turns {
     /// Whether `side` waits for its server.
     pub(super) fn waits_for_server(&self, side: Side) -> bool {
         self.lines.get(&side).is_some_and(Line::waits_for_server)
+    }
+
+    /// Its terms.
+    pub(super) fn terms(&self, side: Side) -> Option<&ProfileTerms> {
+        self.lines.get(&side).map(|line| &line.terms)
     }
 
     /// How many of its mailboxes are due.

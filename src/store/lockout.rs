@@ -1,7 +1,7 @@
 //! What a [`Store`] knows of log-ins that servers refused. An account is a host, in lower case, and a login.
 
 use super::*;
-use crate::model::lockout::RefusedLogIn;
+use crate::model::{failure::FailureCode, lockout::RefusedLogIn};
 
 impl Store {
     /// Accounts with a refused log-in: host and login.
@@ -39,5 +39,40 @@ impl Store {
     /// The database cannot be written.
     pub async fn forget_refused(&self, host: &str, username: &str) -> Result<(), StoreError> {
         write!(self, Lazy, 0, lockout::forget(host = host.to_owned(), username = username.to_owned()))
+    }
+
+    /// How many mailboxes of each profile got through a cycle of `workload` since then.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn let_in(&self, workload: Workload, since: Timestamp) -> Result<Vec<(ProfileId, u64)>, StoreError> {
+        read!(self, lockout::let_in(workload, since))
+    }
+
+    /// Takes back what mailboxes of a profile were charged for failures with `codes` that began since then: what it
+    /// disabled is enabled, and all are due now.
+    ///
+    /// # Errors
+    /// The database cannot be written.
+    pub async fn take_back(
+        &self,
+        workload: Workload,
+        profile: ProfileId,
+        codes: &[FailureCode],
+        since: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        write!(
+            self,
+            Durable,
+            0,
+            lockout::take_back(
+                workload = workload,
+                profile = profile,
+                codes = codes.to_vec(),
+                since = since,
+                now = now
+            )
+        )
     }
 }

@@ -10,11 +10,17 @@ use super::{
     super::{
         backoff::{Outcome, hold_after},
         duty::{Duty, Side},
-        heard::{Heard, Sign},
+        heard::{Heard, Sign, is_refusal},
+        storm::{Breaks, WINDOW},
     },
     Agenda, Command, Entry, Mode, Phase,
 };
-use crate::model::{failure::Failure, lease::ProfileHold, timestamp::Timestamp};
+use crate::model::{
+    failure::{Failure, Persistence, Scope},
+    ids::MailboxId,
+    lease::ProfileHold,
+    timestamp::Timestamp,
+};
 
 /// A probe that was for the profile and did not reach the server is repeated after this.
 const PROBE_AGAIN: Duration = Duration::from_secs(60);
@@ -34,7 +40,14 @@ impl Agenda {
         let sign = evidence.heard.sign();
         let Evidence { side, duty, heard, was_probe } = evidence;
         let opens = self.turns.opens(side, duty.mailbox, sign, now);
+        let breaks = self.storm(side, duty.mailbox, &heard, now);
         match (sign, heard, outcome) {
+            (_, Heard::Failed { failure, .. }, _) if breaks.is_some() && self.turns.hold(side).is_none() => {
+                let Some(Breaks { code, taken_back }) = breaks else { return };
+                let failure = Failure { code, scope: Scope::Profile, persistence: Persistence::Transient, ..failure };
+                self.put(side, hold_after(None, &failure, now), commands);
+                commands.push(Command::TakeBack(side, taken_back, now.minus(WINDOW)));
+            }
             (Sign::Down | Sign::Ill | Sign::Lost, Heard::Failed { failure, .. }, _) => {
                 let held = self.turns.hold(side).is_some();
                 if held && was_probe {
@@ -58,6 +71,25 @@ impl Agenda {
         }
     }
 
+    /// Whether this is the refusal that shows that it is not the mailboxes.
+    fn storm(&mut self, side: Side, mailbox: MailboxId, heard: &Heard, now: Timestamp) -> Option<Breaks> {
+        match heard {
+            Heard::Nothing => None,
+            Heard::Welcome => {
+                if let Some(storm) = self.storms.get_mut(&side) {
+                    storm.let_in(mailbox);
+                }
+                None
+            }
+            Heard::Failed { failure, .. } if failure.scope != Scope::Mailbox || !is_refusal(failure.code) => None,
+            Heard::Failed { failure, proven } => {
+                let terms = self.turns.terms(side)?;
+                let (let_in, shared) = (terms.let_in, terms.together.is_some());
+                self.storms.entry(side).or_default().refused(mailbox, (failure.code, *proven), let_in, shared, now)
+            }
+        }
+    }
+
     /// A probe met trouble of the server's.
     fn probe_failed(&mut self, side: Side, failure: &Failure, now: Timestamp, commands: &mut Vec<Command>) {
         if self.turns.waits_for_server(side) {
@@ -70,6 +102,7 @@ impl Agenda {
     }
 
     fn probe_went_well(&mut self, side: Side, now: Timestamp, commands: &mut Vec<Command>) {
+        self.storms.remove(&side);
         if self.turns.waits_for_server(side) {
             return self.release_server(side, now, commands);
         }

@@ -70,6 +70,7 @@ impl Agenda {
     fn take_profiles(&mut self, workload: Workload, profiles: Vec<ProfileTerms>, now: Timestamp) {
         let keep: BTreeSet<Side> = profiles.iter().map(|terms| terms.side).collect();
         self.turns.retain(workload, &keep);
+        self.storms.retain(|side, _| side.workload != workload || keep.contains(side));
         for terms in profiles {
             let (side, interval) = (terms.side, terms.interval.max(SHORTEST_INTERVAL));
             if self.turns.put_terms(terms, now) {

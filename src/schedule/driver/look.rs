@@ -7,14 +7,19 @@ use tokio::time::Instant;
 use super::{
     super::{
         agenda::{Event, Mode, ProfileTerms, Refreshed},
-        duty::Duty,
+        duty::{Duty, Side},
+        heard::PROVEN_FOR,
         journal,
     },
     Running,
 };
 use crate::{
     means::stored,
-    model::{ids::MailboxId, mailbox::Workload},
+    model::{
+        ids::{MailboxId, ProfileId},
+        mailbox::Workload,
+        profile::ServerProfile,
+    },
     store::StoreError,
 };
 
@@ -24,6 +29,9 @@ impl Running {
         self.logins.tidy();
         let workloads: Vec<Workload> = self.lines.keys().copied().collect();
         for workload in workloads {
+            if let Err(error) = self.count_let_in(workload).await {
+                return self.fail(&error);
+            }
             self.refresh_line(workload).await;
         }
     }
@@ -41,6 +49,18 @@ impl Running {
         }
     }
 
+    async fn count_let_in(&mut self, workload: Workload) -> Result<(), StoreError> {
+        if self.trouble.is_some() {
+            return Ok(());
+        }
+        let (store, since) = (&self.store, self.clock.now().minus(PROVEN_FOR));
+        let counts = stored::patiently(|| store.let_in(workload, since)).await?;
+        self.let_in.retain(|side, _| side.workload != workload);
+        let counts = counts.into_iter().map(|(profile, count)| (Side::new(workload, profile), count));
+        self.let_in.extend(counts.map(|(side, count)| (side, usize::try_from(count).unwrap_or(usize::MAX))));
+        Ok(())
+    }
+
     async fn read(&mut self, workload: Workload) -> Result<Refreshed, StoreError> {
         let store = &self.store;
         if workload == Workload::Outgoing {
@@ -52,7 +72,9 @@ impl Running {
         let profiles = stored::patiently(|| store.profiles()).await?;
         let profiles = profiles.into_iter().filter(|profile| profile.active);
         self.profiles = profiles.map(|profile| (profile.id, Arc::new(profile))).collect();
-        let profiles = self.profiles.values().filter_map(|profile| ProfileTerms::of(workload, profile)).collect();
+        let let_in = |profile: ProfileId| self.let_in.get(&Side::new(workload, profile)).copied().unwrap_or(0);
+        let terms = |profile: &Arc<ServerProfile>| ProfileTerms::of(workload, profile, let_in(profile.id));
+        let profiles = self.profiles.values().filter_map(terms).collect();
         Ok(Refreshed { workload, entries, profiles, holds })
     }
 

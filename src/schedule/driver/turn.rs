@@ -10,7 +10,8 @@ use super::{
         agenda::{Event, Mode},
         alarm,
         backoff::{Ending, Outcome, Traffic, settle},
-        duty::Duty,
+        concern::concern,
+        duty::{Duty, Side},
         heard::Heard,
         journal::{self, CycleName},
         line::{Ended, Job, Line, fly, own_failure},
@@ -34,31 +35,6 @@ use crate::{
 const BATCH: usize = 256;
 
 impl Running {
-    pub(super) async fn write_holds(&mut self) {
-        while let Some((side, hold)) = self.to_write.pop_front() {
-            let (store, workload, profile) = (&self.store, side.workload, side.profile);
-            let now = self.clock.now();
-            let written = match &hold {
-                Some(hold) => {
-                    let alerts = alarm::held(side, hold, now);
-                    stored::patiently(|| store.put_hold(workload, profile, hold, &alerts, now)).await
-                }
-                None => {
-                    let alerts = alarm::released(side);
-                    stored::patiently(|| store.clear_hold(workload, profile, &alerts, now)).await
-                }
-            };
-            match written {
-                Ok(()) => {}
-                Err(error) if concerns_one(&error) => journal::unwritten(side, &stored::failure(&error)),
-                Err(error) => {
-                    self.to_write.push_front((side, hold));
-                    return self.fail(&error);
-                }
-            }
-        }
-    }
-
     pub(super) async fn settle(&mut self) {
         let now = self.clock.now();
         while !self.to_settle.is_empty() && self.trouble.is_none() {
@@ -161,7 +137,7 @@ impl Running {
         let name = CycleName { duty, address, profile: profile.name.clone(), cycle: fence.epoch };
         let job = Job {
             claimed,
-            profile,
+            profile: Arc::clone(&profile),
             settings: Arc::clone(&self.settings),
             interval: self.agenda.interval(mailbox, Traffic::Quiet),
             logins: self.logins.clone(),
@@ -169,7 +145,7 @@ impl Running {
         };
         let handle = self.tasks.spawn("cycle", fly(line, job));
         let abort = handle.abort_handle();
-        self.aloft.insert(duty, Aloft { fence, state, name, began: now, abort });
+        self.aloft.insert(duty, Aloft { fence, state, name, profile, began: now, abort });
         self.flights.push(handle.map(move |ended| (duty, ended)).boxed());
     }
 
@@ -182,7 +158,7 @@ impl Running {
     }
 
     fn land(&mut self, duty: Duty, ended: Result<Ended, JoinError>) {
-        let Some(Aloft { fence, state, name, began, .. }) = self.aloft.remove(&duty) else { return };
+        let Some(Aloft { fence, state, name, profile, began, .. }) = self.aloft.remove(&duty) else { return };
         let now = self.clock.now();
         let ended = ended.unwrap_or_else(|error| match error.try_into_panic() {
             Ok(panic) => Ended::failed(duty.workload, own_failure(FailureCode::InternalError, &panic_text(&*panic))),
@@ -191,6 +167,13 @@ impl Running {
         let Ended::Report(report) = ended else {
             let event = Event::Finished(duty, Outcome::Interrupted, Heard::Nothing);
             return self.to_settle.push(Landed { settlement: Settlement { fence, state, alerts: Vec::new() }, event });
+        };
+        let report = match report.failure().cloned() {
+            Some(failure) => {
+                let storm = self.agenda.is_in_a_storm(Side::new(duty.workload, profile.id));
+                report.with_failure(concern(failure, &profile, storm))
+            }
+            None => report,
         };
         let traffic = if report.did_something() { Traffic::Busy } else { Traffic::Quiet };
         let interval = self.agenda.interval(duty.mailbox, traffic);
@@ -212,7 +195,7 @@ impl Running {
 }
 
 /// Whether it is the row that is ill, not the database.
-fn concerns_one(error: &StoreError) -> bool {
+pub(super) fn concerns_one(error: &StoreError) -> bool {
     matches!(error, StoreError::Conflict { .. } | StoreError::Sql(_) | StoreError::Corrupt { .. })
 }
 

@@ -25,7 +25,7 @@ fn ids(mailboxes: &[MailboxId]) -> Ids {
 }
 
 /// The statement for a workload.
-const fn of(workload: Workload, incoming: Sql, outgoing: Sql) -> &'static str {
+pub const fn of(workload: Workload, incoming: Sql, outgoing: Sql) -> &'static str {
     match workload {
         Workload::Incoming => text(incoming),
         Workload::Outgoing => text(outgoing),

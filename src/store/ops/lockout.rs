@@ -1,10 +1,12 @@
 //! Log-ins that were refused.
 
-use super::{Conn, Db, Result, text};
+use super::{Conn, Db, Result, leases, text};
 use crate::{
     model::{
-        ids::MailboxId,
+        failure::FailureCode,
+        ids::{MailboxId, ProfileId},
         lockout::{Mark, REMEMBERED, RefusedLogIn},
+        mailbox::Workload,
         timestamp::Timestamp,
     },
     store::{
@@ -40,6 +42,35 @@ pub async fn note(conn: &mut Conn, host: String, username: String, refused: Refu
 /// See [`crate::store::Store::forget_refused`].
 pub async fn forget(conn: &mut Conn, host: String, username: String) -> Result<()> {
     sqlx::query::<Db>(text(sql::FORGET_REFUSALS)).bind(username).bind(host).execute(conn).await?;
+    Ok(())
+}
+
+/// See [`crate::store::Store::let_in`].
+pub async fn let_in(conn: &mut Conn, workload: Workload, since: Timestamp) -> Result<Vec<(ProfileId, u64)>> {
+    type Row = (Id, i64);
+    let statement = leases::of(workload, sql::LET_IN, sql::LET_IN_OUTGOING);
+    let rows: Vec<Row> = sqlx::query_as::<Db, Row>(statement).bind(Time(since)).fetch_all(conn).await?;
+    Ok(rows.into_iter().map(|(id, count)| (ProfileId(id.0), count.unsigned_abs())).collect())
+}
+
+/// See [`crate::store::Store::take_back`].
+pub async fn take_back(
+    conn: &mut Conn,
+    workload: Workload,
+    profile: ProfileId,
+    codes: Vec<FailureCode>,
+    since: Timestamp,
+    now: Timestamp,
+) -> Result<()> {
+    for code in codes {
+        sqlx::query::<Db>(leases::of(workload, sql::TAKE_BACK, sql::TAKE_BACK_OUTGOING))
+            .bind(Id(profile.0))
+            .bind(Time(now))
+            .bind(code.name())
+            .bind(Time(since))
+            .execute(&mut *conn)
+            .await?;
+    }
     Ok(())
 }
 

@@ -139,7 +139,7 @@ async fn write(conn: &mut Conn, change: &RecordChange, who: &str, now: Timestamp
         RecordChange::EnableOutgoing(id) => (&[sql::ENABLE_OUTGOING], id.0),
         RecordChange::DisableOutgoing(id) => (&[sql::DISABLE_OUTGOING], id.0),
         RecordChange::RetireMailbox(id) => (&[sql::RETIRE_MAILBOX], id.0),
-        RecordChange::DismissAlert(id) => (&[sql::DISMISS_ALERT], id.0),
+        RecordChange::DismissAlert(id) => (&[sql::DISMISS_ALERT, sql::ACKNOWLEDGE, sql::ACKNOWLEDGE_OUTGOING], id.0),
     };
     for statement in statements {
         sqlx::query::<Db>(text(*statement)).bind(Id(id)).bind(Time(now)).execute(&mut *conn).await?;

@@ -17,6 +17,22 @@ statements! {
          NOT NULL AND m.id "
         {ids "$1"}
         ")"];
+    LET_IN = [
+        "SELECT server_profile, count(*) FROM mailboxes WHERE incoming_last_success_at > $1 AND server_profile IS NOT \
+         NULL GROUP BY server_profile"];
+    LET_IN_OUTGOING = [
+        "SELECT server_profile, count(*) FROM mailboxes WHERE outgoing_last_success_at > $1 AND server_profile IS NOT \
+         NULL GROUP BY server_profile"];
+    TAKE_BACK = [
+        "UPDATE mailboxes SET incoming_enabled = TRUE, incoming_confirmations = 0, incoming_failing_since = NULL, \
+         incoming_failure_code = NULL, incoming_last_error = NULL, incoming_postponed_until = NULL, \
+         incoming_next_due_at = $2 WHERE server_profile = $1 AND incoming_failure_code = $3 AND \
+         incoming_failing_since >= $4 AND (incoming_enabled OR incoming_next_due_at IS NULL)"];
+    TAKE_BACK_OUTGOING = [
+        "UPDATE mailboxes SET outgoing_enabled = TRUE, outgoing_confirmations = 0, outgoing_failing_since = NULL, \
+         outgoing_failure_code = NULL, outgoing_last_error = NULL, outgoing_postponed_until = NULL, \
+         outgoing_next_due_at = $2 WHERE server_profile = $1 AND outgoing_failure_code = $3 AND \
+         outgoing_failing_since >= $4 AND (outgoing_enabled OR outgoing_next_due_at IS NULL)"];
     RETRY_REFUSED = [
         "UPDATE server_profiles SET hold_until = $2 WHERE hold_until > $2 AND hold_code IN "
         "('auth-rejected', 'auth-unclear', 'auth-expired', 'auth-interactive', 'auth-mass-refused', 'login-guarded', \

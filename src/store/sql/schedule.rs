@@ -122,4 +122,13 @@ statements! {
     CLEAR_HOLD_OUTGOING = [
         "UPDATE server_profiles SET outgoing_hold_since = NULL, outgoing_hold_until = NULL, \
          outgoing_hold_failures = 0, outgoing_hold_code = NULL, outgoing_hold_text = NULL WHERE id = $1"];
+    // Whoever dismisses the alert of what may be an attack has had a look.
+    ACKNOWLEDGE = [
+        "UPDATE server_profiles SET hold_until = $2 WHERE hold_until > $2 AND hold_code IN ('security-downgrade', \
+         'tls-required') AND EXISTS (SELECT 1 FROM alerts a WHERE a.id = $1 AND a.subject_kind = 'profile' AND a.subject = \
+         server_profiles.id AND a.code = server_profiles.hold_code)"];
+    ACKNOWLEDGE_OUTGOING = [
+        "UPDATE server_profiles SET outgoing_hold_until = $2 WHERE outgoing_hold_until > $2 AND outgoing_hold_code IN \
+         ('security-downgrade', 'tls-required') AND EXISTS (SELECT 1 FROM alerts a WHERE a.id = $1 AND a.subject_kind = \
+         'profile' AND a.subject = server_profiles.id AND a.code = server_profiles.outgoing_hold_code)"];
 }

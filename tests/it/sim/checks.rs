@@ -42,6 +42,8 @@ pub struct Checks {
     /// How many cycles have started since it was first seen to be late.
     late_since: BTreeMap<Duty, usize>,
     starts: usize,
+    /// What was started while its side was held.
+    probes: BTreeSet<Duty>,
     history: Vec<String>,
     outcomes: BTreeMap<&'static str, u32>,
     recorded: u64,
@@ -80,6 +82,7 @@ impl Checks {
     }
 
     pub fn restarted(&mut self, now: Timestamp) {
+        self.probes.clear();
         self.late_since.clear();
         self.due.values_mut().for_each(|due| *due = (*due).max(now));
         *self.outcomes.entry("restarted").or_default() += 1;
@@ -148,7 +151,7 @@ impl World {
         let outcomes = &self.checks.outcomes;
         assert!(self.checks.recorded > u64::from(steps) / 10, "{}", self.tally());
         assert!(self.post.taken().len() > steps as usize / 30, "{}", self.tally());
-        for name in ["polled", "emptied", "more", "postponed", "profile failed", "restarted"] {
+        for name in ["polled", "emptied", "more", "postponed", "profile failed", "restarted", "probes"] {
             assert!(outcomes.contains_key(name), "{name} never happened: {}", self.tally());
         }
     }
@@ -167,6 +170,27 @@ impl World {
             assert!(if same { before.2 <= seen.2 } else { before.1 < seen.1 }, "I2: {before:?} became {seen:?}");
         }
         self.check_recorded(claimed).await;
+    }
+
+    /// I9: at a server that somebody waits for, one cycle at a time finds out whether it is back.
+    pub fn check_probe(&mut self, duty: Duty) {
+        let server = |duty: Duty| {
+            let profile = &self.profiles[&self.inbox_of(duty.mailbox).profile];
+            let endpoint = match duty.workload {
+                Workload::Incoming => &profile.incoming,
+                Workload::Outgoing => profile.outgoing.as_ref().unwrap(),
+            };
+            (endpoint.host.clone(), endpoint.port)
+        };
+        if !self.agenda.held().contains(&Side::new(duty.workload, self.inbox_of(duty.mailbox).profile)) {
+            return;
+        }
+        let others: Vec<Duty> = self.checks.probes.iter().copied().filter(|probe| self.runs(*probe)).collect();
+        for other in &others {
+            assert_ne!(server(*other), server(duty), "I9: {duty:?} probes while {other:?} does");
+        }
+        self.checks.probes = others.into_iter().chain([duty]).collect();
+        *self.checks.outcomes.entry("probes").or_default() += 1;
     }
 
     /// I1: every message at or below the cursor has its row (the database keeps it to one).

@@ -32,8 +32,9 @@ use mailsyncd::{
         agenda::{Agenda, Command, Event, Mode, ProfileTerms, Refreshed},
         alarm,
         backoff::{Ending, Outcome, Traffic, settle},
+        concern::concern,
         duty::{Duty, Side},
-        heard::Heard,
+        heard::{Heard, PROVEN_FOR},
     },
     send::{
         cycle::send,
@@ -269,7 +270,12 @@ impl World {
         let entries = self.store().schedule_entries(workload).await.unwrap();
         let holds = self.store().holds(workload).await.unwrap();
         let profiles = self.store().profiles().await.unwrap();
-        let profiles = profiles.iter().filter_map(|profile| ProfileTerms::of(workload, profile)).collect();
+        let let_in = self.store().let_in(workload, self.now().minus(PROVEN_FOR)).await.unwrap();
+        let let_in: BTreeMap<ProfileId, usize> = let_in.into_iter().map(|(id, count)| (id, count as usize)).collect();
+        let terms = |profile: &ServerProfile| {
+            ProfileTerms::of(workload, profile, let_in.get(&profile.id).copied().unwrap_or(0))
+        };
+        let profiles = profiles.iter().filter_map(terms).collect();
         if workload == Workload::Outgoing {
             self.checks.looked(&entries, self.now(), |duty| self.running.contains_key(&duty));
         }
@@ -293,6 +299,10 @@ impl World {
                         Command::Release(side) => {
                             let (now, Side { workload, profile }) = (self.now(), side);
                             self.store().clear_hold(workload, profile, &alarm::released(side), now).await.unwrap()
+                        }
+                        Command::TakeBack(side, codes, since) => {
+                            let (now, Side { workload, profile }) = (self.now(), side);
+                            self.store().take_back(workload, profile, codes, since, now).await.unwrap();
                         }
                     }
                 }
@@ -320,6 +330,7 @@ impl World {
             return Some(objection);
         }
         self.check_claimed(duty, &claimed).await;
+        self.check_probe(duty);
         let longest = if self.chance.once_in(10) { 100_000 } else { 6_000 };
         let ends = now.plus(self.chance.millis(20..longest));
         self.checks.started(duty);
@@ -338,6 +349,13 @@ impl World {
         let report = match duty.workload {
             Workload::Incoming => Report::Received(self.cycle(&claimed, profile).await),
             Workload::Outgoing => Report::Sent(self.send_cycle(&claimed, profile).await),
+        };
+        let report = match report.failure().cloned() {
+            Some(failure) => {
+                let storm = self.agenda.is_in_a_storm(Side::new(duty.workload, profile.id));
+                report.with_failure(concern(failure, profile, storm))
+            }
+            None => report,
         };
         let traffic = if report.did_something() { Traffic::Busy } else { Traffic::Quiet };
         let interval = self.agenda.interval(mailbox, traffic);

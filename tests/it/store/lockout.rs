@@ -2,13 +2,16 @@
 
 use mailsyncd::{
     model::{
+        audit::Actor,
         failure::{Failure, FailureCode, Persistence, Scope},
         lease::{ProfileHold, Settlement},
         lockout::{Mark, REMEMBERED, RefusedLogIn},
-        mailbox::Workload,
+        mailbox::{Workload, WorkloadState},
+        record::RecordChange,
         timestamp::Timestamp,
     },
-    store::Store,
+    schedule::{alarm, duty::Side},
+    store::{AlertFilter, Store},
 };
 
 use super::fixtures::*;
@@ -79,5 +82,79 @@ async fn whoever_asks_begins_anew_with_the_password_but_not_with_the_server() {
         let until = async |workload| store.holds(workload).await.unwrap()[0].1.until;
         assert_eq!(until(Workload::Incoming).await, at(10), "one tries now");
         assert_eq!(until(Workload::Outgoing).await, at(9_000), "that is not about a password");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_storm_of_refusals_charged_is_taken_back_and_nothing_else() {
+    use FailureCode::{AuthRejected, AuthUnclear, InboxUnavailable};
+    for database in databases().await {
+        let store = &database.store;
+        let addresses = ["a@x.org", "b@x.org", "c@x.org", "d@x.org", "e@x.org"];
+        let mailboxes = with_mailboxes(store, &addresses).await;
+        let cases = [
+            (AuthRejected, 100, Some(at(400)), true),
+            (AuthUnclear, 100, None, true),
+            (AuthRejected, 10, Some(at(400)), false),
+            (InboxUnavailable, 100, Some(at(400)), false),
+            (AuthRejected, 100, Some(at(400)), true),
+        ];
+        for (mailbox, (code, since, due, _)) in mailboxes.iter().zip(cases) {
+            let fence = claim(store, mailbox.id, at(101)).await;
+            let state = WorkloadState {
+                enabled: due.is_some(),
+                confirmations: 1,
+                failing_since: Some(at(since)),
+                failure_code: Some(code),
+                postponed_until: due,
+                next_due_at: due,
+                last_success_at: Some(at(50)),
+                ..WorkloadState::default()
+            };
+            store.settle(&[Settlement { fence, state, alerts: Vec::new() }], at(102)).await.unwrap();
+        }
+        let profile = mailboxes[0].profile.unwrap();
+        assert_eq!(store.let_in(Workload::Incoming, at(40)).await.unwrap(), [(profile, 5)]);
+        assert_eq!(store.let_in(Workload::Incoming, at(50)).await.unwrap(), []);
+        assert_eq!(store.let_in(Workload::Outgoing, at(40)).await.unwrap(), []);
+
+        let codes = [AuthRejected, AuthUnclear];
+        store.take_back(Workload::Incoming, profile, &codes, at(60), at(200)).await.unwrap();
+        let records = store.records().await.unwrap();
+        for (mailbox, (code, _, due, taken_back)) in mailboxes.iter().zip(cases) {
+            let (mailbox, _) = records.mailboxes.iter().find(|(it, _)| it.id == mailbox.id).unwrap();
+            let state = &mailbox.incoming;
+            let now = (state.enabled, state.confirmations, state.failure_code, state.next_due_at);
+            let expected = match taken_back {
+                true => (true, 0, None, Some(at(200))),
+                false => (true, 1, Some(code), due),
+            };
+            assert_eq!(now, expected, "{}", mailbox.email_address);
+            assert_eq!(state.last_success_at, Some(at(50)));
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_may_be_an_attack_is_tried_again_once_its_alert_is_dismissed() {
+    for database in databases().await {
+        let store = &database.store;
+        let profile = with_mailboxes(store, &["a@x.org"]).await[0].profile.unwrap();
+        let hold =
+            |code| ProfileHold { since: at(1), until: Timestamp::FAR_FUTURE, failures: 0, code, text: "x".into() };
+        let side = |workload| Side::new(workload, profile);
+        for (workload, code) in
+            [(Workload::Incoming, FailureCode::SecurityDowngrade), (Workload::Outgoing, FailureCode::TlsRequired)]
+        {
+            let alerts = alarm::held(side(workload), &hold(code), at(1));
+            store.put_hold(workload, profile, &hold(code), &alerts, at(1)).await.unwrap();
+        }
+        let until = async |workload| store.holds(workload).await.unwrap()[0].1.until;
+        assert_eq!(until(Workload::Incoming).await, Timestamp::FAR_FUTURE);
+        let alerts = store.alerts(&AlertFilter::default()).await.unwrap();
+        let alert = alerts.iter().find(|alert| alert.alert.code == "security-downgrade").unwrap();
+        store.apply(&[RecordChange::DismissAlert(alert.id)], &Actor::Configuration, at(9)).await.unwrap();
+        assert_eq!(until(Workload::Incoming).await, at(9));
+        assert_eq!(until(Workload::Outgoing).await, Timestamp::FAR_FUTURE, "that is another alert");
     }
 }

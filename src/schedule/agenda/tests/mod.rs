@@ -5,6 +5,7 @@ mod holds;
 mod limits;
 mod polls;
 mod sending;
+mod storms;
 
 use uuid::Uuid;
 
@@ -50,13 +51,13 @@ fn peer(host: &str) -> Peer {
 }
 
 fn terms(number: usize, host: &str) -> ProfileTerms {
-    ProfileTerms { side: side(number), peer: peer(host), interval: 5 * MINUTE, together: None }
+    ProfileTerms { side: side(number), peer: peer(host), interval: 5 * MINUTE, together: None, let_in: 10 }
 }
 
 /// The terms of the side of a profile that sends.
 fn sending(number: usize, host: &str) -> ProfileTerms {
     let side = Side::new(Workload::Outgoing, profile(number));
-    ProfileTerms { side, peer: peer(host), interval: Duration::ZERO, together: None }
+    ProfileTerms { side, peer: peer(host), interval: Duration::ZERO, together: None, let_in: 10 }
 }
 
 fn entry(number: usize, of: usize, due: Option<Timestamp>) -> ScheduleEntry {
@@ -89,6 +90,7 @@ struct World {
     running: BTreeSet<(Timestamp, Duty)>,
     starts: Vec<(Timestamp, Duty)>,
     holds: BTreeMap<Side, ProfileHold>,
+    taken_back: Vec<(Side, &'static [FailureCode], Timestamp)>,
     took: Duration,
 }
 
@@ -96,7 +98,7 @@ impl World {
     fn new(mode: Mode, limits: Limits) -> Self {
         let agenda = Agenda::new(mode, limits, Polling::default());
         let (running, starts, holds) = (BTreeSet::new(), Vec::new(), BTreeMap::new());
-        Self { agenda, now: START, running, starts, holds, took: SECOND }
+        Self { agenda, now: START, running, starts, holds, taken_back: Vec::new(), took: SECOND }
     }
 
     fn on(&mut self, event: Event) {
@@ -109,6 +111,7 @@ impl World {
                 }
                 Command::Hold(side, hold) => drop(self.holds.insert(side, hold)),
                 Command::Release(side) => assert!(self.holds.remove(&side).is_some()),
+                Command::TakeBack(side, codes, since) => self.taken_back.push((side, codes, since)),
             }
         }
         assert_eq!(self.agenda.running() as usize, self.running.len());
