@@ -58,20 +58,41 @@ pub async fn open(
 /// # Cancel safety
 /// Dropping the future closes the connection.
 pub async fn connect<S: Io>(
-    mut stream: S,
+    stream: S,
     endpoint: &Endpoint,
     credentials: Credentials<'_>,
     tls: &TlsClient,
     timeouts: Timeouts,
 ) -> Result<Session<S>, ImapError> {
-    if credentials.hold_nul() {
-        return Err(ImapError::Credentials);
-    }
-    let transport = match endpoint.security {
+    can_be_sent(credentials)?;
+    let transport = secure(stream, endpoint, tls, &timeouts).await?;
+    let greeted = greet(transport, endpoint, &timeouts).await?;
+    begin(greeted, endpoint, credentials, timeouts).await
+}
+
+/// Nothing is sent where the secret cannot be.
+fn can_be_sent(credentials: Credentials<'_>) -> Result<(), ImapError> {
+    if credentials.hold_nul() { Err(ImapError::Credentials) } else { Ok(()) }
+}
+
+/// The first step of [`connect`]: TLS as `endpoint` demands, with what comes before STARTTLS.
+///
+/// # Errors
+/// TLS failed, or the server would not begin it.
+///
+/// # Cancel safety
+/// Dropping the future closes the connection.
+pub async fn secure<S: Io>(
+    mut stream: S,
+    endpoint: &Endpoint,
+    tls: &TlsClient,
+    timeouts: &Timeouts,
+) -> Result<Transport<S>, ImapError> {
+    Ok(match endpoint.security {
         Security::None => Transport::Plain(stream),
         Security::Tls => Transport::Tls(Box::new(tls.connect(&endpoint.host, stream, timeouts.tls).await?)),
         Security::Starttls => {
-            start_tls(&mut stream, &timeouts).await?;
+            start_tls(&mut stream, timeouts).await?;
             let upgraded = tls.connect(&endpoint.host, stream, timeouts.tls).await.map_err(|error| match error {
                 NetError::Tls { fault: TlsFault::NotSpoken, .. } => {
                     ImapError::Security("cleartext after the answer to STARTTLS")
@@ -80,14 +101,52 @@ pub async fn connect<S: Io>(
             })?;
             Transport::Tls(Box::new(upgraded))
         }
-    };
+    })
+}
+
+/// A server that has said hello, before any log-in.
+pub struct Greeted<S: Io> {
+    wire: Wire<Transport<S>>,
+    greeting: Greeting,
+    secure: bool,
+}
+
+/// The second step of [`connect`]: the greeting. After STARTTLS there is no second one, and nothing of
+/// the first is believed.
+///
+/// # Errors
+/// The server turned us away, broke the protocol, or was silent.
+///
+/// # Cancel safety
+/// Dropping the future closes the connection.
+pub async fn greet<S: Io>(
+    transport: Transport<S>,
+    endpoint: &Endpoint,
+    timeouts: &Timeouts,
+) -> Result<Greeted<S>, ImapError> {
     let secure = transport.is_secure();
     let mut wire = Wire::over(transport).await?;
-    // After STARTTLS there is no second greeting, and nothing of the first is believed.
     let greeting = match endpoint.security {
         Security::Starttls => Greeting::default(),
-        Security::Tls | Security::None => greeting(&mut wire, &timeouts).await?,
+        Security::Tls | Security::None => greeting(&mut wire, timeouts).await?,
     };
+    Ok(Greeted { wire, greeting, secure })
+}
+
+/// The last step of [`connect`]: capabilities and log-in.
+///
+/// # Errors
+/// The server refused the log-in, broke the protocol, or was silent.
+///
+/// # Cancel safety
+/// Dropping the future closes the connection.
+pub async fn begin<S: Io>(
+    Greeted { mut wire, greeting, secure }: Greeted<S>,
+    endpoint: &Endpoint,
+    credentials: Credentials<'_>,
+    timeouts: Timeouts,
+) -> Result<Session<S>, ImapError> {
+    can_be_sent(credentials)?;
     match greeting {
         Greeting { logged_in: true, capabilities, .. } => wire.capabilities = capabilities,
         Greeting { capabilities, reads_on, .. } => {

@@ -49,8 +49,18 @@ pub type NetStream = TcpStream;
 /// # Cancel safety
 /// Dropping the future closes whatever was opened.
 pub async fn dial(host: &str, port: u16, ports: &PortPolicy, limit: Duration) -> Result<NetStream, NetError> {
-    ports.check(port)?;
-    let addresses = resolve(host, port, limit.min(LOOKUP_LIMIT)).await?;
+    let addresses = resolve(host, port, ports, limit).await?;
+    reach(addresses, limit).await
+}
+
+/// The second half of [`dial`]: a connection to one of `addresses`.
+///
+/// # Errors
+/// No address answers within 10 s, or `limit`.
+///
+/// # Cancel safety
+/// As of [`dial`].
+pub async fn reach(addresses: Vec<SocketAddr>, limit: Duration) -> Result<NetStream, NetError> {
     let stream = within(limit.min(CONNECT_LIMIT), "connect", first_to_answer(addresses))
         .await
         .map_err(|_| NetError::ConnectTimeout)??;
@@ -58,13 +68,21 @@ pub async fn dial(host: &str, port: u16, ports: &PortPolicy, limit: Duration) ->
     Ok(stream)
 }
 
-async fn resolve(host: &str, port: u16, limit: Duration) -> Result<Vec<SocketAddr>, NetError> {
+/// The first half of [`dial`]: the addresses of `host`.
+///
+/// # Errors
+/// The port is not allowed, or the name has no address, or none within 5 s, or `limit`.
+///
+/// # Cancel safety
+/// May be dropped at any point.
+pub async fn resolve(host: &str, port: u16, ports: &PortPolicy, limit: Duration) -> Result<Vec<SocketAddr>, NetError> {
+    ports.check(port)?;
     let literal = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
     if let Ok(address) = literal.parse::<IpAddr>() {
         return Ok(vec![SocketAddr::new(address, port)]);
     }
     let failed = |detail: String| NetError::DnsFailed { host: host.to_owned(), detail };
-    let addresses: Vec<SocketAddr> = match within(limit, "lookup", lookup_host((host, port))).await {
+    let addresses: Vec<SocketAddr> = match within(limit.min(LOOKUP_LIMIT), "lookup", lookup_host((host, port))).await {
         Err(_) => return Err(failed("no answer in time".to_owned())),
         Ok(Err(error)) => return Err(lookup_error(host, error)),
         Ok(Ok(addresses)) => addresses.collect(),

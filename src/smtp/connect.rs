@@ -47,7 +47,7 @@ pub async fn open(
 }
 
 /// An address as EHLO wants it (RFC 5321 §4.1.3).
-fn literal(own: SocketAddr) -> String {
+pub fn literal(own: SocketAddr) -> String {
     match own.ip().to_canonical() {
         IpAddr::V4(address) => format!("[{address}]"),
         IpAddr::V6(address) => format!("[IPv6:{address}]"),
@@ -65,21 +65,43 @@ fn literal(own: SocketAddr) -> String {
 /// # Cancel safety
 /// Dropping the future closes the connection.
 pub async fn connect<S: Io>(
-    mut stream: S,
+    stream: S,
     hello: &str,
     endpoint: &Endpoint,
     credentials: Credentials<'_>,
     tls: &TlsClient,
     timeouts: Timeouts,
 ) -> Result<Session<S>, SmtpError> {
-    if credentials.hold_nul() {
-        return Err(SmtpError::Credentials);
-    }
-    let transport = match endpoint.security {
+    can_be_sent(credentials)?;
+    let transport = secure(stream, hello, endpoint, tls, &timeouts).await?;
+    let greeted = greet(transport, hello, endpoint, &timeouts).await?;
+    begin(greeted, endpoint, credentials, timeouts).await
+}
+
+/// Nothing is sent where the secret cannot be.
+fn can_be_sent(credentials: Credentials<'_>) -> Result<(), SmtpError> {
+    if credentials.hold_nul() { Err(SmtpError::Credentials) } else { Ok(()) }
+}
+
+/// The first step of [`connect`]: TLS as `endpoint` demands, with what comes before STARTTLS.
+///
+/// # Errors
+/// TLS failed, or the server would not begin it.
+///
+/// # Cancel safety
+/// Dropping the future closes the connection.
+pub async fn secure<S: Io>(
+    mut stream: S,
+    hello: &str,
+    endpoint: &Endpoint,
+    tls: &TlsClient,
+    timeouts: &Timeouts,
+) -> Result<Transport<S>, SmtpError> {
+    Ok(match endpoint.security {
         Security::None => Transport::Plain(stream),
         Security::Tls => Transport::Tls(Box::new(tls.connect(&endpoint.host, stream, timeouts.tls).await?)),
         Security::Starttls => {
-            start_tls(&mut stream, hello, &timeouts).await?;
+            start_tls(&mut stream, hello, timeouts).await?;
             let upgraded = tls.connect(&endpoint.host, stream, timeouts.tls).await.map_err(|error| match error {
                 NetError::Tls { fault: TlsFault::NotSpoken, .. } => {
                     SmtpError::Security("cleartext after the reply to STARTTLS")
@@ -88,14 +110,53 @@ pub async fn connect<S: Io>(
             })?;
             Transport::Tls(Box::new(upgraded))
         }
-    };
+    })
+}
+
+/// A server that both sides have said hello with, before any log-in.
+pub struct Greeted<S: Io> {
+    wire: Wire<Transport<S>>,
+    offered: Capabilities,
+    secure: bool,
+}
+
+/// The second step of [`connect`]: greeting and EHLO. After STARTTLS there is no second greeting, and
+/// nothing that was offered before is believed.
+///
+/// # Errors
+/// The server turned us away, broke the protocol, or was silent.
+///
+/// # Cancel safety
+/// Dropping the future closes the connection.
+pub async fn greet<S: Io>(
+    transport: Transport<S>,
+    hello: &str,
+    endpoint: &Endpoint,
+    timeouts: &Timeouts,
+) -> Result<Greeted<S>, SmtpError> {
     let secure = transport.is_secure();
     let mut wire = Wire::over(transport);
-    // After STARTTLS there is no second greeting, and nothing that was offered before is believed.
     if endpoint.security != Security::Starttls {
-        greeting(&mut wire, &timeouts).await?;
+        greeting(&mut wire, timeouts).await?;
     }
-    let offered = say_hello(&mut wire, hello, endpoint.auth == AuthMethod::None, &timeouts).await?;
+    let offered = say_hello(&mut wire, hello, endpoint.auth == AuthMethod::None, timeouts).await?;
+    Ok(Greeted { wire, offered, secure })
+}
+
+/// The last step of [`connect`]: AUTH, where `endpoint` demands it.
+///
+/// # Errors
+/// The server refused the log-in, broke the protocol, or was silent.
+///
+/// # Cancel safety
+/// Dropping the future closes the connection.
+pub async fn begin<S: Io>(
+    Greeted { mut wire, offered, secure }: Greeted<S>,
+    endpoint: &Endpoint,
+    credentials: Credentials<'_>,
+    timeouts: Timeouts,
+) -> Result<Session<S>, SmtpError> {
+    can_be_sent(credentials)?;
     log_in(&mut wire, endpoint.auth, &offered, secure, credentials, &timeouts).await?;
     Ok(Session::new(wire, timeouts, offered))
 }
