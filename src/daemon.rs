@@ -5,6 +5,7 @@
 mod heartbeat;
 mod monitor;
 mod service;
+mod work;
 
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
@@ -16,40 +17,24 @@ use crate::{
     base::{chain::Chain, clock::Clock, hints::Hints, metrics::Metrics, tasks::Tasks, telemetry},
     config::{Config, ConfigError, Declared},
     means::{
-        budget::Budget,
-        credentials::Credentials,
         lockout::Lockout,
         network::{Network, NetworkSettings},
-        slots::SlotLimits,
     },
     model::{failure::Failure, ids::NodeId},
-    net::{
-        dial::PortPolicy,
-        tls::{TlsClient, TlsConfigError},
-    },
-    receive::{imap_source::ImapSources, policy::Steps, sources::ServerSources},
-    schedule::{
-        agenda::Mode,
-        caretaker::Caretaker,
-        driver::{Driver, Settings},
-        progress::Progress,
-        reading::Reading,
-        sending::Sending,
-        summary::Summary,
-    },
-    send::{net_sinks::NetSinks, policy::SendSteps},
+    net::tls::{TlsClient, TlsConfigError},
+    receive::{imap_source::ImapSources, sources::ServerSources},
+    schedule::{agenda::Mode, caretaker::Caretaker, driver::Settings, progress::Progress, summary::Summary},
     store::{Role, Store, StoreError},
 };
 
 use heartbeat::Heart;
 use monitor::Monitor;
 use service::{Request, Signals};
+use work::Work;
 
 /// How long running cycles may take to finish their batch after SIGTERM. The unit's `TimeoutStopSec`
 /// leaves some seconds more.
 const GRACE: Duration = Duration::from_secs(30);
-/// Between two log-ins with a password that was refused some times, where the configuration names no confirmations.
-const SELDOM: Duration = Duration::from_secs(2 * 3_600);
 /// What is left after [`GRACE`] may take this long to log out.
 const LOG_OUT: Duration = Duration::from_secs(3);
 /// How often the status line is renewed and parked connections are looked through.
@@ -182,20 +167,11 @@ impl Daemon {
         let progress = Progress::new(Metrics::new(store.commits()));
         let (hints, tasks) = (Hints::new(), Tasks::new());
         let lockout = Lockout::new(store.clone(), clock.clone());
-        let network = Network::new(tls.clone(), lockout, network_settings(&store, &config));
+        let network = Network::new(tls.clone(), lockout, NetworkSettings::of(&store, &config));
         let imap = ImapSources::new(network.clone(), hints.clone(), tasks.clone(), clock.clone());
         imap.set_push(config.polling.push);
         let sources = Arc::new(ServerSources::new(imap, network.clone(), store.clone()));
-        let budget = Budget::new(config.limits.bytes_in_flight);
-        let sinks = Arc::new(NetSinks::new(network.clone(), tasks.clone()));
-        let reading = Arc::new(Reading {
-            store: store.clone(),
-            clock: clock.clone(),
-            budget: budget.clone(),
-            sources: Arc::clone(&sources),
-        });
-        let sending = Arc::new(Sending { store: store.clone(), clock: clock.clone(), budget, sinks });
-        let (settings, in_force) = watch::channel(schedule_settings(&config));
+        let (settings, in_force) = watch::channel(Settings::of(&config));
         let stop = CancellationToken::new();
         let node = NodeId::generate(clock.now());
         let heart = Heart::start(&tasks, store.clone(), clock.clone(), node, progress.clone(), key_ids(&config));
@@ -204,21 +180,22 @@ impl Daemon {
             let caretaker = Caretaker { store: store.clone(), clock: clock.clone(), settings };
             tasks.spawn("caretaker", caretaker.run(stop.clone()));
         }
-        let driver = Driver {
-            store: store.clone(),
-            lines: vec![reading, sending],
-            clock: clock.clone(),
-            node,
-            mode,
-            settings: in_force,
-            hints: hints.clone(),
-            progress: progress.clone(),
-            stop_within: GRACE,
-        };
         let slots = network.slots().clone();
         let mut monitor = Monitor::new(tasks.clone(), store.clone(), clock.clone(), progress.clone(), slots);
         monitor.listen(config.metrics.listen).await;
-        let schedule = tasks.spawn("schedule", driver.run(stop.clone()));
+        let work = Work {
+            store: store.clone(),
+            clock: clock.clone(),
+            node,
+            mode,
+            network: network.clone(),
+            sources: Arc::clone(&sources),
+            settings: in_force,
+            hints: hints.clone(),
+            progress: progress.clone(),
+            stop: stop.clone(),
+        };
+        let schedule = work.start(&tasks, &config);
         Ok(Self {
             config,
             tls,
@@ -343,9 +320,9 @@ impl Daemon {
                 tracing::warn!(key, "takes effect at the next start only");
             }
         }
-        self.network.reconfigure(network_settings(&self.store, &config));
+        self.network.reconfigure(NetworkSettings::of(&self.store, &config));
         self.sources.imap().set_push(config.polling.push);
-        self.settings.send_replace(schedule_settings(&config));
+        self.settings.send_replace(Settings::of(&config));
         self.heart.keys(key_ids(&config));
         self.monitor.listen(config.metrics.listen).await;
         self.hints.records();
@@ -412,29 +389,4 @@ async fn reconcile(store: &Store, mut config: Config, clock: &Clock) -> Result<A
 /// Identifiers of the keys that stored passwords open with; one that cannot be read now opens none.
 fn key_ids(config: &Config) -> Vec<String> {
     config.keyring().map(|keys| keys.ids()).unwrap_or_default()
-}
-
-fn network_settings(store: &Store, config: &Arc<Config>) -> NetworkSettings {
-    NetworkSettings {
-        credentials: Credentials::new(store.clone(), Arc::clone(config)),
-        seldom: config.failures.confirmations.last().copied().unwrap_or(SELDOM),
-        ports: PortPolicy { allowed: config.network.allowed_ports.clone() },
-        limits: SlotLimits {
-            total: usize::try_from(config.limits.connections).unwrap_or(usize::MAX),
-            per_host: usize::try_from(config.limits.connections_per_host).unwrap_or(usize::MAX),
-        },
-    }
-}
-
-fn schedule_settings(config: &Config) -> Settings {
-    Settings {
-        limits: config.limits.clone(),
-        polling: config.polling.clone(),
-        failures: config.failures.clone(),
-        alerts: config.alerts.clone(),
-        receive: Arc::new(config.receive.clone()),
-        steps: Steps::default(),
-        sending: config.sending.clone(),
-        send_steps: SendSteps::default(),
-    }
 }

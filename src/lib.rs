@@ -20,7 +20,7 @@
 //!  7  main   daemon                      wiring only
 //!  6  cli                                surface: translates, nothing else
 //!  5  schedule        admin              when / on request
-//!  4  receive         send               the cycles: where a decision meets a protocol and SQL
+//!  4  receive   send   probe          the cycles: where a decision meets a protocol and SQL; one way, stage by stage
 //!  3  classify        means              the product's rules about failures, pure; what cycles work with
 //!  2  imap   pop3   smtp   store         adapters: one outside thing each
 //!  1  mime   net   config                formats, sockets, settings
@@ -115,6 +115,7 @@ pub mod mime;
 pub mod model;
 pub mod net;
 pub mod pop3;
+pub mod probe;
 pub mod receive;
 pub mod schedule;
 pub mod send;

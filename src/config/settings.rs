@@ -96,6 +96,8 @@ pub struct EmailSettings {
     pub approve_users: bool,
     /// Whether mailboxes of queues must be approved.
     pub approve_queues: bool,
+    /// What the organization is called in test mails.
+    pub organization: String,
 }
 
 impl EmailSettings {
@@ -117,6 +119,7 @@ impl Default for EmailSettings {
             outgoing: SyncMethod::None,
             approve_users: true,
             approve_queues: true,
+            organization: "mailsyncd".to_owned(),
         }
     }
 }
@@ -417,6 +420,7 @@ pub(super) fn email_settings(root: &mut Root<'_>) -> (EmailSettings, Option<Plac
         outgoing: section.take("outgoing", choice(SYNC_METHODS)).unwrap_or(default.outgoing),
         approve_users: section.take("approve_users", boolean).unwrap_or(default.approve_users),
         approve_queues: section.take("approve_queues", boolean).unwrap_or(default.approve_queues),
+        organization: section.take("organization", text).unwrap_or(default.organization),
     };
     section.finish();
     (settings, place)

@@ -7,11 +7,13 @@ use std::{
 
 use crate::{
     base::secret::Secret,
+    config::Config,
     model::{
         failure::{Failure, Scope},
         record::SecretOwner,
     },
     net::{dial::PortPolicy, tls::TlsClient},
+    store::Store,
 };
 
 use super::{
@@ -20,6 +22,9 @@ use super::{
     lockout::{Attempt, Lockout},
     slots::{Slot, SlotKey, SlotLimits, Slots},
 };
+
+/// Between two log-ins with a password that was refused some times, where the configuration names no confirmations.
+const SELDOM: Duration = Duration::from_secs(2 * 3_600);
 
 /// What the configuration says of connections; may change while the daemon runs.
 #[derive(Clone)]
@@ -68,6 +73,21 @@ impl LogIn {
     pub async fn ended<T>(self, result: Result<T, Failure>) -> Result<T, Failure> {
         self.lockout.ended(self.attempt, result.as_ref().err()).await;
         result
+    }
+}
+
+impl NetworkSettings {
+    /// What `config` says, with the passwords of the records in `store`.
+    pub fn of(store: &Store, config: &Arc<Config>) -> Self {
+        Self {
+            credentials: Credentials::new(store.clone(), Arc::clone(config)),
+            seldom: config.failures.confirmations.last().copied().unwrap_or(SELDOM),
+            ports: PortPolicy { allowed: config.network.allowed_ports.clone() },
+            limits: SlotLimits {
+                total: usize::try_from(config.limits.connections).unwrap_or(usize::MAX),
+                per_host: usize::try_from(config.limits.connections_per_host).unwrap_or(usize::MAX),
+            },
+        }
     }
 }
 

@@ -11,6 +11,7 @@ pub mod plan;
 pub mod policy;
 pub mod pop3_source;
 pub mod prepare;
+pub mod preview;
 pub mod reconcile;
 pub mod record;
 pub mod source;

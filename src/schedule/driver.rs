@@ -33,6 +33,7 @@ use super::{
 };
 use crate::{
     base::{clock::Clock, hints::Hints, tasks::Tasks},
+    config::Config,
     means::stored,
     model::{
         activity::Fence,
@@ -76,6 +77,25 @@ pub struct Settings {
     pub sending: SendRules,
     /// How much of it at a time.
     pub send_steps: SendSteps,
+    /// Who synchronizes, as test mails name it.
+    pub organization: String,
+}
+
+impl Settings {
+    /// What `config` says.
+    pub fn of(config: &Config) -> Self {
+        Self {
+            limits: config.limits.clone(),
+            polling: config.polling.clone(),
+            failures: config.failures.clone(),
+            alerts: config.alerts.clone(),
+            receive: Arc::new(config.receive.clone()),
+            steps: Steps::default(),
+            sending: config.sending.clone(),
+            send_steps: SendSteps::default(),
+            organization: config.email_settings.organization.clone(),
+        }
+    }
 }
 
 /// Everything the schedule works with.
@@ -94,6 +114,8 @@ pub struct Driver {
     pub settings: watch::Receiver<Settings>,
     /// Who wants what looked at.
     pub hints: Hints,
+    /// Permits to log in, shared with whoever else does.
+    pub logins: LoginRate,
     /// Where it reports what it is at.
     pub progress: Progress,
     /// How long running cycles may take to end after a stop; then they are cut.
@@ -111,11 +133,11 @@ impl Driver {
     /// Only with [`Mode::Once`]: the daemon's own trouble, for example the database, ended it early.
     /// Otherwise trouble is waited out.
     pub async fn run(self, stop: CancellationToken) -> Result<Summary, Failure> {
-        let Self { store, lines, clock, node, mode, settings, hints, progress, stop_within } = self;
+        let Self { store, lines, clock, node, mode, settings, hints, logins, progress, stop_within } = self;
         let now_set = Arc::new(settings.borrow().clone());
         let running = Running {
             agenda: Agenda::new(mode, now_set.limits.clone(), now_set.polling.clone()),
-            logins: LoginRate::new(now_set.limits.logins_per_host_per_second),
+            logins,
             settings: now_set,
             lines: lines.into_iter().map(|line| (line.workload(), line)).collect(),
             store,

@@ -14,6 +14,7 @@ use crate::model::{
     mailbox::Workload,
     profile::ServerProfile,
     report::{CycleReport, Report, SendReport},
+    testing::{ClaimedTest, TestResult, TestSettlement},
 };
 
 /// Which cycle a line is about.
@@ -181,4 +182,41 @@ pub(super) fn paused(failure: &Failure) {
 
 pub(super) fn resumed(after: Duration) {
     info!(duration_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX), "synchronization goes on");
+}
+
+/// A test, or an attempt of it, is over. What a failure means for the mailbox follows from its code.
+pub(super) fn tested(test: &ClaimedTest, settlement: &TestSettlement) {
+    let word = |workload| match settlement.results.of(workload) {
+        None => "open",
+        Some(TestResult::Success) => "success",
+        Some(TestResult::Failure(_)) => "failure",
+    };
+    let (incoming, outgoing) = (word(Workload::Incoming), word(Workload::Outgoing));
+    let last = settlement.stages.iter().rev().find_map(|stage| stage.failure.as_ref().map(|why| (stage, why)));
+    let (code, words) = last.map(|(_, why)| (why.code.name(), why.text.as_str())).unzip();
+    let hint = last.map(|(_, why)| why.code.hint());
+    let stage = last.map(|(stage, _)| stage.stage.name());
+    let next = settlement.next_attempt_at.map(|next| next.to_string());
+    info!(
+        mailbox = %test.mailbox.email_address,
+        mailbox.id = %test.mailbox.id,
+        profile = test.profile.as_ref().map(|profile| profile.name.as_str()),
+        count = test.run.attempts,
+        incoming,
+        outgoing,
+        stage,
+        code,
+        words,
+        hint,
+        until = next,
+        refused = settlement.refused,
+        dry_run = test.run.request.dry_run,
+        "mailbox tested"
+    );
+}
+
+/// Tests wait until the database answers again.
+pub(super) fn untested(failure: &Failure) {
+    let (code, words, hint) = (failure.code.name(), failure.text.as_str(), failure.code.hint());
+    warn!(code, words, hint, "tests cannot be run or written down; they are tried again");
 }

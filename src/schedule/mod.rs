@@ -21,5 +21,6 @@ pub mod sending;
 pub mod stale;
 pub mod storm;
 pub mod summary;
+pub mod testing;
 mod turns;
 pub mod waits;

@@ -43,6 +43,14 @@ impl Store {
         write!(self, Lazy, 0, testing::claim_test(node = node, mailbox = mailbox, now = now, expires = expires))
     }
 
+    /// How far the mail of a mailbox is recorded; `None` before the first cycle.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn cursor(&self, mailbox: MailboxId) -> Result<Option<Cursor>, StoreError> {
+        read!(self, inbox::cursor(mailbox))
+    }
+
     /// Prolongs the leases of all tests of `node` to `now + ttl`. Lazy.
     ///
     /// # Errors

@@ -13,7 +13,7 @@ const LAYERS: &[&[&str]] = &[
     &["mime", "net", "config"],
     &["imap", "pop3", "smtp", "store"],
     &["classify", "means"],
-    &["receive", "send"],
+    &["receive", "send", "probe"],
     &["schedule", "admin"],
     &["cli"],
     &["daemon"],

@@ -243,6 +243,9 @@ catalogue! {
     MailboxConnected = "mailbox-connected": "The mailbox was tested and enabled."
         because "a test of the mailbox went well"
         Nobody: "nothing to do";
+    TestMailMissing = "test-mail-missing": "The mail that the mailbox sent to itself did not arrive."
+        because "the provider delivers late, filed it as spam, or a rule moved it; or the mailbox is read elsewhere than its mail is delivered"
+        MailboxOwner: "look for the mail in the other folders of the mailbox, then test it again";
     MailboxStale = "mailbox-stale": "The mailbox is enabled but was not read for a long time, whatever the cause."
         because "its failures, the hold of its profile, a daemon that does not run, or one that forgot it"
         Administrator: "see why: mailsyncd mailbox why";

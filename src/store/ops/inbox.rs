@@ -16,7 +16,7 @@ use crate::{
         codec::{Hash, Hashes, Id, Time, Times},
         error::StoreError,
         names::Named,
-        rows::{CopyRow, failure_code, narrow, uid},
+        rows::{CopyRow, CursorRow, failure_code, narrow, uid},
         sql::{self, Sql},
         views::{KnownCopy, KnownVerdict},
     },
@@ -30,6 +30,12 @@ pub async fn facts(conn: &mut Conn, keys: Vec<MessageKey>) -> Result<BTreeMap<Me
     let keys = Hashes(keys.into_iter().map(Hash::from).collect());
     let rows: Vec<(Hash, Id)> = sqlx::query_as::<Db, (Hash, Id)>(text(sql::FACTS)).bind(keys).fetch_all(conn).await?;
     Ok(rows.into_iter().map(|(key, id)| (key.into(), ActivityId(id.0))).collect())
+}
+
+/// See [`crate::store::Store::cursor`].
+pub async fn cursor(conn: &mut Conn, mailbox: MailboxId) -> Result<Option<Cursor>> {
+    let row = sqlx::query_as::<Db, CursorRow>(text(sql::CURSOR)).bind(Id(mailbox.0)).fetch_optional(conn).await?;
+    row.map_or(Ok(None), |row| row.cursor())
 }
 
 /// See [`crate::store::Store::start_cursor`].

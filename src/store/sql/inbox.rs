@@ -3,6 +3,9 @@
 use super::Sql;
 
 statements! {
+    CURSOR = [
+        "SELECT uid_validity, generation, last_uid, message_count, compared_at, starting_point, starts_over, \
+         in_flight_first, in_flight_last, in_flight_attempts FROM inbox_cursors WHERE mailbox = $1"];
     FACTS = [
         "SELECT message_key, id FROM email_activities WHERE direction = 'incoming' AND message_key "
         {hashes "$1"}];

@@ -29,6 +29,7 @@ use mailsyncd::{
     schedule::{
         agenda::Mode,
         driver::{Driver, Settings},
+        limits::LoginRate,
         progress::Progress,
         reading::Reading,
         sending::Sending,
@@ -129,6 +130,7 @@ impl World {
             ],
             clock: self.clock.clone(),
             node: NodeId::generate(NOW),
+            logins: LoginRate::new(10_000),
             mode,
             settings: self.settings.subscribe(),
             hints: self.hints.clone(),
