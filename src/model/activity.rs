@@ -85,6 +85,8 @@ pub enum IgnoreReason {
     BeforeStartingPoint,
     /// Listed, but gone before it could be read.
     Vanished,
+    /// Sent by a mailbox to itself, by Test & Enable.
+    TestMail,
 }
 
 impl IgnoreReason {
@@ -93,6 +95,7 @@ impl IgnoreReason {
         match self {
             Self::BeforeStartingPoint => "before_starting_point",
             Self::Vanished => "vanished",
+            Self::TestMail => "test_mail",
         }
     }
 }

@@ -1,9 +1,9 @@
 //! A message and what is known of it → its row in the ledger.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use crate::model::{
-    activity::{LedgerEntry, NewActivity, NewAttachment, NewSource, Verdict},
+    activity::{IgnoreReason, LedgerEntry, NewActivity, NewAttachment, NewSource, Verdict},
     cursor::ListedMessage,
     failure::Failure,
     ids::ActivityId,
@@ -16,6 +16,32 @@ use crate::model::{
 pub const TOO_LARGE: &str = "too_large";
 /// [`NewAttachment::blocked`] of an attachment of a blocked type.
 pub const BLOCKED_TYPE: &str = "blocked_type";
+
+/// A test mail is on its way for no longer. Whoever has read one knows its Message-ID, and must not be
+/// able to hide mail behind it for ever.
+const TEST_MAIL_ARRIVES_WITHIN: Duration = Duration::from_secs(7 * 86_400);
+
+/// What is known of the messages of a batch.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// Activities that are there, by the key of their message.
+    pub activities: BTreeMap<MessageKey, ActivityId>,
+    /// When the test mails among them were made, by Message-ID.
+    pub test_mails: BTreeMap<String, Timestamp>,
+}
+
+impl Facts {
+    fn is_test_mail(&self, message: &ReceivedMessage, received_at: Timestamp) -> bool {
+        let made = message.message_id.as_ref().and_then(|id| self.test_mails.get(id));
+        made.is_some_and(|made| received_at <= made.plus(TEST_MAIL_ARRIVES_WITHIN))
+    }
+}
+
+/// Whether a Message-ID has the form of those that we make: only then it may be that of a test mail.
+pub fn may_be_ours(message_id: &str) -> bool {
+    let local = message_id.split_once('@').map(|(local, _)| local);
+    local.is_some_and(|local| local.len() == 36 && uuid::Uuid::try_parse(local).is_ok())
+}
 
 /// A fetched message, ready to be judged.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,23 +71,24 @@ impl Prepared {
             Self::Candidate(candidate) => candidate.parsed.as_ref().ok().map(|message| message.key),
         }
     }
+
+    /// The Message-ID of a message that was read.
+    pub fn message_id(&self) -> Option<&str> {
+        match self {
+            Self::Entry(_) => None,
+            Self::Candidate(candidate) => candidate.parsed.as_ref().ok()?.message_id.as_deref(),
+        }
+    }
 }
 
-/// Judges a batch in order. `known` are the activities that are there; a second copy within the
-/// batch is linked to the first.
-pub fn judge_all(
-    batch: Vec<Prepared>,
-    mut known: BTreeMap<MessageKey, ActivityId>,
-    rules: &ReceiveRules,
-    now: Timestamp,
-) -> Vec<LedgerEntry> {
+/// Judges a batch in order. A second copy within the batch is linked to the first.
+pub fn judge_all(batch: Vec<Prepared>, mut known: Facts, rules: &ReceiveRules, now: Timestamp) -> Vec<LedgerEntry> {
     let judged = batch.into_iter().map(|prepared| match prepared {
         Prepared::Entry(entry) => *entry,
         Prepared::Candidate(candidate) => {
-            let there = candidate.parsed.as_ref().ok().and_then(|message| known.get(&message.key).copied());
-            let entry = judge(*candidate, there, rules, ActivityId::generate(now), now);
+            let entry = judge(*candidate, &known, rules, ActivityId::generate(now), now);
             if let (Some(key), Verdict::Record(activity)) = (entry.key, &entry.verdict) {
-                known.insert(key, activity.id);
+                known.activities.insert(key, activity.id);
             }
             entry
         }
@@ -69,15 +96,8 @@ pub fn judge_all(
     judged.collect()
 }
 
-/// Judges one message. `known` is the activity that it is a copy of; `id` is the new activity's
-/// where there is none.
-pub fn judge(
-    candidate: Candidate,
-    known: Option<ActivityId>,
-    rules: &ReceiveRules,
-    id: ActivityId,
-    now: Timestamp,
-) -> LedgerEntry {
+/// Judges one message; `id` is the new activity's where it becomes one.
+pub fn judge(candidate: Candidate, known: &Facts, rules: &ReceiveRules, id: ActivityId, now: Timestamp) -> LedgerEntry {
     let Candidate { listed, source, parsed } = candidate;
     let ListedMessage { uid, size, internal_date, uidl } = listed;
     let message = match parsed {
@@ -90,8 +110,9 @@ pub fn judge(
     };
     let (key, message_id) = (Some(message.key), message.message_id.clone());
     let received_at = received_at(listed, message.date, now);
-    let (verdict, source) = match known {
-        Some(activity) => (Verdict::Link(activity), None),
+    let (verdict, source) = match known.activities.get(&message.key) {
+        _ if known.is_test_mail(&message, received_at) => (Verdict::Ignore(IgnoreReason::TestMail), None),
+        Some(activity) => (Verdict::Link(*activity), None),
         None => (Verdict::Record(Box::new(activity(message, received_at, rules, id))), Some(source)),
     };
     LedgerEntry { uid, internal_date, uidl, size, key, message_id, source, verdict }

@@ -60,7 +60,7 @@ fn candidate(uid: u32, parsed: Result<ReceivedMessage, Failure>) -> Candidate {
 }
 
 fn recorded(candidate: Candidate) -> NewActivity {
-    let entry = judge(candidate, None, &ReceiveRules::default(), ActivityId::generate(NOW), NOW);
+    let entry = judge(candidate, &Facts::default(), &ReceiveRules::default(), ActivityId::generate(NOW), NOW);
     assert!(entry.source.is_some() && entry.key.is_some() && entry.message_id.is_some());
     match entry.verdict {
         Verdict::Record(activity) => *activity,
@@ -81,7 +81,7 @@ fn received_when_the_server_says_else_the_date_else_now() {
 #[test]
 fn a_copy_is_linked_and_its_source_not_kept_again() {
     let first = ActivityId::generate(NOW);
-    let known = BTreeMap::from([(message(1).key, first)]);
+    let known = Facts { activities: BTreeMap::from([(message(1).key, first)]), ..Facts::default() };
     let batch = [1, 2, 2].map(|key| Prepared::Candidate(Box::new(candidate(key.into(), Ok(message(key))))));
     let entries = judge_all(batch.to_vec(), known, &ReceiveRules::default(), NOW);
     let Verdict::Record(second) = &entries[1].verdict else { panic!() };
@@ -92,11 +92,45 @@ fn a_copy_is_linked_and_its_source_not_kept_again() {
 }
 
 #[test]
+fn a_test_mail_is_ignored_by_its_exact_message_id_and_only_while_it_may_be_on_its_way() {
+    let id = format!("{}@example.org", ActivityId::generate(NOW));
+    let made = Timestamp::from_seconds(10).minus(TEST_MAIL_ARRIVES_WITHIN);
+    let mut mail = message(1);
+    mail.message_id = Some(id.clone());
+    let of = |id: String, made, mail: &ReceivedMessage| {
+        let known = Facts { test_mails: BTreeMap::from([(id, made)]), ..Facts::default() };
+        let rules = ReceiveRules::default();
+        judge(candidate(1, Ok(mail.clone())), &known, &rules, ActivityId::generate(NOW), NOW)
+    };
+    let ignored = of(id.clone(), made, &mail);
+    assert_eq!(ignored.verdict, Verdict::Ignore(IgnoreReason::TestMail));
+    assert!(ignored.source.is_none() && ignored.message_id == mail.message_id);
+    let late = of(id.clone(), made.minus(Duration::from_micros(1)), &mail);
+    assert!(matches!(late.verdict, Verdict::Record(_)));
+    for other in [id.to_uppercase(), format!("{id}.org"), String::new()] {
+        assert!(matches!(of(other, made, &mail).verdict, Verdict::Record(_)));
+    }
+    // What looks like one in everything but the Message-ID is mail.
+    mail.subject = format!("{} us", crate::model::testing::SUBJECT);
+    mail.message_id = None;
+    assert!(matches!(of(id, made, &mail).verdict, Verdict::Record(_)));
+}
+
+#[test]
+fn only_identifiers_of_our_form_are_looked_up() {
+    let id = ActivityId::generate(NOW).to_string();
+    assert!(may_be_ours(&format!("{id}@example.org")));
+    for other in ["a@example.org", &id, "", "@", &format!("x{id}@example.org"), &id.replace('-', "")] {
+        assert!(!may_be_ours(other), "{other}");
+    }
+}
+
+#[test]
 fn what_cannot_be_parsed_is_set_aside_with_its_source() {
     let failure = message_failure(FailureCode::MessageUnparsable, "nested too deep");
-    let known = Some(ActivityId::generate(NOW));
+    let known = Facts::default();
     let bad = candidate(1, Err(failure.clone()));
-    let entry = judge(bad, known, &ReceiveRules::default(), ActivityId::generate(NOW), NOW);
+    let entry = judge(bad, &known, &ReceiveRules::default(), ActivityId::generate(NOW), NOW);
     assert_eq!(entry.verdict, Verdict::SetAside(failure));
     assert!(entry.source.is_some() && entry.key.is_none());
 }

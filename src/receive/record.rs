@@ -1,6 +1,6 @@
 //! The recording half of a cycle: marks, prepares, judges and commits, batch after batch, in order.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::join;
 use tokio::sync::mpsc;
@@ -18,7 +18,7 @@ use crate::{
 
 use super::{
     batch::message_failure,
-    judge::{Prepared, judge_all},
+    judge::{Facts, Prepared, judge_all, may_be_ours},
     policy::ReceivePolicy,
     prepare::{Fetched, Ready, prepare},
 };
@@ -130,10 +130,9 @@ impl<'a> Recorder<'a> {
     /// Judges and commits one batch. `in_flight` is being parsed meanwhile.
     async fn commit(&mut self, ready: Ready, in_flight: Option<InFlight>) -> Result<(), Failure> {
         let Ready { batch, through, share } = ready;
-        let store = &self.context.store;
         let keys: BTreeSet<MessageKey> = batch.iter().filter_map(Prepared::key).collect();
         let keys: Vec<MessageKey> = keys.into_iter().collect();
-        let known = stored::patiently(|| store.facts(&keys)).await.map_err(|error| stored::failure(&error))?;
+        let known = self.facts(&batch, &keys).await.map_err(|error| stored::failure(&error))?;
         let entries = judge_all(batch, known, &self.policy.rules, self.context.clock.now());
         let whole = self.batch(entries, through, in_flight);
         match self.commit_batch(&whole).await {
@@ -143,6 +142,19 @@ impl<'a> Recorder<'a> {
         .map_err(|error| stored::failure(&error))?;
         drop(share);
         Ok(())
+    }
+
+    async fn facts(&self, batch: &[Prepared], keys: &[MessageKey]) -> Result<Facts, StoreError> {
+        let store = &self.context.store;
+        let activities = stored::patiently(|| store.facts(keys)).await?;
+        let ours = batch.iter().filter_map(Prepared::message_id).filter(|id| may_be_ours(id));
+        let ours: Vec<String> = ours.map(str::to_owned).collect();
+        // Nearly never: not worth a question for each batch.
+        let test_mails = match ours.is_empty() {
+            true => BTreeMap::new(),
+            false => stored::patiently(|| store.test_mails(&ours)).await?,
+        };
+        Ok(Facts { activities, test_mails })
     }
 
     fn batch(&self, entries: Vec<LedgerEntry>, through: u32, in_flight: Option<InFlight>) -> BatchCommit {

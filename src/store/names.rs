@@ -66,7 +66,9 @@ named! {
     RecipientState in "result" { Accepted = "accepted", Refused = "refused", Deferred = "deferred", Unknown = "unknown" }
     Severity in "severity" { Information = "information", Warning = "warning", Error = "error" }
     CopyState in "server_copy" { Due = "due", Pending = "pending", Gone = "gone" }
-    IgnoreReason in "reason" { BeforeStartingPoint = "before_starting_point", Vanished = "vanished" }
+    IgnoreReason in "reason" {
+        BeforeStartingPoint = "before_starting_point", Vanished = "vanished", TestMail = "test_mail"
+    }
 }
 
 /// The `state` column of records that may be retired.

@@ -311,7 +311,7 @@ impl Judged {
         let copy = match &self.entry.verdict {
             Verdict::Record(_) | Verdict::Link(_) => delete.then_some(CopyState::Due),
             Verdict::Ignore(IgnoreReason::Vanished) => Some(CopyState::Gone),
-            Verdict::Ignore(IgnoreReason::BeforeStartingPoint) | Verdict::SetAside(_) => None,
+            Verdict::Ignore(IgnoreReason::BeforeStartingPoint | IgnoreReason::TestMail) | Verdict::SetAside(_) => None,
         };
         let source = failure.and(self.source).map(Hash::from);
         values

@@ -20,7 +20,7 @@ use mailsyncd::{
     },
     receive::{
         cycle::receive,
-        judge::{Candidate, Prepared, judge_all},
+        judge::{Candidate, Facts, Prepared, judge_all},
         source::MailSource,
     },
 };
@@ -102,7 +102,8 @@ async fn small_cycle(world: &World, claimed: Claimed, together: Together) {
             .collect();
         let keys: Vec<_> = prepared.iter().filter_map(Prepared::key).collect();
         let known = store.facts(&keys).await.unwrap();
-        let entries: Vec<LedgerEntry> = judge_all(prepared, known, &ReceiveRules::default(), NOW);
+        let entries: Vec<LedgerEntry> =
+            judge_all(prepared, Facts { activities: known, ..Facts::default() }, &ReceiveRules::default(), NOW);
         cursor.last_uid = batch.last().unwrap().uid.get();
         if together == Together::No {
             let ahead = BatchCommit { entries: Vec::new(), delete: false, cursor: cursor.clone() };

@@ -15,6 +15,7 @@ mod schedule;
 mod secrets;
 mod sql_door;
 mod statements;
+mod testing;
 mod together;
 mod views;
 mod writing;
