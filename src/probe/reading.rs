@@ -15,8 +15,8 @@ const NEWEST: usize = 50;
 
 /// A server that has greeted.
 pub(super) enum Doorstep {
-    Imap(imap::connect::Greeted<NetStream>),
-    Pop3(pop3::connect::Greeted<NetStream>),
+    Imap(Box<imap::connect::Greeted<NetStream>>),
+    Pop3(Box<pop3::connect::Greeted<NetStream>>),
 }
 
 /// An Inbox that is open.
@@ -44,7 +44,7 @@ pub(super) async fn greet(way: Way<'_>, server_type: ServerType, steps: &Steps) 
                 securing.await.map_err(|error| failure(&error))?
             };
             let greeting = imap::connect::greet(transport, endpoint, &timeouts);
-            Ok(Doorstep::Imap(steps.go(Stage::Greeting, greeting, failure).await?))
+            Ok(Doorstep::Imap(Box::new(steps.go(Stage::Greeting, greeting, failure).await?)))
         }
         ServerType::Pop3Smtp => {
             let failure = classify::pop3::failure;
@@ -55,7 +55,7 @@ pub(super) async fn greet(way: Way<'_>, server_type: ServerType, steps: &Steps) 
                 securing.await.map_err(|error| failure(&error))?
             };
             let greeting = pop3::connect::greet(transport, endpoint, &timeouts);
-            Ok(Doorstep::Pop3(steps.go(Stage::Greeting, greeting, failure).await?))
+            Ok(Doorstep::Pop3(Box::new(steps.go(Stage::Greeting, greeting, failure).await?)))
         }
     }
 }
@@ -78,7 +78,7 @@ pub async fn open(network: &Network, account: &Account, steps: &Steps) -> Result
         Doorstep::Imap(greeted) => {
             let failure = classify::imap::failure;
             let logging_in = async {
-                let mut session = imap::connect::begin(greeted, way.endpoint, credentials, timeouts).await?;
+                let mut session = imap::connect::begin(*greeted, way.endpoint, credentials, timeouts).await?;
                 session.logged_in().await?;
                 Ok(session)
             };
@@ -88,7 +88,7 @@ pub async fn open(network: &Network, account: &Account, steps: &Steps) -> Result
         }
         Doorstep::Pop3(greeted) => {
             let failure = classify::pop3::failure;
-            let logging_in = pop3::connect::begin(greeted, way.endpoint, credentials, timeouts);
+            let logging_in = pop3::connect::begin(*greeted, way.endpoint, credentials, timeouts);
             let mut session = steps.go(Stage::LogIn, logging_in, failure).await?;
             steps.go(Stage::Inbox, session.stat(), failure).await?;
             Session::Pop3(Box::new(session))

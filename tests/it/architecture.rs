@@ -60,6 +60,8 @@ const PURE_FILES: &[&str] = &[
     "schedule/stale.rs",
     "schedule/storm.rs",
     "schedule/summary.rs",
+    "schedule/testing/decide.rs",
+    "schedule/testing/mail.rs",
     "schedule/turns.rs",
     "schedule/waits.rs",
     "send/doubt.rs",

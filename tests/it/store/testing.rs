@@ -5,6 +5,7 @@ use std::time::Duration;
 use mailsyncd::{
     model::{
         alert::{AlertChange, AlertSubject, NewAlert, Severity},
+        audit::Actor,
         failure::FailureCode,
         ids::{ActivityId, MailboxId, NodeId, RunId},
         mailbox::{Approval, Mailbox, TestStatus, Workload, WorkloadState},
@@ -28,7 +29,10 @@ fn node(seconds: i64) -> NodeId {
 
 async fn queue(store: &Store, mailbox: MailboxId, request: TestRequest, seconds: i64) -> RunId {
     let run = RunId::generate(at(seconds));
-    store.apply(&[RecordChange::QueueTest(mailbox, run, request)], at(seconds)).await.unwrap();
+    store
+        .apply(&[RecordChange::QueueTest(mailbox, run, request)], &Actor::CommandLine("root".to_owned()), at(seconds))
+        .await
+        .unwrap();
     run
 }
 
@@ -176,7 +180,7 @@ async fn the_end_of_a_test_enables_forgets_disables_and_alerts() {
         (before.incoming, before.outgoing.enabled) = (failing, true);
         let changes =
             [RecordChange::PutProfile(profile, mailsyncd::model::record::CredentialSource::Stored), put(&before)];
-        store.apply(&changes, at(0)).await.unwrap();
+        store.apply(&changes, &Actor::Configuration, at(0)).await.unwrap();
         queue(store, before.id, TestRequest::default(), 0).await;
         let test = claim(store, node(1), before.id, 0).await.unwrap();
         let why = TestFailure { code: FailureCode::AuthExpired, text: "gone".into() };
@@ -222,11 +226,11 @@ async fn a_mailbox_that_may_not_be_processed_any_more_is_not_enabled() {
         let store = &database.store;
         let a = with_mailboxes(store, &["a@example.org"]).await[0].clone();
         let off = [RecordChange::DisableIncoming(a.id), RecordChange::DisableOutgoing(a.id)];
-        store.apply(&off, at(0)).await.unwrap();
+        store.apply(&off, &Actor::Configuration, at(0)).await.unwrap();
         for change in [RecordChange::SetApproval(a.id, Approval::Rejected), RecordChange::RetireMailbox(a.id)] {
             queue(store, a.id, TestRequest::default(), 0).await;
             let test = claim(store, node(1), a.id, 0).await.unwrap();
-            store.apply(&[change], at(1)).await.unwrap();
+            store.apply(&[change], &Actor::Configuration, at(1)).await.unwrap();
             let enabling = [Workload::Incoming, Workload::Outgoing].map(|workload| Enabling {
                 workload,
                 status: TestStatus::Success,
@@ -247,7 +251,7 @@ async fn approval_is_a_change_of_its_own() {
         let store = &database.store;
         let a = with_mailboxes(store, &["a@example.org"]).await[0].clone();
         for approval in [Approval::Rejected, Approval::Approved, Approval::Pending] {
-            store.apply(&[RecordChange::SetApproval(a.id, approval)], at(1)).await.unwrap();
+            store.apply(&[RecordChange::SetApproval(a.id, approval)], &Actor::Configuration, at(1)).await.unwrap();
             assert_eq!(mailbox_of(store, a.id).await, Mailbox { approval, ..a.clone() });
             let scheduled = store.schedule_entries(Workload::Incoming).await.unwrap();
             assert_eq!(scheduled.len(), usize::from(approval == Approval::Approved));
@@ -261,7 +265,7 @@ async fn a_cycle_that_ends_does_not_overrule_who_disabled_the_mailbox_meanwhile(
         let store = &database.store;
         let a = with_mailboxes(store, &["a@example.org"]).await[0].clone();
         let claimed = store.claim(Workload::Incoming, node(1), &[a.id], at(0), LEASE).await.unwrap();
-        store.apply(&[RecordChange::DisableIncoming(a.id)], at(1)).await.unwrap();
+        store.apply(&[RecordChange::DisableIncoming(a.id)], &Actor::Configuration, at(1)).await.unwrap();
         let went_well = WorkloadState { last_success_at: Some(at(2)), ..a.incoming.clone() };
         let settlement =
             mailsyncd::model::lease::Settlement { fence: claimed[0].fence, state: went_well, alerts: Vec::new() };
