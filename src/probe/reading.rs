@@ -68,33 +68,44 @@ pub(super) async fn greet(way: Way<'_>, server_type: ServerType, steps: &Steps) 
 /// # Cancel safety
 /// Dropping the future closes the connection.
 pub async fn open(network: &Network, account: &Account, steps: &Steps) -> Result<Inbox, Failure> {
-    let password = steps.go(Stage::Password, network.password(account), Failure::clone).await?;
+    let log_in = steps.go(Stage::Password, network.log_in(account), Failure::clone).await?;
     let slot = network.slot(account).await;
     let ports = network.ports();
     let way = Way { endpoint: &account.endpoint, ports: &ports, tls: network.tls(), timeout: account.timeout };
-    let credentials = Credentials { username: &account.username, password: password.expose() };
-    let timeouts = Timeouts::new(account.timeout);
-    let session = match greet(way, account.server_type, steps).await? {
+    let credentials = Credentials { username: &account.username, password: log_in.password() };
+    let entered = enter(way, account.server_type, credentials, steps).await;
+    let mut session = log_in.ended(entered).await?;
+    match &mut session {
+        Session::Imap(session) => steps.go(Stage::Inbox, session.examine(), classify::imap::failure).await.map(drop),
+        Session::Pop3(session) => steps.go(Stage::Inbox, session.stat(), classify::pop3::failure).await.map(drop),
+    }?;
+    Ok(Inbox { session, _slot: slot })
+}
+
+/// Up to the log-in.
+async fn enter(
+    way: Way<'_>,
+    server_type: ServerType,
+    credentials: Credentials<'_>,
+    steps: &Steps,
+) -> Result<Session, Failure> {
+    let timeouts = Timeouts::new(way.timeout);
+    match greet(way, server_type, steps).await? {
         Doorstep::Imap(greeted) => {
-            let failure = classify::imap::failure;
             let logging_in = async {
                 let mut session = imap::connect::begin(*greeted, way.endpoint, credentials, timeouts).await?;
                 session.logged_in().await?;
                 Ok(session)
             };
-            let mut session = steps.go(Stage::LogIn, logging_in, failure).await?;
-            steps.go(Stage::Inbox, session.examine(), failure).await?;
-            Session::Imap(Box::new(session))
+            let session = steps.go(Stage::LogIn, logging_in, classify::imap::failure).await?;
+            Ok(Session::Imap(Box::new(session)))
         }
         Doorstep::Pop3(greeted) => {
-            let failure = classify::pop3::failure;
             let logging_in = pop3::connect::begin(*greeted, way.endpoint, credentials, timeouts);
-            let mut session = steps.go(Stage::LogIn, logging_in, failure).await?;
-            steps.go(Stage::Inbox, session.stat(), failure).await?;
-            Session::Pop3(Box::new(session))
+            let session = steps.go(Stage::LogIn, logging_in, classify::pop3::failure).await?;
+            Ok(Session::Pop3(Box::new(session)))
         }
-    };
-    Ok(Inbox { session, _slot: slot })
+    }
 }
 
 impl Inbox {

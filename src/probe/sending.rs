@@ -49,23 +49,31 @@ pub(super) async fn greet(way: Way<'_>, steps: &Steps) -> Result<connect::Greete
 /// Dropping the future closes the connection.
 pub async fn open(network: &Network, account: &Account, steps: &Steps) -> Result<Door, Failure> {
     let logs_in = account.endpoint.auth != AuthMethod::None;
-    let password = match logs_in {
-        true => Some(steps.go(Stage::Password, network.password(account), Failure::clone).await?),
+    let log_in = match logs_in {
+        true => Some(steps.go(Stage::Password, network.log_in(account), Failure::clone).await?),
         false => None,
     };
     let slot = network.slot(account).await;
     let ports = network.ports();
     let way = Way { endpoint: &account.endpoint, ports: &ports, tls: network.tls(), timeout: account.timeout };
-    let greeted = greet(way, steps).await?;
-    let password = password.as_ref().map_or("", |password| password.expose());
+    let password = log_in.as_ref().map_or("", |log_in| log_in.password());
     let credentials = Credentials { username: &account.username, password };
-    let beginning = connect::begin(greeted, way.endpoint, credentials, Timeouts::new(account.timeout));
-    let session = if logs_in {
-        steps.go(Stage::LogIn, beginning, classify::smtp::failure).await?
-    } else {
-        beginning.await.map_err(|error| classify::smtp::failure(&error))?
+    let entered = enter(way, credentials, steps).await;
+    let session = match log_in {
+        Some(log_in) => log_in.ended(entered).await?,
+        None => entered?,
     };
     Ok(Door { session, _slot: slot })
+}
+
+/// Up to the log-in, where there is one.
+async fn enter(way: Way<'_>, credentials: Credentials<'_>, steps: &Steps) -> Result<NetSession, Failure> {
+    let greeted = greet(way, steps).await?;
+    let beginning = connect::begin(greeted, way.endpoint, credentials, Timeouts::new(way.timeout));
+    if way.endpoint.auth == AuthMethod::None {
+        return beginning.await.map_err(|error| classify::smtp::failure(&error));
+    }
+    steps.go(Stage::LogIn, beginning, classify::smtp::failure).await
 }
 
 impl Door {
