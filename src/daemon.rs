@@ -182,7 +182,7 @@ impl Daemon {
         }
         let slots = network.slots().clone();
         let mut monitor = Monitor::new(tasks.clone(), store.clone(), clock.clone(), progress.clone(), slots);
-        monitor.listen(config.metrics.listen).await;
+        monitor.configure(&config).await;
         let work = Work {
             store: store.clone(),
             clock: clock.clone(),
@@ -324,7 +324,7 @@ impl Daemon {
         self.sources.imap().set_push(config.polling.push);
         self.settings.send_replace(Settings::of(&config));
         self.heart.keys(key_ids(&config));
-        self.monitor.listen(config.metrics.listen).await;
+        self.monitor.configure(&config).await;
         self.hints.records();
         self.config = config;
         Ok(())

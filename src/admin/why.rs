@@ -13,10 +13,11 @@ use crate::{
     model::{
         failure::FailureCode,
         lease::ProfileHold,
-        mailbox::{Mailbox, Workload, WorkloadState},
+        mailbox::{Mailbox, TestStatus, Workload, WorkloadState},
         presence::DaemonState,
         profile::ServerProfile,
         rules::FailureRules,
+        testing::{Stage, TestFailure, TestRun},
         timestamp::Timestamp,
     },
     store::{OpenAlert, Surroundings, WaitingMail},
@@ -37,6 +38,8 @@ pub struct Facts<'a> {
     pub outgoing_hold: Option<&'a ProfileHold>,
     /// Leases, outbox, alerts.
     pub around: &'a Surroundings,
+    /// Its last test, where it had one.
+    pub test: Option<&'a TestRun>,
     /// Whether anybody does the work.
     pub daemon: &'a DaemonState,
     /// How failures are met.
@@ -82,6 +85,8 @@ pub struct Explanation {
 pub struct Evidence {
     /// What to call it.
     pub code: FailureCode,
+    /// What that means.
+    pub meaning: &'static str,
     /// The words.
     pub words: Option<String>,
     /// When it began.
@@ -108,6 +113,10 @@ pub enum State {
     Rejected,
     /// Somebody must approve it.
     PendingApproval,
+    /// A test has been asked for, or runs.
+    TestUnderWay,
+    /// Its last test failed.
+    TestFailed,
     /// A failure disabled it.
     Disabled,
     /// Nobody enabled it.
@@ -194,7 +203,7 @@ impl Facts<'_> {
             Workload::Outgoing => sending(SendingStatus::of(self.mailbox, self.profile, held, self.now)),
         };
         if standing < State::Running {
-            return standing;
+            return self.tested(workload, standing);
         }
         match self.daemon {
             DaemonState::Absent | DaemonState::Silent { .. } => State::NotRunning,
@@ -206,6 +215,26 @@ impl Facts<'_> {
                 other => other,
             },
         }
+    }
+
+    /// What a test makes of one that does not run.
+    fn tested(&self, workload: Workload, standing: State) -> State {
+        match (standing, self.test) {
+            (State::NotEnabled | State::Disabled, Some(test)) if test.next_attempt_at.is_some() => State::TestUnderWay,
+            (State::NotEnabled | State::Disabled, _)
+                if self.workload_state(workload).test_status == TestStatus::Failure =>
+            {
+                State::TestFailed
+            }
+            (standing, _) => standing,
+        }
+    }
+
+    /// Where the last test of a workload failed, and of what.
+    fn failed_stage(&self, workload: Workload) -> Option<(Stage, &TestFailure)> {
+        let stages = self.test.iter().flat_map(|test| &test.stages);
+        let failed = stages.filter(|stage| stage.workload == workload);
+        failed.filter_map(|stage| Some((stage.stage, stage.failure.as_ref()?))).last()
     }
 
     /// By which of the failures it waits.
@@ -230,16 +259,26 @@ impl Facts<'_> {
     }
 
     fn evidence(&self, workload: Workload, state: State) -> Option<Evidence> {
-        let held = (state == State::Held).then(|| self.hold(workload)).flatten();
-        if let (State::Paused, DaemonState::Paused(pause)) = (state, self.daemon) {
-            let words = Some(pause.text.clone());
-            return Some(Evidence { code: pause.code, words, first: Some(pause.since), last: None, times: 1 });
+        let seen = |code: FailureCode, words: &str, first, times| {
+            Some(Evidence { code, meaning: code.text(), words: Some(words.to_owned()), first, last: None, times })
+        };
+        match (state, self.daemon, self.hold(workload), self.failed_stage(workload)) {
+            (State::Paused, DaemonState::Paused(pause), ..) => seen(pause.code, &pause.text, Some(pause.since), 1),
+            (State::Held, _, Some(hold), _) => {
+                seen(hold.code, &hold.text, Some(hold.since), u64::from(hold.failures) + 1)
+            }
+            (State::TestUnderWay | State::TestFailed, _, _, Some((_, failure))) => {
+                let test = self.test;
+                let attempts = test.map_or(1, |test| u64::from(test.attempts.max(1)));
+                seen(failure.code, &failure.text, test.map(|test| test.requested_at), attempts)
+            }
+            (State::TestUnderWay, ..) => None,
+            _ => self.own_evidence(workload),
         }
-        if let Some(hold) = held {
-            let words = Some(hold.text.clone());
-            let times = u64::from(hold.failures) + 1;
-            return Some(Evidence { code: hold.code, words, first: Some(hold.since), last: None, times });
-        }
+    }
+
+    /// What the state of the workload says.
+    fn own_evidence(&self, workload: Workload) -> Option<Evidence> {
         let state = self.workload_state(workload);
         let code = state.failure_code?;
         let alert = self.around.alerts.iter().find(|alert| {
@@ -247,6 +286,7 @@ impl Facts<'_> {
         });
         Some(Evidence {
             code,
+            meaning: code.text(),
             words: state.last_error.clone(),
             first: state.failing_since,
             last: alert.map(|alert| alert.last_seen),

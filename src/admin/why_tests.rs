@@ -3,10 +3,11 @@ use std::time::Duration;
 use super::*;
 use crate::model::{
     activity::ActivityStatus,
-    ids::{MailboxId, ProfileId},
+    ids::{MailboxId, ProfileId, RunId},
     mailbox::{Approval, MailboxKind, SyncMethod},
     presence::Pause,
     profile::{AuthMethod, AuthenticateUsing, Endpoint, Security, ServerType},
+    testing::{StageReport, TestRequest, TestResults},
 };
 
 fn at(seconds: i64) -> Timestamp {
@@ -20,6 +21,7 @@ struct World {
     incoming_hold: Option<ProfileHold>,
     outgoing_hold: Option<ProfileHold>,
     around: Surroundings,
+    test: Option<TestRun>,
     daemon: DaemonState,
 }
 
@@ -79,6 +81,7 @@ impl World {
             incoming_hold: None,
             outgoing_hold: None,
             around: Surroundings::default(),
+            test: None,
             daemon: DaemonState::Running,
         }
     }
@@ -97,6 +100,35 @@ impl World {
             state.last_error = Some("the server's words".to_owned());
             state.failing_since = Some(at(-3_600));
             (state.transient_failures, state.confirmations) = (transient, confirmations);
+        });
+    }
+
+    /// A test that failed at the log-in of reading, and what sending said.
+    fn tested(&mut self, attempts: u32, next: Option<i64>) {
+        let stage = |workload, stage, failure| StageReport { workload, stage, milliseconds: 3, failure };
+        let text = "NO [AUTHENTICATIONFAILED]".to_owned();
+        let refused = TestFailure { code: FailureCode::AuthRejected, text };
+        let stages = vec![
+            stage(Workload::Incoming, Stage::Tls, None),
+            stage(Workload::Incoming, Stage::LogIn, Some(refused)),
+            stage(Workload::Outgoing, Stage::LogIn, None),
+        ];
+        self.both(|state| state.enabled = false);
+        self.test = Some(TestRun {
+            mailbox: self.mailbox.id,
+            run: RunId::generate(at(0)),
+            request: TestRequest::default(),
+            requested_at: at(-60),
+            requested_by: "cli:root".to_owned(),
+            attempts,
+            next_attempt_at: next.map(at),
+            running: false,
+            stages: if attempts == 0 { Vec::new() } else { stages },
+            results: TestResults::default(),
+            preview: None,
+            mail: None,
+            refused: None,
+            finished_at: next.is_none().then(|| at(-30)),
         });
     }
 
@@ -120,6 +152,7 @@ impl World {
             incoming_hold: self.incoming_hold.as_ref(),
             outgoing_hold: self.outgoing_hold.as_ref(),
             around: &self.around,
+            test: self.test.as_ref(),
             daemon: &self.daemon,
             rules: &FailureRules::default(),
         })
@@ -196,10 +229,50 @@ const CASES: &[Case] = &[
     ),
     (
         |world| world.both(|state| state.enabled = false),
-        "NotEnabled | reading is not enabled: it has not been tested, or somebody disabled it | - | nothing | mailsyncd \
+        "NotEnabled | reading is not enabled: it was never tested | - | nothing | mailsyncd \
          mailbox test-enable ada@contoso.example",
-        "NotEnabled | sending is not enabled: it has not been tested, or somebody disabled it | - | nothing | mailsyncd \
+        "NotEnabled | sending is not enabled: it was never tested | - | nothing | mailsyncd \
          mailbox test-enable ada@contoso.example",
+    ),
+    (
+        |world| world.tested(0, Some(0)),
+        "TestUnderWay | cli:root asked for a test at 2025-12-31T23:59:00Z | - | it is tested, and enabled where that \
+         succeeds | -",
+        "TestUnderWay | cli:root asked for a test at 2025-12-31T23:59:00Z | - | it is tested, and enabled where that \
+         succeeds | -",
+    ),
+    (
+        |world| world.tested(2, Some(90)),
+        "TestUnderWay | the test that cli:root asked for at 2025-12-31T23:59:00Z failed 2 times, and is tried again | \
+         auth-rejected x2 NO [AUTHENTICATIONFAILED] | 2026-01-01T00:01:30Z: it is tested, and enabled where that succeeds \
+         | -",
+        "TestUnderWay | the test that cli:root asked for at 2025-12-31T23:59:00Z failed 2 times, and is tried again | - | \
+         2026-01-01T00:01:30Z: it is tested, and enabled where that succeeds | -",
+    ),
+    (
+        |world| {
+            world.tested(1, None);
+            world.mailbox.incoming.test_status = TestStatus::Failure;
+            world.mailbox.outgoing.test_status = TestStatus::Success;
+        },
+        "TestFailed | its last test failed, at the stage log-in | auth-rejected x1 NO [AUTHENTICATIONFAILED] | nothing is \
+         tried until a test succeeds | update the mailbox's password (some providers want an application password); then: \
+         mailsyncd mailbox test-enable ada@contoso.example",
+        "NotEnabled | sending is not enabled: somebody disabled it | - | nothing | mailsyncd mailbox test-enable \
+         ada@contoso.example",
+    ),
+    (
+        |world| {
+            let attacked = ProfileHold { until: Timestamp::FAR_FUTURE, code: FailureCode::SecurityDowngrade, ..hold() };
+            world.incoming_hold = Some(attacked);
+            world.postponed(FailureCode::AuthUnclear, 0, 4);
+        },
+        "Held | the server of profile contoso fails: all its mailboxes wait | security-downgrade x4 connection refused | \
+         nothing is tried before the profile's server is given anew: a person must look | somebody may be interfering \
+         with the connection; nothing was sent; check the server's STARTTLS",
+        "Confirming | the server refused: failed 4 times in a row since 2025-12-31T23:00:00Z, to be confirmed | \
+         auth-unclear x4 the server's words | 2026-01-01T00:10:00Z: it is tried again: confirmation 4 of 5; when all fail \
+         it is disabled | check the mailbox's user name and password (some providers want an application password)",
     ),
     (
         |world| {
@@ -207,10 +280,10 @@ const CASES: &[Case] = &[
             world.both(|state| state.enabled = false);
         },
         "Disabled | reading failed once since 2025-12-31T23:00:00Z and was disabled | auth-expired x1 the server's words \
-         | nothing is tried until somebody enables it again | set a new password at the provider and store it here; \
+         | nothing is tried until a test succeeds | set a new password at the provider and store it here; \
          then: mailsyncd mailbox test-enable ada@contoso.example",
         "Disabled | sending failed once since 2025-12-31T23:00:00Z and was disabled | auth-expired x1 the server's words \
-         | nothing is tried until somebody enables it again | set a new password at the provider and store it here; \
+         | nothing is tried until a test succeeds | set a new password at the provider and store it here; \
          then: mailsyncd mailbox test-enable ada@contoso.example",
     ),
     (
@@ -243,7 +316,7 @@ const CASES: &[Case] = &[
     (
         |world| world.incoming_hold = Some(hold()),
         "Held | the server of profile contoso fails: all its mailboxes wait | host-unreachable x4 connection refused | \
-         2026-01-01T00:02:00Z: one mailbox of the profile tries again; where that succeeds, all go on | check that the \
+         2026-01-01T00:02:00Z: one mailbox of the server tries again; where that succeeds, all go on | check that the \
          server runs and that host, port and firewall are right",
         "Ok | all is well: sent last at 2025-12-31T23:59:00Z | - | whatever is queued is sent at once | -",
     ),
@@ -251,7 +324,7 @@ const CASES: &[Case] = &[
         |world| world.outgoing_hold = Some(hold()),
         "Ok | all is well: read completely at 2025-12-31T23:59:00Z | - | 2026-01-01T00:04:00Z: it is read again | -",
         "Held | the server of profile contoso fails: all its mailboxes wait | host-unreachable x4 connection refused | \
-         2026-01-01T00:02:00Z: one mailbox of the profile tries again; where that succeeds, all go on | check that the \
+         2026-01-01T00:02:00Z: one mailbox of the server tries again; where that succeeds, all go on | check that the \
          server runs and that host, port and firewall are right",
     ),
     (

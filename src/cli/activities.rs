@@ -22,9 +22,9 @@ use crate::{
 pub(super) async fn activity(context: &Context, command: ActivityCommand) -> Result<ExitCode, Fault> {
     match command {
         ActivityCommand::Send(arguments) => send::send(context, *arguments).await?,
-        ActivityCommand::Hold { id } => send::change(context, id, Move::Hold).await?,
-        ActivityCommand::Retry { id } => send::change(context, id, Move::Retry).await?,
-        ActivityCommand::Cancel { id } => send::change(context, id, Move::Cancel).await?,
+        ActivityCommand::Hold(mail) => send::change(context, mail, Move::Hold).await?,
+        ActivityCommand::Retry(mail) => send::change(context, mail, Move::Retry).await?,
+        ActivityCommand::Cancel(mail) => send::change(context, mail, Move::Cancel).await?,
         ActivityCommand::List { mailbox, since, status, limit, form } => {
             list(context, ActivityFilter { mailbox, since, status, limit }, form).await?;
         }

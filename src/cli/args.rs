@@ -5,8 +5,13 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use super::{
-    alerts::AlertCommand, explain::ExplainArguments, key::KeyCommand, list::ListArguments,
-    selection::SelectionArguments, send::SendArguments, why::WhyArguments,
+    alerts::AlertCommand,
+    explain::ExplainArguments,
+    key::KeyCommand,
+    list::ListArguments,
+    selection::SelectionArguments,
+    send::{MailArguments, SendArguments},
+    why::WhyArguments,
 };
 use crate::{
     config::DEFAULT_FILE,
@@ -153,20 +158,11 @@ pub enum ActivityCommand {
     /// Queue a mail: a finished one, or one made of options. Prints the identifier of its activity.
     Send(Box<SendArguments>),
     /// Keep back a mail that is not being sent yet.
-    Hold {
-        /// Its identifier.
-        id: uuid::Uuid,
-    },
+    Hold(MailArguments),
     /// Send a mail that is held or failed: the same bytes, to those who have not got it.
-    Retry {
-        /// Its identifier.
-        id: uuid::Uuid,
-    },
+    Retry(MailArguments),
     /// Withdraw a mail that is not being sent yet.
-    Cancel {
-        /// Its identifier.
-        id: uuid::Uuid,
-    },
+    Cancel(MailArguments),
 }
 
 fn status(word: &str) -> Result<ActivityStatus, String> {

@@ -3,11 +3,7 @@
 use clap::Args;
 
 use super::{Context, Fault, args::Form, output::show, records::mailbox_table};
-use crate::{
-    admin::views,
-    model::view::View,
-    store::{StatusView, Store},
-};
+use crate::{admin::views, model::view::View, store::Store};
 
 /// Which mailboxes.
 #[derive(Debug, Args)]
@@ -33,7 +29,7 @@ pub(super) async fn list(context: &Context, store: &Store, arguments: &ListArgum
     let now = context.clock.now();
     let mut mailboxes = views::mailboxes(store, now).await?;
     if let Some(view) = arguments.view.filter(|view| *view != View::Mine) {
-        let members = store.view(view, now, StatusView::LATE_AFTER).await?;
+        let members = store.view(view, now, context.config()?.alerts.stale_after).await?;
         mailboxes.retain(|mailbox| members.contains(&mailbox.mailbox.id));
     }
     if let Some(owner) = &arguments.owner {

@@ -26,7 +26,7 @@ use crate::{
         record::Records,
         view::ViewCounts,
     },
-    store::{Role, StatusView, Store, StoreError},
+    store::{Examined, Role, StatusView, Store, StoreError},
 };
 
 /// `check` as JSON.
@@ -51,6 +51,11 @@ pub(super) async fn check(context: &Context, plan: bool, form: Form) -> Result<E
         Ok(config) => config,
         Err(error) => return wrong(&error, form),
     };
+    if let Err(error) = Store::check_url(&config.database_url) {
+        let hint = Some("a part of it cannot be read: see the documentation of libpq for its parameters".to_owned());
+        let problem = Problem { place: None, text: format!("url of [database]: {error}"), hint };
+        return wrong(&ConfigError { problems: vec![problem] }, form);
+    }
     let changes = if plan {
         match planned(context, &config).await? {
             Ok(changes) => Some(changes),
@@ -128,7 +133,7 @@ pub(super) async fn status(context: &Context, form: Form) -> Result<ExitCode, Fa
     let store = Store::open(&config.database_url, Role::Tool).await?;
     let now = context.clock.now();
     let status = store.status(now).await?;
-    let views = store.view_counts(now, StatusView::LATE_AFTER).await?;
+    let views = store.view_counts(now, config.alerts.stale_after).await?;
     store.close().await;
     let status = Status { version: env!("CARGO_PKG_VERSION"), database: &config.database_url, status, views };
     show(form, &status, || status_text(&status))?;
@@ -272,15 +277,21 @@ pub(super) async fn db(context: &Context, command: DbCommand) -> Result<ExitCode
         }
         DbCommand::Check { form } => {
             let store = Store::open(&config.database_url, Role::Tool).await?;
-            let problems = store.check().await?;
+            let Examined { damage, contradictions } = store.examine().await?;
             store.close().await;
+            let (damaged, problems) = (!damage.is_empty(), [damage, contradictions].concat());
             let text = || match problems.as_slice() {
                 [] => "the database is in order\n".to_owned(),
                 problems => problems.iter().map(|problem| format!("{}\n", clean(problem, 1_000))).collect(),
             };
             show(form, &problems, text)?;
-            if !problems.is_empty() {
+            if damaged {
                 return Err(Fault::failed("the database is damaged").hint(Some("restore a backup")));
+            }
+            if !problems.is_empty() {
+                let hint = "nothing is damaged: correct what another program wrote (PRAGMA foreign_keys = ON keeps it from \
+                            writing such rows); report what mailsyncd wrote";
+                return Err(Fault::failed("rows of the database contradict each other").hint(Some(hint)));
             }
         }
         DbCommand::Backup { file } => {

@@ -7,15 +7,17 @@ use std::{
 };
 
 use clap::Args;
+use serde::Serialize;
 
 use super::{
     Context, Fault,
     args::Form,
-    output::{remark, show, size, write},
+    output::{remark, show, size},
 };
 use crate::{
     admin::send::{Letter, Move, QueuedMail, SendOptions, Words, move_mail, queue},
     model::{
+        activity::ActivityStatus,
         ids::ActivityId,
         message::{Party, PartyRole},
         outbox::OutboxAttachment,
@@ -214,10 +216,28 @@ fn content_type(name: &str) -> &'static str {
     }
 }
 
+/// Which mail.
+#[derive(Debug, Args)]
+pub struct MailArguments {
+    /// Its identifier.
+    id: uuid::Uuid,
+    /// How to print.
+    #[command(flatten)]
+    form: Form,
+}
+
+/// Where a mail stands after a person moved it.
+#[derive(Serialize)]
+struct Moved {
+    id: ActivityId,
+    status: ActivityStatus,
+}
+
 /// What a person does with a mail that is queued.
-pub(super) async fn change(context: &Context, id: uuid::Uuid, to: Move) -> Result<(), Fault> {
+pub(super) async fn change(context: &Context, mail: MailArguments, to: Move) -> Result<(), Fault> {
     let store = context.store().await?;
-    let status = move_mail(&store, ActivityId(id), to, context.clock.now()).await?;
+    let id = ActivityId(mail.id);
+    let status = move_mail(&store, id, to, context.clock.now()).await?;
     store.close().await;
-    Ok(write(format!("activity {id} is {status}\n").as_bytes())?)
+    Ok(show(mail.form, &Moved { id, status }, || format!("activity {id} is {status}"))?)
 }

@@ -36,6 +36,8 @@ const fn words(state: State) -> &'static str {
         State::NoServer => "no server",
         State::Rejected => "rejected",
         State::PendingApproval => "waits for approval",
+        State::TestUnderWay => "test under way",
+        State::TestFailed => "test failed",
         State::Disabled => "disabled by a failure",
         State::NotEnabled => "not enabled",
         State::Running => "under way",
@@ -79,8 +81,8 @@ fn explanation(name: &'static str, explained: &Explanation) -> String {
     let mut facts = Facts::default();
     facts.add(name, words(explained.state));
     facts.add("because", &explained.because);
-    if let Some(Evidence { code, words, first, last, times }) = &explained.evidence {
-        facts.add("failure", code);
+    if let Some(Evidence { code, meaning, words, first, last, times }) = &explained.evidence {
+        facts.add("failure", format!("{code}: {meaning}"));
         facts.some("words", words.as_ref());
         let first = first.map_or_else(String::new, |first| format!(", first {}", seconds(first)));
         let last = last.map_or_else(String::new, |last| format!(", last {}", seconds(last)));

@@ -2,7 +2,10 @@
 
 use std::{
     net::SocketAddr,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -12,11 +15,12 @@ use tokio_util::sync::CancellationToken;
 use super::ANSWER;
 use crate::{
     base::{clock::Clock, metrics::Gauges, tasks::Tasks},
+    config::Config,
     means::slots::Slots,
     model::alert::Severity,
     net::http::{self, Answer},
     schedule::progress::Progress,
-    store::{Pulse, StatusView, Store},
+    store::{Pulse, Store},
 };
 
 /// What was looked up in the database is shown for so long: however many ask, it is asked no oftener.
@@ -33,6 +37,8 @@ pub(super) struct Eyes {
     clock: Clock,
     progress: Progress,
     slots: Slots,
+    /// In milliseconds.
+    stale_after: AtomicU64,
     seen: Mutex<Seen>,
 }
 
@@ -55,12 +61,19 @@ pub(super) struct Monitor {
 impl Monitor {
     /// Nothing is shown yet.
     pub(super) fn new(tasks: Tasks, store: Store, clock: Clock, progress: Progress, slots: Slots) -> Self {
-        let eyes = Eyes { store, clock, progress, slots, seen: Mutex::default() };
+        let eyes = Eyes { store, clock, progress, slots, stale_after: AtomicU64::default(), seen: Mutex::default() };
         Self { eyes: Arc::new(eyes), tasks, wanted: None, listening: None }
     }
 
+    /// Takes over what the configuration says.
+    pub(super) async fn configure(&mut self, config: &Config) {
+        let stale_after = u64::try_from(config.alerts.stale_after.as_millis()).unwrap_or(u64::MAX);
+        self.eyes.stale_after.store(stale_after, Ordering::Relaxed);
+        self.listen(config.metrics.listen).await;
+    }
+
     /// Listens there from now on, and only there. Where that cannot be, mail goes on all the same.
-    pub(super) async fn listen(&mut self, wanted: Option<SocketAddr>) {
+    async fn listen(&mut self, wanted: Option<SocketAddr>) {
         if self.wanted == wanted && self.listening.is_some() == wanted.is_some() {
             return;
         }
@@ -138,7 +151,8 @@ impl Eyes {
         let now = self.clock.now();
         let mut seen = self.seen.lock().await;
         if seen.at.is_none_or(|at| at.elapsed() >= FRESH) {
-            let looked = timeout(ANSWER, self.store.pulse(now, StatusView::LATE_AFTER)).await;
+            let stale_after = Duration::from_millis(self.stale_after.load(Ordering::Relaxed));
+            let looked = timeout(ANSWER, self.store.pulse(now, stale_after)).await;
             seen.answered = matches!(looked, Ok(Ok(_)));
             if let Ok(Ok(pulse)) = looked {
                 seen.pulse = pulse;

@@ -77,19 +77,36 @@ impl Store {
         read!(self, check::schema_version())
     }
 
-    /// Examines the database: the engine's own checks, and the rules no constraint can say. One
-    /// sentence for each finding; none: all is well.
+    /// Examines the database: the engine's own checks, and the rules no constraint can say.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn examine(&self) -> Result<Examined, StoreError> {
+        let mut found = match &*self.inner {
+            Inner::Sqlite(db) => db.examine().await?,
+            // PostgreSQL has no such command; its page checksums speak up when a page is read.
+            Inner::Postgres(_) => Examined::default(),
+        };
+        found.contradictions.extend(read!(self, check::invariants())?);
+        Ok(found)
+    }
+
+    /// [`Store::examine`], one sentence for each finding; none: all is well.
     ///
     /// # Errors
     /// The database cannot be read.
     pub async fn check(&self) -> Result<Vec<String>, StoreError> {
-        let mut found = match &*self.inner {
-            Inner::Sqlite(db) => db.examine().await?,
-            // PostgreSQL has no such command; its page checksums speak up when a page is read.
-            Inner::Postgres(_) => Vec::new(),
-        };
-        found.extend(read!(self, check::invariants())?);
-        Ok(found)
+        let Examined { mut damage, contradictions } = self.examine().await?;
+        damage.extend(contradictions);
+        Ok(damage)
+    }
+
+    /// Whether this is an address that [`Store::open`] understands. Nothing is connected to.
+    ///
+    /// # Errors
+    /// [`StoreError::BadUrl`].
+    pub fn check_url(url: &str) -> Result<(), StoreError> {
+        if url.starts_with("sqlite:") { Ok(()) } else { postgres::options(url).map(drop) }
     }
 
     /// Writes a complete, consistent copy to the new file `to`, while work goes on.

@@ -38,8 +38,9 @@ pub use error::StoreError;
 #[doc(hidden)]
 pub use sql::{ALL as STATEMENTS, Sql};
 pub use views::{
-    ActivityDetail, ActivityFilter, ActivityRow, AttachmentRow, Delivery, HeldProfile, KnownCopy, KnownVerdict,
-    LateMailbox, MailboxCounts, OpenAlert, OutboxCounts, PartyRow, SeenIn, SetAsideRow, StatusView, TroubledMailbox,
+    ActivityDetail, ActivityFilter, ActivityRow, AttachmentRow, Delivery, Examined, HeldProfile, KnownCopy,
+    KnownVerdict, LateMailbox, MailboxCounts, OpenAlert, OutboxCounts, PartyRow, SeenIn, SetAsideRow, StatusView,
+    TroubledMailbox,
 };
 
 use self::{

@@ -47,10 +47,7 @@ pub struct PgStore {
 impl PgStore {
     /// Opens, and with `migrate` migrates.
     pub async fn open(url: &str, migrate: bool) -> Result<(Self, u32), StoreError> {
-        let options = PgConnectOptions::from_str(&with_host(url))
-            .map_err(|_| StoreError::BadUrl { url: super::without_password(url) })?
-            .application_name("mailsyncd")
-            .disable_statement_logging();
+        let options = options(url)?.application_name("mailsyncd").disable_statement_logging();
         let mut conn = options.connect().await?;
         let what = format!("database {}", options.get_database().unwrap_or("of this user"));
         let applied = schema::check(&MIGRATIONS, &applied(&mut conn, &what).await?, &what)?;
@@ -88,6 +85,11 @@ impl PgStore {
     pub async fn close(&self) {
         self.pool.close().await;
     }
+}
+
+/// What an address says.
+pub fn options(url: &str) -> Result<PgConnectOptions, StoreError> {
+    PgConnectOptions::from_str(&with_host(url)).map_err(|_| StoreError::BadUrl { url: super::without_password(url) })
 }
 
 /// Waits before a collided transaction is run again; `false`: it has been tried often enough.

@@ -17,6 +17,7 @@ use sqlx::{
 };
 
 use super::{
+    Examined,
     error::StoreError,
     schema::{self, Applied},
     sql::Sql,
@@ -148,15 +149,21 @@ impl SqliteStore {
         self.tasks.close_and_wait().await;
     }
 
-    /// SQLite's own examination, one line for each finding.
-    pub async fn examine(&self) -> Result<Vec<String>, StoreError> {
+    /// SQLite's own examination.
+    pub async fn examine(&self) -> Result<Examined, StoreError> {
         let mut conn = self.reader().await?;
         let found: Vec<String> = sqlx::query_scalar("PRAGMA integrity_check").fetch_all(&mut *conn).await?;
+        // Only who writes without PRAGMA foreign_keys leaves such rows; a row without a number has its key.
         type Orphan = (String, Option<i64>, String, i64);
         let orphans: Vec<Orphan> = sqlx::query_as("PRAGMA foreign_key_check").fetch_all(&mut *conn).await?;
-        let orphan =
-            |(table, _, parent, _): Orphan| format!("a row of {table} refers to a row of {parent} that is gone");
-        Ok(found.into_iter().filter(|line| line != "ok").chain(orphans.into_iter().map(orphan)).collect())
+        let orphan = |(table, row, parent, _): Orphan| {
+            let row = row.map_or_else(|| "a row".to_owned(), |row| format!("row {row}"));
+            format!("{row} of {table} refers to a row of {parent} that is not there")
+        };
+        Ok(Examined {
+            damage: found.into_iter().filter(|line| line != "ok").collect(),
+            contradictions: orphans.into_iter().map(orphan).collect(),
+        })
     }
 
     /// A complete copy in a new file.

@@ -49,6 +49,15 @@ pub enum KnownVerdict {
     },
 }
 
+/// What an examination of the database found, one sentence for each finding.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Examined {
+    /// The file is damaged.
+    pub damage: Vec<String>,
+    /// Rows that contradict each other.
+    pub contradictions: Vec<String>,
+}
+
 /// How things stand.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct StatusView {

@@ -8,6 +8,8 @@ mod world;
 
 use std::{fs, io::pipe, os::unix::fs::PermissionsExt as _, path::Path, process::Stdio};
 
+use sqlx::{ConnectOptions as _, Executor as _, sqlite::SqliteConnectOptions};
+
 use crate::support::{
     cli::{Ran, program, run},
     golden,
@@ -387,4 +389,45 @@ fn planted_secrets_show_nowhere() {
         }
     }
     assert_eq!(searched, 2, "the database and its copy");
+}
+
+#[test]
+fn rows_that_another_program_left_behind_are_not_called_damage() {
+    let world = World::full();
+    let go = |arguments: &[&str]| run(world.directory(), &[&["--config", "mailsyncd.toml"], arguments].concat(), "");
+    assert_eq!(go(&["db", "check"]).status, 0);
+    let stray = "INSERT INTO email_activities (mailbox, direction, status, subject) VALUES \
+                 ('00000000-0000-7000-8000-000000000000', 'outgoing', 'draft', 'x')";
+    tokio::runtime::Runtime::new().unwrap().block_on(async {
+        let options = SqliteConnectOptions::new().filename(world.directory().join("mail.db")).foreign_keys(false);
+        options.connect().await.unwrap().execute(stray).await.unwrap();
+    });
+    let ran = go(&["db", "check"]);
+    assert_eq!((ran.status, ran.text().lines().count()), (1, 1), "{}", ran.text());
+    assert!(
+        ran.text().ends_with("of email_activities refers to a row of mailboxes that is not there\n"),
+        "{}",
+        ran.text()
+    );
+    assert!(ran.stderr.contains("contradict each other") && !ran.stderr.contains("backup"), "{}", ran.stderr);
+    let listed: Vec<String> = serde_json::from_slice(&go(&["db", "check", "--json"]).stdout).unwrap();
+    assert_eq!(listed.len(), 1);
+}
+
+#[test]
+fn a_database_address_is_taken_apart_before_it_is_needed() {
+    let directory = tempfile::tempdir().unwrap();
+    let check = |url: &str| {
+        fs::write(directory.path().join("m.toml"), format!("database.url = \"{url}\"\n")).unwrap();
+        run(directory.path(), &["--config", "m.toml", "check"], "")
+    };
+    for right in ["postgres://mailsyncd@/mail?host=/run/postgresql", "postgres://db.example:5433/mail?sslmode=require"]
+    {
+        assert_eq!(check(right).status, 0, "{right}: {}", check(right).stderr);
+    }
+    for wrong in ["postgres://db.example:port/mail", "postgres://db.example/mail?sslmode=perhaps"] {
+        let ran = check(wrong);
+        assert_eq!(ran.status, 2, "{wrong}: {}", ran.text());
+        assert!(ran.stderr.contains("url of [database]: not a database address"), "{}", ran.stderr);
+    }
 }

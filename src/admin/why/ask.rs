@@ -17,6 +17,7 @@ pub async fn ask(store: &Store, config: &Config, address: &str, now: Timestamp) 
     let profiles = store.profiles().await?;
     let profile = profiles.iter().find(|profile| Some(profile.id) == view.mailbox.profile);
     let around = store.surroundings(view.mailbox.id, view.mailbox.profile).await?;
+    let tests = store.tests(&[view.mailbox.id]).await?;
     let daemon = daemon_state(&store.daemons().await?, now);
     let facts = Facts {
         now,
@@ -25,6 +26,7 @@ pub async fn ask(store: &Store, config: &Config, address: &str, now: Timestamp) 
         incoming_hold: view.hold.as_ref(),
         outgoing_hold: view.outgoing_hold.as_ref(),
         around: &around,
+        test: tests.first(),
         daemon: &daemon,
         rules: &config.failures,
     };

@@ -5,7 +5,12 @@ use std::time::Duration;
 use super::{Facts, State};
 use crate::{
     config::show_duration,
-    model::{mailbox::Workload, presence::DaemonState, rules::FailureRules, timestamp::Timestamp},
+    model::{
+        mailbox::{TestStatus, Workload},
+        presence::DaemonState,
+        rules::FailureRules,
+        timestamp::Timestamp,
+    },
 };
 
 /// What the sentences are about.
@@ -54,8 +59,14 @@ impl Told<'_> {
             State::Rejected => "an administrator rejected the mailbox".to_owned(),
             State::PendingApproval => "nobody has approved the mailbox yet".to_owned(),
             State::Disabled => format!("{} {} and was disabled", self.noun(), self.failed()),
-            State::NotEnabled => {
-                format!("{} is not enabled: it has not been tested, or somebody disabled it", self.noun())
+            State::NotEnabled if state.test_status == TestStatus::NotRun => {
+                format!("{} is not enabled: it was never tested", self.noun())
+            }
+            State::NotEnabled => format!("{} is not enabled: somebody disabled it", self.noun()),
+            State::TestUnderWay => self.test(),
+            State::TestFailed => {
+                let at = self.facts.failed_stage(self.workload).map(|(stage, _)| format!(", at the stage {stage}"));
+                format!("its last test failed{}", at.unwrap_or_default())
             }
             State::Running if self.reads() => "it is being read at this moment".to_owned(),
             State::Running => "it is sending at this moment".to_owned(),
@@ -94,6 +105,20 @@ impl Told<'_> {
         }
     }
 
+    /// How far the test has come.
+    fn test(&self) -> String {
+        let Some(test) = self.facts.test else { return String::new() };
+        let (at, by) = (test.requested_at.to_the_second(), &test.requested_by);
+        match (test.running, test.attempts) {
+            (true, attempts) => format!("attempt {attempts} of the test that {by} asked for at {at} is under way"),
+            (false, 0) => format!("{by} asked for a test at {at}"),
+            (false, 1) => format!("the test that {by} asked for at {at} failed once, and is tried again"),
+            (false, attempts) => {
+                format!("the test that {by} asked for at {at} failed {attempts} times, and is tried again")
+            }
+        }
+    }
+
     /// What will happen, and when.
     pub(super) fn next(&self) -> (String, Option<Timestamp>) {
         let due = self.facts.due(self.workload).filter(|due| *due > self.facts.now);
@@ -105,15 +130,23 @@ impl Told<'_> {
             | State::Rejected
             | State::PendingApproval
             | State::NotEnabled => ("nothing".to_owned(), None),
-            State::Disabled => ("nothing is tried until somebody enables it again".to_owned(), None),
+            State::Disabled | State::TestFailed => ("nothing is tried until a test succeeds".to_owned(), None),
+            State::TestUnderWay => {
+                let at = self.facts.test.and_then(|test| test.next_attempt_at).filter(|at| *at > self.facts.now);
+                ("it is tested, and enabled where that succeeds".to_owned(), at)
+            }
             State::Running => ("when it is through, the next time is set".to_owned(), None),
             State::NotRunning => (format!("as soon as a daemon runs, {}", self.first_of_all()), None),
             State::Paused => ("the daemon looks every few seconds, and goes on by itself".to_owned(), None),
-            State::Held => {
-                let hold = self.facts.hold(self.workload);
-                let text = "one mailbox of the profile tries again; where that succeeds, all go on".to_owned();
-                (text, hold.map(|hold| hold.until))
-            }
+            State::Held => match self.facts.hold(self.workload) {
+                Some(hold) if hold.until < Timestamp::FAR_FUTURE => {
+                    let text = "one mailbox of the server tries again; where that succeeds, all go on".to_owned();
+                    (text, Some(hold.until))
+                }
+                _ => {
+                    ("nothing is tried before the profile's server is given anew: a person must look".to_owned(), None)
+                }
+            },
             State::Throttled => ("it is tried again; waiting for a server disables nothing".to_owned(), due),
             State::Confirming => (self.confirmation(), due),
             State::Postponed => (self.postponement(), due),
@@ -134,7 +167,8 @@ impl Told<'_> {
 
     fn confirmation(&self) -> String {
         let state = self.facts.workload_state(self.workload);
-        let (number, all) = (state.confirmations, self.facts.rules.confirmations.len());
+        let (number, all) =
+            (state.confirmations, state.failure_code.map_or(0, |code| self.facts.rules.confirmations_of(code).len()));
         format!("it is tried again: confirmation {number} of {all}; when all fail it is disabled")
     }
 
@@ -161,7 +195,9 @@ impl Told<'_> {
             State::NoServer => Some("give the profile outgoing = { host = \"smtp.example.com\" }".to_owned()),
             State::Rejected | State::PendingApproval => Some(command("approve")),
             State::NotEnabled => Some(command("test-enable")),
-            State::Disabled => of_code().map(|hint| format!("{hint}; then: {}", command("test-enable"))),
+            State::Disabled | State::TestFailed => {
+                of_code().map(|hint| format!("{hint}; then: {}", command("test-enable")))
+            }
             State::NotRunning if matches!(self.facts.daemon, DaemonState::Silent { .. }) => {
                 Some("look: systemctl status mailsyncd; journalctl -u mailsyncd; df -h".to_owned())
             }
@@ -174,7 +210,7 @@ impl Told<'_> {
             State::Paused | State::Held | State::Throttled | State::Confirming | State::Postponed | State::Due => {
                 of_code()
             }
-            State::Running | State::Ok => None,
+            State::TestUnderWay | State::Running | State::Ok => None,
         }
     }
 }

@@ -22,8 +22,9 @@ statements! {
          $3) AND (CAST($4 AS TEXT) IS NULL OR a.status = $4) ORDER BY a.created_at DESC, a.id DESC LIMIT $2"];
     ACTIVITY = [
         "SELECT a.id, a.direction, a.status, a.subject, CASE a.sender WHEN '' THEN coalesce(a.send_as, \
-         m.email_address, '') ELSE a.sender END AS sender, NULL AS recipient, a.message_id, a.received_at, a.created_at, \
-         a.failure_code, coalesce(m.email_address, CAST(a.mailbox AS TEXT)) AS email_address, a.in_reply_to, a.message_references, a.sent_at, a.body_text, a.body_html, \
+         m.email_address, '') ELSE a.sender END AS sender, CASE a.direction WHEN 'outgoing' THEN (SELECT p.address FROM \
+         email_parties p WHERE p.activity = a.id AND p.role IN ('to', 'cc', 'bcc') ORDER BY p.position LIMIT 1) END AS recipient, \
+         a.message_id, a.received_at, a.created_at, a.failure_code, coalesce(m.email_address, CAST(a.mailbox AS TEXT)) AS email_address, a.in_reply_to, a.message_references, a.sent_at, a.body_text, a.body_html, \
          a.notifications, a.source, s.size AS source_size, a.send_as, a.send_after, a.answers, a.idempotency_key, \
          a.delivery_attempts, a.postponed_until, a.dot_at, a.verifications, a.failure_detail, a.server_reply FROM email_activities a LEFT JOIN \
          mailboxes m ON m.id = a.mailbox LEFT JOIN email_sources s ON s.sha256 = a.source WHERE a.id = $1"];

@@ -152,6 +152,7 @@ fn a_mail_is_queued_held_and_sent_again() {
     desk.go(&["activity", "show", &id], "");
     desk.go(&["activity", "show", &id, "--json"], "");
     desk.go(&["activity", "show", &id, "--source"], "");
+    desk.go(&["activity", "hold", &id, "--json"], "");
     let finished = desk.go(&["activity", "send", "mail.eml", "--json"], "");
     let finished: serde_json::Value = serde_json::from_str(&finished).unwrap();
     let finished = finished["id"].as_str().unwrap().to_owned();
