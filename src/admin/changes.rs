@@ -2,21 +2,26 @@
 
 mod differences;
 mod enabling;
+mod records;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
 };
 
-use self::differences::{approval_text, endpoint, mailbox_differences, owner_differences, profile_differences};
+pub(super) use self::{
+    differences::{mailbox_differences, owner_differences, profile_differences},
+    enabling::{switch_off, switch_off_of},
+    records::{MailboxPlace, mailbox_record, new_mailbox, new_profile, owner_record, profile_record},
+};
 use crate::{
-    config::{Config, ConfigError, DeclaredMailbox, DeclaredOwner, DeclaredProfile, Problem},
+    config::{Config, ConfigError, DeclaredMailbox, DeclaredProfile, Problem},
     model::{
         failure::clean,
-        ids::{MailboxId, OwnerId, ProfileId},
-        mailbox::{Approval, DeclaredEnabled, Mailbox, MailboxKind, SyncMethod, WorkloadState},
+        ids::{OwnerId, ProfileId},
+        mailbox::{Mailbox, MailboxKind},
         profile::{AuthenticateUsing, ServerProfile, ServerType},
-        record::{CredentialSource, FilterMethod, Owner, RecordChange, Records},
+        record::{CredentialSource, Owner, RecordChange, Records},
         timestamp::Timestamp,
     },
 };
@@ -39,18 +44,20 @@ impl fmt::Display for PlannedChange {
 /// was checked), so that a plan applied leaves nothing to plan.
 ///
 /// Records are found by name, mailboxes by address in upper or lower case. A record that was declared
-/// once and is not any more becomes inactive; declared again it comes back with its state. What a file
+/// once and is not any more becomes inactive; declared again it comes back with its state. A record that
+/// was made by command is left alone, unless a file declares it: then it is the file's. What a file
 /// says of `enabled` is done once, when it says so first: see [`enabling`].
 ///
 /// # Errors
 /// A profile would change its protocol: what its mailboxes have recorded is known by the numbers of the
-/// other one.
+/// other one. Or a user or queue would get a second mailbox.
 pub fn plan_declared(config: &Config, records: &Records, now: Timestamp) -> Result<Vec<PlannedChange>, ConfigError> {
-    let problems = changed_protocols(config, records);
+    let mut problems = changed_protocols(config, records);
+    problems.extend(second_mailboxes(config, records));
     if !problems.is_empty() {
         return Err(ConfigError { problems });
     }
-    let mut planner = Planner { changes: Vec::new(), now };
+    let mut planner = Planner::new(records, now);
     let profiles = planner.profiles(config, records);
     let owners = planner.owners(config, records);
     planner.mailboxes(config, records, &profiles, &owners);
@@ -62,20 +69,47 @@ fn changed_protocols(config: &Config, records: &Records) -> Vec<Problem> {
     let types: BTreeMap<&str, ServerType> =
         records.profiles.iter().map(|(profile, _)| (profile.name.as_str(), profile.server_type)).collect();
     let declared = config.declared.profiles.iter();
-    let changed = declared.filter_map(|profile| {
-        let before = *types.get(profile.name.as_str())?;
-        (before != profile.server_type).then(|| Problem {
-            place: Some(profile.place.clone()),
+    let changed = declared.filter_map(|profile| changed_protocol(profile, *types.get(profile.name.as_str())?));
+    changed.collect()
+}
+
+/// Declared mailboxes of users and queues that have another one, made by command.
+fn second_mailboxes(config: &Config, records: &Records) -> Vec<Problem> {
+    let owners: BTreeMap<OwnerId, OwnerKey> =
+        records.owners.iter().map(|owner| (owner.id, (kind_name(owner.kind), owner.name.clone()))).collect();
+    let made = records.mailboxes.iter().filter(|(mailbox, _)| mailbox.active && mailbox.managed_by.is_none());
+    let made: BTreeMap<&OwnerKey, &str> =
+        made.filter_map(|(mailbox, _)| Some((owners.get(&mailbox.owner?)?, mailbox.email_address.as_str()))).collect();
+    let declared = config.declared.mailboxes.iter();
+    let second = declared.filter_map(|mailbox| {
+        let owner = mailbox.owner.as_ref()?;
+        let other = made.get(&(kind_name(owner.kind), owner.name.clone()))?;
+        (!other.eq_ignore_ascii_case(&mailbox.email_address)).then(|| Problem {
+            place: Some(mailbox.place.clone()),
             text: format!(
-                "profile {} cannot become {}: it is {}",
-                profile.name,
-                protocol(profile.server_type),
-                protocol(before)
+                "mailbox {}: {} {} has the mailbox {other}, made by command",
+                mailbox.email_address,
+                kind_name(owner.kind),
+                owner.name
             ),
-            hint: Some("declare a new profile under another name and move the mailboxes to it".to_owned()),
+            hint: Some(format!("remove that first: mailsyncd mailbox remove {other}")),
         })
     });
-    changed.collect()
+    second.collect()
+}
+
+/// What is wrong with a profile that would change its protocol.
+pub(super) fn changed_protocol(profile: &DeclaredProfile, before: ServerType) -> Option<Problem> {
+    (before != profile.server_type).then(|| Problem {
+        place: Some(profile.place.clone()),
+        text: format!(
+            "profile {} cannot become {}: it is {}",
+            profile.name,
+            protocol(profile.server_type),
+            protocol(before)
+        ),
+        hint: Some("make a new profile under another name and move the mailboxes to it".to_owned()),
+    })
 }
 
 const fn protocol(server_type: ServerType) -> &'static str {
@@ -95,13 +129,32 @@ const fn kind_name(kind: MailboxKind) -> &'static str {
     }
 }
 
-struct Planner {
+/// Collects changes that are planned on `records`.
+pub(super) struct Planner<'r> {
     changes: Vec<PlannedChange>,
+    records: &'r Records,
     now: Timestamp,
 }
 
-impl Planner {
-    fn add(&mut self, change: RecordChange, what: &str, name: &str, text: &str) {
+impl<'r> Planner<'r> {
+    pub(super) const fn new(records: &'r Records, now: Timestamp) -> Self {
+        Self { changes: Vec::new(), records, now }
+    }
+
+    pub(super) fn changes(self) -> Vec<PlannedChange> {
+        self.changes
+    }
+
+    /// What becomes of a profile, in a line.
+    pub(super) fn profile_text(
+        &self,
+        before: &(ServerProfile, CredentialSource),
+        after: &(ServerProfile, CredentialSource),
+    ) -> String {
+        profile_differences(before, after, stored_passwords(self.records, before)).text()
+    }
+
+    pub(super) fn add(&mut self, change: RecordChange, what: &str, name: &str, text: &str) {
         let text = format!("{what} {}: {}", clean(name, 320), clean(text, 2_000));
         self.changes.push(PlannedChange { change, text });
     }
@@ -115,16 +168,24 @@ impl Planner {
             let id = before.map_or_else(|| ProfileId::generate(self.now), |(profile, _)| profile.id);
             ids.insert(declared.name.as_str(), id);
             let is_default = config.email_settings.default_profile.as_ref() == Some(&declared.name);
-            let after = (profile(declared, id, is_default), declared.credentials.clone());
+            let after = (profile_record(declared, id, is_default), declared.credentials.clone());
             let text = match before {
                 None => new_profile(&after.0),
                 Some(before) if *before == after => continue,
-                Some(before) => {
-                    let stored = stored_passwords(records, before);
-                    profile_differences(before, &after, stored).text()
-                }
+                Some(before) => self.profile_text(before, &after),
             };
             self.add(RecordChange::PutProfile(after.0, after.1), "profile", &declared.name, &text);
+        }
+        let named = config.email_settings.default_profile.as_deref();
+        let made = records.profiles.iter().filter(|(profile, _)| profile.managed_by.is_none() && profile.is_default);
+        for (profile, source) in made.filter(|(profile, _)| named.is_some_and(|named| named != profile.name)) {
+            let other = ServerProfile { is_default: false, ..profile.clone() };
+            self.add(
+                RecordChange::PutProfile(other, source.clone()),
+                "profile",
+                &profile.name,
+                "default true -> false",
+            );
         }
         ids
     }
@@ -138,7 +199,7 @@ impl Planner {
             let before = known.get(&key).copied();
             let id = before.map_or_else(|| OwnerId::generate(self.now), |owner| owner.id);
             ids.insert(key, id);
-            let after = owner(declared, id);
+            let after = owner_record(declared, id);
             let text = match before {
                 None => format!("new, {}", after.email_address),
                 Some(before) if *before == after => continue,
@@ -162,28 +223,11 @@ impl Planner {
             let before = known.get(&declared.email_address.to_lowercase()).copied();
             let required = config.email_settings.approval_required(declared.kind());
             let owner = declared.owner.as_ref();
-            let mailbox = Mailbox {
-                id: before.map_or_else(|| MailboxId::generate(self.now), |(mailbox, _)| mailbox.id),
-                name: declared.name.clone(),
-                email_address: declared.email_address.clone(),
-                kind: declared.kind(),
+            let place = MailboxPlace {
                 owner: owner.and_then(|o| owners.get(&(kind_name(o.kind), o.name.clone())).copied()),
                 profile: declared.profile.as_deref().and_then(|name| profiles.get(name).copied()),
-                username: declared.username.clone(),
-                incoming_method: declared.incoming,
-                outgoing_method: declared.outgoing,
-                delete_after_processing: declared.delete_after_processing,
-                may_send_as: declared.may_send_as.clone(),
-                process_email_received_after: declared.process_email_received_after,
-                approval: approval(declared.approved, required, before.map(|(mailbox, _)| mailbox.approval)),
-                active: true,
-                managed_by: Some(declared.place.managed_by()),
-                declared_enabled: declared.enabled,
-                test_completed_at: before.and_then(|(mailbox, _)| mailbox.test_completed_at),
-                incoming: before.map_or_else(|| new_state(declared, true), |(mailbox, _)| mailbox.incoming.clone()),
-                outgoing: before
-                    .map_or_else(|| new_state(declared, sends(declared)), |(mailbox, _)| mailbox.outgoing.clone()),
             };
+            let mailbox = mailbox_record(declared, before.map(|(mailbox, _)| mailbox), place, required, self.now);
             let credentials = declared.credentials.clone().unwrap_or(CredentialSource::Stored);
             self.mailbox(declared, before, (mailbox, credentials), profiles);
         }
@@ -239,73 +283,6 @@ impl Planner {
             }
         }
     }
-}
-
-fn profile(declared: &DeclaredProfile, id: ProfileId, is_default: bool) -> ServerProfile {
-    ServerProfile {
-        id,
-        name: declared.name.clone(),
-        description: declared.description.clone(),
-        owner: declared.owner.clone(),
-        server_type: declared.server_type,
-        authenticate_using: declared.authenticate_using,
-        username: declared.username.clone(),
-        incoming: declared.incoming.clone(),
-        outgoing: declared.outgoing.clone(),
-        save_to_sent: declared.save_to_sent,
-        in_doubt: declared.in_doubt,
-        process_email_from: declared.process_email_from,
-        minimum_polling_interval: declared.minimum_polling_interval,
-        maximum_concurrent_connections: declared.maximum_concurrent_connections,
-        connection_timeout: declared.connection_timeout,
-        is_default,
-        managed_by: Some(declared.place.managed_by()),
-        active: true,
-    }
-}
-
-fn new_profile(profile: &ServerProfile) -> String {
-    let outgoing = profile.outgoing.as_ref().map(|outgoing| format!(", sending through {}", endpoint(outgoing)));
-    format!("new, {}{}", endpoint(&profile.incoming), outgoing.unwrap_or_default())
-}
-
-fn owner(declared: &DeclaredOwner, id: OwnerId) -> Owner {
-    Owner {
-        id,
-        kind: declared.kind,
-        name: declared.name.clone(),
-        email_address: declared.email_address.clone(),
-        external_id: declared.external_id.clone(),
-        filter_method: FilterMethod::All,
-        managed_by: Some(declared.place.managed_by()),
-        active: true,
-    }
-}
-
-/// What the file says of approval wins; where it says nothing, people's decisions stay.
-const fn approval(declared: Option<bool>, required: bool, before: Option<Approval>) -> Approval {
-    match (declared, before) {
-        (Some(true), _) => Approval::Approved,
-        (Some(false) | None, Some(Approval::Rejected)) => Approval::Rejected,
-        (None, Some(Approval::Approved)) => Approval::Approved,
-        (Some(false), _) => Approval::Pending,
-        (None, _) if required => Approval::Pending,
-        (None, _) => Approval::Empty,
-    }
-}
-
-fn sends(declared: &DeclaredMailbox) -> bool {
-    declared.outgoing == SyncMethod::ServerSideSync
-}
-
-fn new_state(declared: &DeclaredMailbox, used: bool) -> WorkloadState {
-    WorkloadState { enabled: used && declared.enabled == Some(DeclaredEnabled::True), ..WorkloadState::default() }
-}
-
-fn new_mailbox(mailbox: &Mailbox) -> String {
-    let enabled = if mailbox.incoming.enabled { "enabled" } else { "not enabled" };
-    let sends = if mailbox.outgoing_method == SyncMethod::ServerSideSync { ", sends" } else { "" };
-    format!("new, {}, {enabled}{sends}", approval_text(mailbox.approval))
 }
 
 /// How many passwords in the database would be sent to another server if the endpoint changed.

@@ -1,7 +1,11 @@
 use std::fs;
 
-use super::*;
-use crate::model::failure::FailureCode;
+use super::{records::approval, *};
+use crate::model::{
+    failure::FailureCode,
+    ids::MailboxId,
+    mailbox::{Approval, WorkloadState},
+};
 
 const NOW: Timestamp = Timestamp::from_seconds(1_790_000_000);
 
@@ -289,7 +293,8 @@ fn records_made_by_command_are_left_alone() {
 
 #[test]
 fn foreign_names_cannot_forge_lines() {
-    let mut planner = Planner { changes: Vec::new(), now: NOW };
+    let records = Records::default();
+    let mut planner = Planner::new(&records, NOW);
     planner.add(RecordChange::RetireProfile(ProfileId::generate(NOW)), "profile", "a\nb\u{1b}[31m", "x\ny");
     assert_eq!(planner.changes[0].to_string(), "profile a b [31m: x y");
 }
@@ -374,7 +379,7 @@ fn a_profile_keeps_its_protocol() {
     assert_eq!(
         error.to_string(),
         "the configuration has a problem\n  test.toml:4: profile contoso cannot become pop3_smtp: it is imap_smtp\n    \
-         hint: declare a new profile under another name and move the mailboxes to it"
+         hint: make a new profile under another name and move the mailboxes to it"
     );
     let moved = pop3.replace("\"contoso\"", "\"contoso-pop3\"");
     let lines = reconcile(&mut records, &moved);

@@ -2,7 +2,7 @@
 
 use crate::{
     base::secret::SecretError,
-    config::{ConfigError, KeyError, Place},
+    config::{ConfigError, KeyError, Place, Problem},
     mime::compose::ComposeError,
     model::activity::ActivityStatus,
     store::StoreError,
@@ -32,6 +32,12 @@ pub enum AdminError {
     NotSelectable {
         /// What is wrong with each.
         wrong: Vec<String>,
+    },
+    /// What a command would make is wrong.
+    #[error("{}", together(problems))]
+    Refused {
+        /// Everything that is wrong; at least one.
+        problems: Vec<Problem>,
     },
     /// A file declares it, but the daemon has not read that file yet.
     #[error("mailbox {name} is declared at {place}, but it is not in the database yet")]
@@ -117,6 +123,10 @@ impl AdminError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Unknown { suggestion, .. } => suggestion.as_ref().map(|name| format!("did you mean {name:?}?")),
+            Self::Refused { problems } => match problems.as_slice() {
+                [problem] => problem.hint.clone(),
+                _ => None,
+            },
             Self::Declared { .. } => Some("change it there, or take it out there and run this again".to_owned()),
             Self::NotTakenOver { .. } => {
                 Some("it comes in when the daemon starts or reloads: systemctl reload mailsyncd".to_owned())
@@ -143,6 +153,24 @@ impl AdminError {
             | Self::NotSelectable { .. }
             | Self::EmptyPassword
             | Self::NoSource { .. } => None,
+        }
+    }
+}
+
+impl AdminError {
+    /// As one problem among others.
+    pub(super) fn problem(&self) -> Problem {
+        Problem { place: None, text: self.to_string(), hint: self.hint() }
+    }
+}
+
+/// One problem by itself: its hint is the error's. Or all of them, with their hints.
+fn together(problems: &[Problem]) -> String {
+    match problems {
+        [problem] => problem.text.clone(),
+        _ => {
+            let lines = problems.iter().map(|problem| format!("\n  {problem}"));
+            format!("there are {} problems, nothing was done{}", problems.len(), lines.collect::<String>())
         }
     }
 }

@@ -3,9 +3,11 @@
 pub mod alerts;
 pub mod changes;
 pub mod declared;
+pub mod edit;
 pub mod error;
 #[cfg(test)]
 mod fixtures;
+pub mod owners;
 pub mod rotate;
 pub mod secrets;
 pub mod selection;

@@ -202,7 +202,7 @@ async fn holds(store: &Store, workload: Workload) -> Result<BTreeMap<ProfileId, 
     Ok(store.holds(workload).await?.into_iter().collect())
 }
 
-fn owner_name(owner: &crate::model::record::Owner) -> String {
+pub(super) fn owner_name(owner: &crate::model::record::Owner) -> String {
     let kind = if owner.kind == MailboxKind::Queue { "queue" } else { "user" };
     format!("{kind}:{}", owner.name)
 }

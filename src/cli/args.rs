@@ -76,6 +76,12 @@ pub enum Tool {
     /// What people should know.
     #[command(subcommand)]
     Alert(AlertCommand),
+    /// Users: whose mailboxes are synchronized.
+    #[command(subcommand)]
+    User(super::owners::OwnerCommand),
+    /// Queues: shared mailboxes.
+    #[command(subcommand)]
+    Queue(super::owners::OwnerCommand),
     /// Messages on the servers.
     #[command(subcommand)]
     Message(MessageCommand),
@@ -115,6 +121,16 @@ pub enum MailboxCommand {
     },
     /// Explain a mailbox: its state, why it is so, what happens next and when, what to do.
     Why(WhyArguments),
+    /// Make a mailbox.
+    Add(Box<super::edit::AddMailbox>),
+    /// Change what is named; with --to-profile, move to another profile.
+    Set(Box<super::edit::SetMailboxes>),
+    /// Remove mailboxes. Their activities stay.
+    Remove(super::edit::SelectedMailboxes),
+    /// Give mailboxes the default profile and methods, and have them tested and enabled.
+    ApplyDefaults(super::edit::SelectedMailboxes),
+    /// Disable mailboxes: reading, sending or both.
+    Disable(super::edit::DisableMailboxes),
     /// Have mailboxes polled at once.
     Poll {
         /// Which.
@@ -187,6 +203,12 @@ pub enum ProfileCommand {
         #[command(flatten)]
         form: Form,
     },
+    /// Make a profile.
+    Add(Box<super::edit::AddProfile>),
+    /// Change what is named.
+    Set(Box<super::edit::SetProfile>),
+    /// Remove a profile that no mailbox is on.
+    Remove(super::edit::RemoveOne),
 }
 
 /// `message …`

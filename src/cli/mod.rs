@@ -5,10 +5,12 @@ pub mod output;
 
 mod activities;
 mod alerts;
+mod edit;
 mod explain;
 mod key;
 mod list;
 mod operate;
+mod owners;
 mod records;
 mod selection;
 mod send;
@@ -27,7 +29,7 @@ use crate::{
     admin::error::AdminError,
     base::{clock::Clock, login::login_name},
     config::{Config, ConfigError},
-    model::audit::Actor,
+    model::{audit::Actor, mailbox::MailboxKind},
     store::{Role, Store, StoreError},
 };
 
@@ -125,6 +127,8 @@ async fn dispatch(config: PathBuf, tool: Tool) -> Result<ExitCode, Fault> {
         Tool::Check { plan, form } => operate::check(&context, plan, form).await,
         Tool::Status { form } => operate::status(&context, form).await,
         Tool::Mailbox(command) => records::mailbox(&context, command).await,
+        Tool::User(command) => owners::owner(&context, MailboxKind::User, command).await,
+        Tool::Queue(command) => owners::owner(&context, MailboxKind::Queue, command).await,
         Tool::Profile(command) => records::profile(&context, command).await,
         Tool::Activity(command) => activities::activity(&context, command).await,
         Tool::Alert(command) => alerts::alert(&context, command).await,

@@ -6,7 +6,7 @@ use super::{
     Context, Fault,
     alerts::WithAlerts,
     args::{Form, MailboxCommand, ProfileCommand},
-    list,
+    edit, list,
     output::{Facts, Table, seconds, show, when, write},
     why,
 };
@@ -33,6 +33,11 @@ pub(super) async fn mailbox(context: &Context, command: MailboxCommand) -> Resul
             let shown = WithAlerts { view: &mailbox, alerts: store.alerts(&filter).await? };
             show(form, &shown, || mailbox_facts(&mailbox) + &shown.text())?;
         }
+        MailboxCommand::Add(arguments) => edit::add_mailbox(context, &arguments).await?,
+        MailboxCommand::Set(arguments) => edit::set_mailboxes(context, &arguments).await?,
+        MailboxCommand::Remove(arguments) => edit::remove_mailboxes(context, &arguments).await?,
+        MailboxCommand::ApplyDefaults(arguments) => edit::apply_defaults(context, &arguments).await?,
+        MailboxCommand::Disable(arguments) => edit::disable(context, &arguments).await?,
         MailboxCommand::Why(arguments) => why::why(context, &store, &arguments).await?,
         MailboxCommand::Poll { which } => {
             let asked = views::request_poll(&store, &which.selection(), now).await?;
@@ -46,6 +51,9 @@ pub(super) async fn mailbox(context: &Context, command: MailboxCommand) -> Resul
 pub(super) async fn profile(context: &Context, command: ProfileCommand) -> Result<ExitCode, Fault> {
     let store = context.store().await?;
     match command {
+        ProfileCommand::Add(arguments) => edit::add_profile(context, &arguments).await?,
+        ProfileCommand::Set(arguments) => edit::set_profile(context, &arguments).await?,
+        ProfileCommand::Remove(arguments) => edit::remove_profile(context, &arguments).await?,
         ProfileCommand::List { form } => list_profiles(form, &views::profiles(&store).await?)?,
         ProfileCommand::Show { name, form } => {
             let profile = views::profile(&store, &name).await?;

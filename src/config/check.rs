@@ -30,6 +30,13 @@ pub(super) fn check(
     senders(declared, problems);
 }
 
+/// Checks records that a command makes or changes, with those that depend on them.
+pub(super) fn together(declared: &Declared, network: &Network, problems: &Problems) {
+    endpoints(&declared.profiles, network, problems);
+    credentials(declared, problems);
+    senders(declared, problems);
+}
+
 fn doubles(declared: &Declared, problems: &Problems) {
     let profiles = declared.profiles.iter().map(|profile| (format!("profile {}", profile.name), &profile.place));
     unique(profiles, problems);
@@ -138,7 +145,8 @@ fn senders(declared: &Declared, problems: &Problems) {
         if let Some((profile, place)) = profile.and_then(|profile| cannot.get_key_value(profile)) {
             let text = format!("mailbox {}: profile {profile} has no outgoing server", mailbox.email_address);
             let hint = format!(
-                "give outgoing = {{ host = \"smtp.example.com\" }} in the profile at {place}, or say outgoing = \"none\""
+                "give outgoing = {{ host = \"smtp.example.com\" }} in the profile{}, or say outgoing = \"none\"",
+                place.at()
             );
             problems.add(Some(&mailbox.place), text, Some(hint));
         }

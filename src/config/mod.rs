@@ -5,6 +5,7 @@
 mod alerts;
 mod check;
 mod declared;
+mod draft;
 mod problem;
 mod profile;
 mod read;
@@ -18,6 +19,7 @@ use std::{
 };
 
 pub use declared::{Declared, DeclaredMailbox, DeclaredOwner, OwnerName};
+pub use draft::{Draft, check_together};
 pub use problem::{ConfigError, Place, Problem, nearest};
 pub use profile::DeclaredProfile;
 pub use settings::{DEFAULT_DATABASE, EmailSettings, KeySource, Log, Monitoring, Network};

@@ -18,6 +18,11 @@ impl Place {
     pub fn managed_by(&self) -> String {
         format!("config:{self}")
     }
+
+    /// ` at FILE:LINE`; nothing for what was typed.
+    pub(super) fn at(&self) -> String {
+        if self.line == 0 { String::new() } else { format!(" at {self}") }
+    }
 }
 
 impl fmt::Display for Place {
@@ -96,6 +101,20 @@ impl Problems {
         }
         problems.sort_by(|a, b| a.place.cmp(&b.place));
         Err(ConfigError { problems })
+    }
+}
+
+impl Problems {
+    /// `Err` with all of them, if there are any, as they are said of the options of a command: without
+    /// places, in the order they were found.
+    pub(super) fn into_options(self) -> Result<(), Vec<Problem>> {
+        let problems = self.0.into_inner();
+        let said = |problem: Problem| Problem {
+            place: None,
+            hint: problem.hint.as_deref().map(super::draft::in_options),
+            ..problem
+        };
+        if problems.is_empty() { Ok(()) } else { Err(problems.into_iter().map(said).collect()) }
     }
 }
 

@@ -76,7 +76,7 @@ fn profile(mut section: Section<'_>) -> Option<DeclaredProfile> {
     let server_type = section.take("server_type", choice(&types)).unwrap_or(ServerType::ImapSmtp);
     let (authenticate_using, username, credentials) = log_in(&mut section);
     let (incoming, incoming_place) = incoming(&mut section, &place, server_type);
-    let (outgoing, outgoing_place) = endpoint(&mut section, "outgoing", &place, (465, 587)).unzip();
+    let (outgoing, outgoing_place) = endpoint(&mut section, "outgoing", &place, server_type).unzip();
     let (save_to_sent, in_doubt) = sending(&mut section, outgoing.is_some(), server_type);
     let process_email_from = section.take("process_email_from", time);
     let interval = section.take("minimum_polling_interval", duration(Duration::ZERO..=Duration::from_secs(86_400)));
@@ -132,31 +132,41 @@ fn log_in(section: &mut Section<'_>) -> (AuthenticateUsing, Option<String>, Cred
     (authenticate_using, username.map(|(name, _)| name), credentials.unwrap_or(CredentialSource::Stored))
 }
 
-fn incoming(profile: &mut Section<'_>, place: &Place, server_type: ServerType) -> (Endpoint, Place) {
-    let (ports, example) = match server_type {
-        ServerType::ImapSmtp => ((993, 143), "imap.example.com"),
-        ServerType::Pop3Smtp => ((995, 110), "pop.example.com"),
+/// The port of `incoming` or `outgoing` where none is given.
+pub(super) fn port(key: &str, server_type: ServerType, security: Security) -> u16 {
+    let (tls, other) = match server_type {
+        _ if key == "outgoing" => (465, 587),
+        ServerType::ImapSmtp => (993, 143),
+        ServerType::Pop3Smtp => (995, 110),
     };
-    endpoint(profile, "incoming", place, ports).unwrap_or_else(|| {
+    if security == Security::Tls { tls } else { other }
+}
+
+fn incoming(profile: &mut Section<'_>, place: &Place, server_type: ServerType) -> (Endpoint, Place) {
+    let example = match server_type {
+        ServerType::ImapSmtp => "imap.example.com",
+        ServerType::Pop3Smtp => "pop.example.com",
+    };
+    endpoint(profile, "incoming", place, server_type).unwrap_or_else(|| {
         profile.problem("incoming is missing", Some(format!("write incoming = {{ host = \"{example}\" }}")));
-        let none = Endpoint { host: String::new(), port: ports.0, security: Security::Tls, auth: AuthMethod::Auto };
+        let port = port("incoming", server_type, Security::Tls);
+        let none = Endpoint { host: String::new(), port, security: Security::Tls, auth: AuthMethod::Auto };
         (none, place.clone())
     })
 }
 
 /// The endpoint at `key`, and where its port stands. Without a host where that is missing or wrong.
-/// `ports` are those for TLS from the first byte, and for anything else.
 fn endpoint(
     profile: &mut Section<'_>,
     key: &'static str,
     place: &Place,
-    ports: (u16, u16),
+    server_type: ServerType,
 ) -> Option<(Endpoint, Place)> {
     let mut section = profile.table(key)?;
     let host = section.require("host", host).unwrap_or_default();
     let kinds = [("tls", Security::Tls), ("starttls", Security::Starttls), ("none", Security::None)];
     let security = section.take("security", choice(&kinds)).unwrap_or(Security::Tls);
-    let filled_in = if security == Security::Tls { ports.0 } else { ports.1 };
+    let filled_in = port(key, server_type, security);
     let given = section.take_placed("port", number(1..=u16::MAX));
     let (port, port_place) = given.unwrap_or_else(|| (filled_in, section.place().unwrap_or(place).clone()));
     let mut methods = vec![("auto", AuthMethod::Auto), ("plain", AuthMethod::Plain), ("login", AuthMethod::Login)];

@@ -59,6 +59,15 @@ pub(super) struct Findings {
     pub(super) problems: Problems,
     /// Every key that was asked for, as `section.key`: compared with the reference file by a test.
     pub(super) asked: RefCell<BTreeSet<String>>,
+    /// Whether the keys were typed as options of a command.
+    options: bool,
+}
+
+impl Findings {
+    /// For the options of a command.
+    pub(super) fn of_options() -> Self {
+        Self { options: true, ..Self::default() }
+    }
 }
 
 struct Entry<'f> {
@@ -208,7 +217,7 @@ impl<'f> Section<'f> {
     /// [`Section::take`] of a key that must be given.
     pub(super) fn require<T>(&mut self, key: &'static str, read: impl Fn(&DeValue<'_>) -> Read<T>) -> Option<T> {
         if !self.entries.contains_key(key) {
-            self.problem(&format!("{key} is missing"), None);
+            self.problem(&format!("{} is missing", self.shown(key)), None);
         }
         self.take(key, read)
     }
@@ -247,12 +256,23 @@ impl<'f> Section<'f> {
 
     /// Complains about the section as a whole.
     pub(super) fn problem(&self, text: &str, hint: Option<String>) {
-        self.findings.problems.add(self.place.as_ref(), format!("{}: {text}", self.title), hint);
+        let text = if self.findings.options { text.to_owned() } else { format!("{}: {text}", self.title) };
+        self.findings.problems.add(self.place.as_ref(), text, hint);
     }
 
     /// Complains about the value of `key`.
     pub(super) fn wrong(&self, place: &Place, key: &str, wrong: Wrong) {
-        self.findings.problems.add(Some(place), format!("{key} of {}: {}", self.title, wrong.text), wrong.hint);
+        let of = if self.findings.options { String::new() } else { format!(" of {}", self.title) };
+        self.findings.problems.add(Some(place), format!("{}{of}: {}", self.shown(key), wrong.text), wrong.hint);
+    }
+
+    /// The key as it was written: `port` of `incoming` as an option is `--incoming-port`.
+    fn shown(&self, key: &str) -> String {
+        if !self.findings.options {
+            return key.to_owned();
+        }
+        let table = self.path.split_once('.').map(|(_, table)| format!("{table}_")).unwrap_or_default();
+        format!("--{table}{key}").replace(['_', '.'], "-")
     }
 
     /// Whether `key` is given and was not taken yet.

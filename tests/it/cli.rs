@@ -1,6 +1,7 @@
 //! The command line, run as a program: what it prints, compared with `tests/golden/cli/`.
 
 mod alerts;
+mod edit;
 mod explain;
 mod rotate;
 mod sending;
@@ -77,6 +78,12 @@ fn help_names_everything() {
         &["activity", "send", "--help"],
         &["activity", "retry", "--help"],
         &["message", "list", "--help"],
+        &["profile", "add", "--help"],
+        &["user", "add", "--help"],
+        &["queue", "set", "--help"],
+        &["mailbox", "add", "--help"],
+        &["mailbox", "set", "--help"],
+        &["mailbox", "disable", "--help"],
         &["secret", "set", "--help"],
         &["key", "new", "--help"],
         &["key", "rotate", "--help"],

@@ -34,7 +34,7 @@ const fn declared_enabled(mailbox: &Mailbox) -> &'static str {
 
 /// What differs between two versions of a record, as text.
 #[derive(Default)]
-pub(super) struct Differences(Vec<String>);
+pub struct Differences(Vec<String>);
 
 impl Differences {
     fn compare(&mut self, what: &str, before: impl fmt::Display, after: impl fmt::Display) {
@@ -48,13 +48,15 @@ impl Differences {
         if !was_active {
             self.0.insert(0, "comes back".to_owned());
         }
-        if before != after && self.0.is_empty() {
-            let place = after.and_then(|by| by.strip_prefix("config:")).unwrap_or_default();
+        let place = after.and_then(|by| by.strip_prefix("config:")).unwrap_or_default();
+        if was_active && before.is_none() && after.is_some() {
+            self.0.push(format!("was made by command, declared at {place} now"));
+        } else if before != after && after.is_some() && self.0.is_empty() {
             self.0.push(format!("declared at {place} now"));
         }
     }
 
-    pub(super) fn text(self) -> String {
+    pub fn text(self) -> String {
         self.0.join("; ")
     }
 }
@@ -88,7 +90,7 @@ fn credential_text(source: &CredentialSource) -> String {
     }
 }
 
-pub(super) fn profile_differences(
+pub fn profile_differences(
     before: &(ServerProfile, CredentialSource),
     after: &(ServerProfile, CredentialSource),
     stored: usize,
@@ -106,6 +108,7 @@ pub(super) fn profile_differences(
     if let (Some(before), Some(after)) = (outgoing_auth(old), outgoing_auth(new)) {
         found.compare("outgoing auth", before, after);
     }
+    found.compare("name", &old.name, &new.name);
     found.compare("save_to_sent", old.save_to_sent, new.save_to_sent);
     let in_doubt = |profile: &ServerProfile| profile.in_doubt.map_or_else(String::new, lower);
     found.compare("in_doubt", in_doubt(old), in_doubt(new));
@@ -125,8 +128,9 @@ pub(super) fn profile_differences(
     found
 }
 
-pub(super) fn owner_differences(before: &Owner, after: &Owner) -> Differences {
+pub fn owner_differences(before: &Owner, after: &Owner) -> Differences {
     let mut found = Differences::default();
+    found.compare("name", &before.name, &after.name);
     found.compare("email_address", &before.email_address, &after.email_address);
     let external = |owner: &Owner| owner.external_id.clone().unwrap_or_default();
     found.compare("external_id", external(before), external(after));
@@ -134,7 +138,7 @@ pub(super) fn owner_differences(before: &Owner, after: &Owner) -> Differences {
     found
 }
 
-pub(super) fn mailbox_differences(
+pub fn mailbox_differences(
     before: &(Mailbox, CredentialSource),
     after: &(Mailbox, CredentialSource),
     profiles: &BTreeMap<&str, ProfileId>,

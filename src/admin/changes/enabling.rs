@@ -50,12 +50,20 @@ pub(super) fn of_known(
             .collect()
         }
         Some(DeclaredEnabled::Test) if is_new(before, after) => test(mailbox, now).into_iter().collect(),
-        Some(DeclaredEnabled::False) => {
-            let on = WORKLOADS.iter().filter(|(workload, _)| mailbox.state(*workload).enabled);
-            on.map(|(workload, what)| (disable(*workload, mailbox), format!("{what}disabled"))).collect()
-        }
+        Some(DeclaredEnabled::False) => switch_off(mailbox),
         Some(DeclaredEnabled::True | DeclaredEnabled::Test) | None => Vec::new(),
     }
+}
+
+/// Disables what is enabled.
+pub fn switch_off(mailbox: &Mailbox) -> Changes {
+    switch_off_of(mailbox, &WORKLOADS.map(|(workload, _)| workload))
+}
+
+/// Disables those of `workloads` that are enabled.
+pub fn switch_off_of(mailbox: &Mailbox, workloads: &[Workload]) -> Changes {
+    let on = WORKLOADS.iter().filter(|(workload, _)| mailbox.state(*workload).enabled && workloads.contains(workload));
+    on.map(|(workload, what)| (disable(*workload, mailbox), format!("{what}disabled"))).collect()
 }
 
 /// Whether the file says it of something that it did not say it of before.
