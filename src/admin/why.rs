@@ -233,8 +233,8 @@ impl Facts<'_> {
     /// Where the last test of a workload failed, and of what.
     fn failed_stage(&self, workload: Workload) -> Option<(Stage, &TestFailure)> {
         let stages = self.test.iter().flat_map(|test| &test.stages);
-        let failed = stages.filter(|stage| stage.workload == workload);
-        failed.filter_map(|stage| Some((stage.stage, stage.failure.as_ref()?))).last()
+        let own = stages.filter(|stage| stage.workload == workload);
+        own.filter_map(|stage| Some((stage.stage, stage.failure.as_ref()?))).next_back()
     }
 
     /// By which of the failures it waits.

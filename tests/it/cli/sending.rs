@@ -145,14 +145,14 @@ fn a_mail_is_queued_held_and_sent_again() {
         "",
     );
     assert_eq!(again, id);
-    for command in ["hold", "hold", "retry", "cancel", "retry"] {
+    desk.go(&["activity", "hold", &id, "--json"], "");
+    for command in ["hold", "retry", "cancel", "retry"] {
         desk.go(&["activity", command, &id], "");
     }
     desk.go(&["activity", "cancel", "00000000-0000-7000-8000-000000000000"], "");
     desk.go(&["activity", "show", &id], "");
     desk.go(&["activity", "show", &id, "--json"], "");
     desk.go(&["activity", "show", &id, "--source"], "");
-    desk.go(&["activity", "hold", &id, "--json"], "");
     let finished = desk.go(&["activity", "send", "mail.eml", "--json"], "");
     let finished: serde_json::Value = serde_json::from_str(&finished).unwrap();
     let finished = finished["id"].as_str().unwrap().to_owned();

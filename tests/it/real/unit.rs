@@ -2,6 +2,8 @@
 
 use std::{
     fs,
+    io::{Read as _, Write as _},
+    net::TcpStream,
     os::unix::{fs::PermissionsExt, net::UnixDatagram},
     path::{Path, PathBuf},
     process::Command,
@@ -111,6 +113,7 @@ fn the_daemon_works_under_its_unit_and_tells_systemd_so() {
     daemon.configuration.authority = Some(service.path("ca.pem"));
     fs::copy(server.authority(), service.path("ca.pem")).unwrap();
     fs::copy(BINARY, service.path("mailsyncd")).unwrap();
+    daemon.configuration.sections.insert("metrics", "listen = \"127.0.0.1:0\"\n".into());
     daemon.write_configuration_for(service.dir.path(), &service.account);
 
     let socket = UnixDatagram::bind(service.path("run/notify")).unwrap();
@@ -127,6 +130,7 @@ fn the_daemon_works_under_its_unit_and_tells_systemd_so() {
         told.wait_for(word, &mut process, &words);
     }
     wait_until(LONG, "the first mail", || daemon.activities_so_far() == 1);
+    wait_until(LONG, "health", || readiness(&words()).ends_with("\r\n\r\nok\n"));
     process.signal("HUP");
     for word in ["RELOADING=1", "READY=1"] {
         told.wait_for(word, &mut process, &words);
@@ -140,6 +144,18 @@ fn the_daemon_works_under_its_unit_and_tells_systemd_so() {
     assert_recorded_once(&server, &[ANNA], &daemon);
     let mode = fs::metadata(service.path("state/mailsyncd.db")).unwrap().permissions().mode();
     assert_eq!(mode & 0o077, 0, "the database is nobody else's business");
+}
+
+/// What the daemon that logged this answers to whoever asks whether it is ready.
+fn readiness(log: &str) -> String {
+    let line = log.lines().find(|line| line.contains("metrics and health are shown")).unwrap_or_default();
+    let address = line.split("127.0.0.1:").nth(1).unwrap_or_default();
+    let port = address.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default();
+    let mut answer = String::new();
+    let mut stream = TcpStream::connect(format!("127.0.0.1:{port}")).expect("it listens");
+    stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
 }
 
 /// systemd's end of the notify socket.
