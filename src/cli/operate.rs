@@ -185,7 +185,8 @@ fn status_text(status: &Status<'_>) -> String {
         let mut table = Table::new(&["HELD PROFILE", "WORKLOAD", "SINCE", "NEXT PROBE", "FAILURE", "WORDS"]);
         for held in &view.held_profiles {
             let hold = &held.hold;
-            let (since, until) = (seconds(hold.since), seconds(hold.until));
+            let since = seconds(hold.since);
+            let until = hold.next_probe().map_or_else(|| "alert dismissed".to_owned(), seconds);
             table.row(&[&held.profile, held.workload.name(), &since, &until, hold.code.name(), &hold.text]);
         }
         text.push_str(&format!("\n{}", table.text("")));

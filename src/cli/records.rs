@@ -108,7 +108,7 @@ pub(super) fn mailbox_table(mailboxes: &[MailboxView]) -> String {
 fn next_due(view: &MailboxView) -> Option<crate::model::timestamp::Timestamp> {
     let state = &view.mailbox.incoming;
     match view.status {
-        MailboxStatus::Held => view.hold.as_ref().map(|hold| hold.until),
+        MailboxStatus::Held => view.hold.as_ref().and_then(ProfileHold::next_probe),
         read if read.is_read() => state.next_due_at.max(state.postponed_until),
         _ => None,
     }
@@ -178,7 +178,8 @@ fn password(source: &CredentialSource) -> String {
 }
 
 fn hold(hold: &ProfileHold) -> String {
-    let (code, since, until) = (hold.code, seconds(hold.since), seconds(hold.until));
+    let (code, since) = (hold.code, seconds(hold.since));
+    let until = hold.next_probe().map_or_else(|| "once its alert is dismissed".to_owned(), seconds);
     format!("{code} since {since}, next probe {until}, {} probes failed: {}", hold.failures, hold.text)
 }
 

@@ -82,7 +82,7 @@ impl Work {
             budget: budget.clone(),
             sources: self.sources,
         });
-        let sending = Arc::new(Sending { store: self.store.clone(), clock: self.clock.clone(), budget, sinks });
+        let sending = Arc::new(Sending::new(self.store.clone(), self.clock.clone(), budget, sinks));
         Driver {
             store: self.store,
             lines: vec![reading, sending],

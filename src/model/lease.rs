@@ -65,5 +65,12 @@ pub struct ProfileHold {
     pub text: String,
 }
 
+impl ProfileHold {
+    /// When the next probe is due; `None`: when a person has had a look.
+    pub fn next_probe(&self) -> Option<Timestamp> {
+        Some(self.until).filter(|until| *until < Timestamp::FAR_FUTURE)
+    }
+}
+
 /// How long a lease holds, and how often it is renewed.
 pub const LEASE_TTL: Duration = Duration::from_secs(60);

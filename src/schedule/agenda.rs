@@ -27,6 +27,7 @@ use super::{
     backoff::{Outcome, Traffic},
     duty::{Duty, Side},
     heard::Heard,
+    machine::Machine,
     storm::Storm,
     turns::Turns,
 };
@@ -160,6 +161,8 @@ pub struct Agenda {
     turns: Turns,
     /// Refused log-ins of the last minutes.
     storms: BTreeMap<Side, Storm>,
+    machine: Machine,
+    trouble: Option<FailureCode>,
     gate: Gate,
     generation: u32,
     /// The workloads that were refreshed, and how many mailboxes each is scheduled for.
@@ -179,6 +182,8 @@ impl Agenda {
             timeline: BTreeSet::new(),
             turns: Turns::new(limits),
             storms: BTreeMap::new(),
+            machine: Machine::default(),
+            trouble: None,
             gate: Gate::Open,
             generation: 0,
             scheduled: BTreeMap::new(),
@@ -279,6 +284,11 @@ impl Agenda {
     /// The sides of profiles that are held.
     pub fn held(&self) -> Vec<Side> {
         self.turns.held()
+    }
+
+    /// What is wrong with this machine, by what is heard of all servers.
+    pub const fn trouble(&self) -> Option<FailureCode> {
+        self.trouble
     }
 
     /// Whether the server refuses everybody of `side`: then no refusal is charged to a mailbox.

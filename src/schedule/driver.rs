@@ -37,7 +37,7 @@ use crate::{
     means::stored,
     model::{
         activity::Fence,
-        failure::Failure,
+        failure::{Failure, FailureCode},
         ids::{MailboxId, NodeId, ProfileId},
         lease::{LEASE_TTL, Settlement},
         mailbox::{Workload, WorkloadState},
@@ -157,6 +157,7 @@ impl Driver {
             requested: BTreeSet::new(),
             next_outbox_look: Instant::now(),
             trouble: None,
+            machine: None,
             troubles: 0,
             stopping: None,
             stop_within,
@@ -222,6 +223,8 @@ struct Running {
     /// Holds and releases, not written yet.
     to_write: VecDeque<Command>,
     trouble: Option<Trouble>,
+    /// What is wrong with this machine.
+    machine: Option<FailureCode>,
     /// When the outbox is looked into next.
     next_outbox_look: Instant,
     /// Polls that somebody wants and that no cycle has answered yet.
@@ -293,14 +296,20 @@ impl Running {
             self.settle().await;
             self.claim().await;
         }
-        let (agenda, trouble) = (&self.agenda, &self.trouble);
+        if self.machine != self.agenda.trouble() {
+            self.machine = self.agenda.trouble();
+            journal::machine(self.machine);
+        }
+        let (agenda, trouble, now) = (&self.agenda, &self.trouble, self.clock.now());
         self.progress.turned(|snapshot| {
             snapshot.mailboxes = agenda.scheduled(Workload::Incoming);
             snapshot.outboxes = agenda.scheduled(Workload::Outgoing);
             snapshot.running = agenda.running();
             snapshot.held = agenda.held().len();
-            if snapshot.paused.is_some() != trouble.is_some() {
-                snapshot.paused = trouble.as_ref().map(Trouble::pause);
+            let ill = trouble.as_ref().map(|trouble| trouble.failure.code).or(agenda.trouble());
+            if snapshot.paused.as_ref().map(|pause| pause.code) != ill {
+                let machine = || agenda.trouble().map(|code| Pause { since: now, code, text: code.text().to_owned() });
+                snapshot.paused = trouble.as_ref().map(Trouble::pause).or_else(machine);
             }
         });
     }

@@ -9,7 +9,7 @@ use super::{
     duty::{Duty, Side},
 };
 use crate::model::{
-    failure::Failure,
+    failure::{Failure, FailureCode},
     lease::ProfileHold,
     mailbox::Workload,
     profile::ServerProfile,
@@ -133,6 +133,10 @@ pub(super) fn unreleased(failure: &Failure) {
 }
 
 pub(super) fn held(side: Side, profile: &ServerProfile, hold: &ProfileHold) {
+    let next = match hold.next_probe() {
+        Some(until) => format!("one tries again at {until}"),
+        None => "nothing is tried until the profile's alert is dismissed".to_owned(),
+    };
     let endpoint = match side.workload {
         Workload::Incoming => Some(&profile.incoming),
         Workload::Outgoing => profile.outgoing.as_ref(),
@@ -147,7 +151,7 @@ pub(super) fn held(side: Side, profile: &ServerProfile, hold: &ProfileHold) {
         hint = hold.code.hint(),
         count = hold.failures,
         until = %hold.until,
-        "the profile's server fails: its mailboxes wait, one tries again at {}", hold.until
+        "the profile's mailboxes wait: {next}"
     );
 }
 
@@ -178,6 +182,17 @@ pub(super) fn paused(failure: &Failure) {
         hint = failure.code.hint(),
         "synchronization pauses, nothing is lost: {}", failure.code.hint()
     );
+}
+
+/// What all servers have in common is this machine.
+pub(super) fn machine(trouble: Option<FailureCode>) {
+    match trouble {
+        Some(code) => {
+            let (words, hint) = (code.text(), code.hint());
+            error!(code = code.name(), words, hint, "this machine seems to be ill, nothing is lost: {hint}");
+        }
+        None => info!("this machine is well again: servers are tried at once"),
+    }
 }
 
 pub(super) fn resumed(after: Duration) {

@@ -15,6 +15,8 @@ pub mod jitter;
 mod journal;
 pub mod limits;
 pub mod line;
+pub mod machine;
+mod pace;
 pub mod progress;
 pub mod reading;
 pub mod sending;

@@ -8,11 +8,16 @@ use super::{
     driver::Settings,
     limits::LoginRate,
     line::{Ended, Job, Line},
+    pace::{Pace, Paced, Paces},
 };
 use crate::{
     base::clock::Clock,
     means::{Context, account::Account, budget::Budget},
-    model::{failure::Failure, mailbox::Workload, report::Report},
+    model::{
+        failure::{Failure, FailureCode},
+        mailbox::Workload,
+        report::Report,
+    },
     send::{cycle::send, policy::SendPolicy, sink::Sinks},
     store::Store,
 };
@@ -25,13 +30,22 @@ const MARGIN: Duration = Duration::from_secs(3_600);
 #[derive(Debug)]
 pub struct Sending<K> {
     /// The outbox.
-    pub store: Store,
+    store: Store,
     /// The time.
-    pub clock: Clock,
+    clock: Clock,
     /// Memory for mail, shared by all cycles.
-    pub budget: Budget,
+    budget: Budget,
     /// Where cycles get their connections from.
-    pub sinks: Arc<K>,
+    sinks: Arc<K>,
+    /// Who sends slowly.
+    paces: Arc<Paces>,
+}
+
+impl<K> Sending<K> {
+    /// Sends what lies in `store`.
+    pub fn new(store: Store, clock: Clock, budget: Budget, sinks: Arc<K>) -> Self {
+        Self { store, clock, budget, sinks, paces: Arc::default() }
+    }
 }
 
 impl<K: Sinks> Line for Sending<K> {
@@ -56,8 +70,14 @@ impl<K: Sinks> Sending<K> {
         let Some(policy) = policy.filter(|_| !stop.is_cancelled()) else { return Ended::Cut };
         let context =
             Context { store: self.store.clone(), clock: self.clock.clone(), budget: self.budget.clone(), stop };
-        let sinks = Permitted { sinks: Arc::clone(&self.sinks), logins };
-        Ended::Report(Report::Sent(send(&context, &claimed, &policy, &sinks).await))
+        let (mailbox, clock) = (claimed.mailbox.id, self.clock.clone());
+        let pace = self.paces.of(mailbox, clock.now());
+        let sinks = Permitted { sinks: Arc::clone(&self.sinks), logins, pace };
+        let report = send(&context, &claimed, &policy, &sinks).await;
+        if report.failure.as_ref().is_some_and(|failure| failure.code == FailureCode::SendingThrottled) {
+            self.paces.slow_down(mailbox, clock.now());
+        }
+        Ended::Report(Report::Sent(report))
     }
 }
 
@@ -65,15 +85,16 @@ impl<K: Sinks> Sending<K> {
 struct Permitted<K> {
     sinks: Arc<K>,
     logins: LoginRate,
+    pace: Option<Pace>,
 }
 
 impl<K: Sinks> Sinks for Permitted<K> {
-    type Sink = K::Sink;
+    type Sink = Paced<K::Sink>;
     type Folder = K::Folder;
 
-    async fn take(&self, account: &Account) -> Result<K::Sink, Failure> {
+    async fn take(&self, account: &Account) -> Result<Paced<K::Sink>, Failure> {
         self.logins.permit(&account.endpoint.host).await;
-        self.sinks.take(account).await
+        Ok(Paced::new(self.sinks.take(account).await?, self.pace.clone()))
     }
 
     async fn sent_folder(&self, account: &Account) -> Result<Option<K::Folder>, Failure> {

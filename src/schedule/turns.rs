@@ -96,6 +96,8 @@ struct Known {
 struct Host {
     running: u32,
     waiting: VecDeque<Side>,
+    /// Cycles that may run at a time, where the host said that there were too many; grows back.
+    most: Option<u32>,
 }
 
 /// The sides, their due mailboxes and the slots these may take.
@@ -178,7 +180,7 @@ impl Turns {
         for host in self.hosts.values_mut() {
             host.waiting.retain(|side| lines.contains_key(side));
         }
-        self.hosts.retain(|_, host| host.running > 0 || !host.waiting.is_empty());
+        self.hosts.retain(|_, host| host.running > 0 || !host.waiting.is_empty() || host.most.is_some());
         let named: BTreeSet<&Peer> = lines.values().map(|line| &line.terms.peer).collect();
         self.peers.retain(|peer, _| named.contains(peer));
     }
@@ -212,7 +214,7 @@ impl Turns {
                 self.queue.extend(host.waiting.pop_front());
                 continue;
             }
-            if host.running >= self.limits.connections_per_host {
+            if host.running >= host.most.unwrap_or(u32::MAX).min(self.limits.connections_per_host) {
                 line.queued = true;
                 host.waiting.push_back(side);
                 continue;
@@ -253,6 +255,25 @@ impl Turns {
     pub(super) fn opens(&mut self, side: Side, mailbox: MailboxId, sign: Sign, now: Timestamp) -> bool {
         let Some(line) = self.lines.get(&side) else { return false };
         self.peers.entry(line.terms.peer.clone()).or_default().breaker.opens(mailbox, sign, now)
+    }
+
+    /// The host of `side` finds that there are too many of us: half as many at a time.
+    pub(super) fn slow_down(&mut self, side: Side) {
+        let limit = self.limits.connections_per_host;
+        if let Some(line) = self.lines.get(&side) {
+            let host = self.hosts.entry(line.terms.peer.host.clone()).or_default();
+            host.most = Some((host.most.unwrap_or(limit).min(limit) / 2).max(1));
+        }
+    }
+
+    /// A mailbox got through at the host of `side`: one more at a time.
+    pub(super) fn speed_up(&mut self, side: Side) {
+        let limit = self.limits.connections_per_host;
+        let Some(line) = self.lines.get(&side) else { return };
+        let Some(host) = self.hosts.get_mut(&line.terms.peer.host) else { return };
+        let Some(most) = host.most else { return };
+        host.most = Some(most.saturating_add(1)).filter(|most| *most < limit);
+        self.queue.extend(host.waiting.pop_front());
     }
 
     fn sides_of(&self, peer: &Peer) -> Vec<Side> {

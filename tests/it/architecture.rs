@@ -57,6 +57,7 @@ const PURE_FILES: &[&str] = &[
     "schedule/duty.rs",
     "schedule/heard.rs",
     "schedule/jitter.rs",
+    "schedule/machine.rs",
     "schedule/stale.rs",
     "schedule/storm.rs",
     "schedule/summary.rs",

@@ -6,6 +6,7 @@ use super::{Facts, State};
 use crate::{
     config::show_duration,
     model::{
+        failure::FailureCode,
         mailbox::{TestStatus, Workload},
         presence::DaemonState,
         rules::FailureRules,
@@ -34,7 +35,7 @@ impl Told<'_> {
         self.facts.profile.map_or("", |profile| profile.name.as_str())
     }
 
-    fn code(&self) -> Option<crate::model::failure::FailureCode> {
+    fn code(&self) -> Option<FailureCode> {
         self.facts.evidence(self.workload, self.state).map(|evidence| evidence.code)
     }
 
@@ -139,13 +140,14 @@ impl Told<'_> {
             State::NotRunning => (format!("as soon as a daemon runs, {}", self.first_of_all()), None),
             State::Paused => ("the daemon looks every few seconds, and goes on by itself".to_owned(), None),
             State::Held => match self.facts.hold(self.workload) {
-                Some(hold) if hold.until < Timestamp::FAR_FUTURE => {
+                Some(hold) if hold.next_probe().is_some() => {
                     let text = "one mailbox of the server tries again; where that succeeds, all go on".to_owned();
                     (text, Some(hold.until))
                 }
-                _ => {
-                    ("nothing is tried before the profile's server is given anew: a person must look".to_owned(), None)
-                }
+                _ => (
+                    "nothing is tried before somebody dismisses the profile's alert, or changes its server".to_owned(),
+                    None,
+                ),
             },
             State::Throttled => ("it is tried again; waiting for a server disables nothing".to_owned(), due),
             State::Confirming => (self.confirmation(), due),

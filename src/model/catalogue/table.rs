@@ -263,6 +263,15 @@ catalogue! {
     DiskFull = "disk-full": "No space left where the database lives."
         because "the disk or a quota is full"
         Administrator: "free disk space: synchronization goes on by itself, nothing is lost";
+    DnsDown = "dns-down": "No host name can be looked up: it is this machine, or its network."
+        because "the resolver is down or misconfigured, or the network is gone"
+        Administrator: "check the machine's name resolution; synchronization goes on by itself";
+    NetworkDown = "network-down": "No server can be reached: it is this machine, or its network."
+        because "the network, a firewall or a router is down"
+        Administrator: "check the machine's network; synchronization goes on by itself";
+    ClockWrong = "clock-wrong": "The machine's clock seems to be wrong."
+        because "the certificates of several servers seem to be out of date at once"
+        Administrator: "set the machine's clock, and keep it right with NTP";
     ResourcesExhausted = "resources-exhausted": "Out of file descriptors or ports."
         because "more connections are allowed than this process may open"
         Administrator: "raise LimitNOFILE or lower limits.connections";

@@ -16,7 +16,7 @@ use super::{
     Agenda, Command, Entry, Mode, Phase,
 };
 use crate::model::{
-    failure::{Failure, Persistence, Scope},
+    failure::{Failure, FailureCode, Persistence, Scope},
     ids::MailboxId,
     lease::ProfileHold,
     timestamp::Timestamp,
@@ -24,6 +24,11 @@ use crate::model::{
 
 /// A probe that was for the profile and did not reach the server is repeated after this.
 const PROBE_AGAIN: Duration = Duration::from_secs(60);
+
+/// Whether a host finds that there are too many of us.
+fn is_crowded(failure: &Failure) -> bool {
+    matches!(failure.code, FailureCode::TooManyConnections | FailureCode::LoginThrottled)
+}
 
 /// A cycle that ended, as a witness.
 #[derive(Debug)]
@@ -41,6 +46,14 @@ impl Agenda {
         let Evidence { side, duty, heard, was_probe } = evidence;
         let opens = self.turns.opens(side, duty.mailbox, sign, now);
         let breaks = self.storm(side, duty.mailbox, &heard, now);
+        self.look_at_the_machine(side, sign, &heard, now);
+        match &heard {
+            Heard::Welcome => self.turns.speed_up(side),
+            Heard::Failed { failure, .. } if failure.scope == Scope::Profile && is_crowded(failure) => {
+                self.turns.slow_down(side);
+            }
+            _ => {}
+        }
         match (sign, heard, outcome) {
             (_, Heard::Failed { failure, .. }, _) if breaks.is_some() && self.turns.hold(side).is_none() => {
                 let Some(Breaks { code, taken_back }) = breaks else { return };
@@ -68,6 +81,25 @@ impl Agenda {
             }
             (Sign::Answered | Sign::Refused, ..) if was_probe => self.probe_went_well(side, now, commands),
             _ => {}
+        }
+    }
+
+    /// Whether all servers have something in common. When that is over, all are tried at once.
+    fn look_at_the_machine(&mut self, side: Side, sign: Sign, heard: &Heard, now: Timestamp) {
+        let Some(peer) = self.turns.terms(side).map(|terms| terms.peer.clone()) else { return };
+        match (sign, heard) {
+            (Sign::Down, Heard::Failed { failure, .. }) => self.machine.failed(&peer, failure.code, now),
+            (Sign::Answered | Sign::Refused, _) => self.machine.answered(&peer, now),
+            _ => return,
+        }
+        let before = std::mem::replace(&mut self.trouble, self.machine.trouble(now));
+        if before.is_some() && self.trouble.is_none() {
+            for side in self.turns.held() {
+                let hold = self.turns.hold(side).filter(|_| self.turns.waits_for_server(side)).cloned();
+                if let Some(hold) = hold {
+                    self.turns.put_hold(side, ProfileHold { until: hold.until.min(now), ..hold });
+                }
+            }
         }
     }
 

@@ -121,12 +121,12 @@ impl World {
                     budget: Budget::new(1 << 24),
                     sources: Arc::new(self.server.clone()),
                 }),
-                Arc::new(Sending {
-                    store: self.store.clone(),
-                    clock: self.clock.clone(),
-                    budget: Budget::new(1 << 24),
-                    sinks: Arc::new(self.post.clone()),
-                }),
+                Arc::new(Sending::new(
+                    self.store.clone(),
+                    self.clock.clone(),
+                    Budget::new(1 << 24),
+                    Arc::new(self.post.clone()),
+                )),
             ],
             clock: self.clock.clone(),
             node: NodeId::generate(NOW),

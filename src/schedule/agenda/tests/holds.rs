@@ -171,3 +171,22 @@ fn a_probe_that_never_asked_the_server_ends_no_hold() {
     world.run(5 * SECOND, World::polled);
     assert!(world.agenda.held().is_empty());
 }
+
+#[test]
+fn when_the_machine_is_well_again_all_servers_are_tried_at_once() {
+    let mut world = World::new(Mode::Daemon, Limits::default());
+    let hosts = ["a", "b", "c", "d", "e"];
+    let profiles = hosts.iter().enumerate().map(|(number, host)| terms(number, host)).collect();
+    world.refresh((0..50).map(|n| entry(n, n % 5, Some(START.plus(SECOND)))).collect(), profiles);
+    world.run(5 * SECOND, World::polled);
+    assert_eq!(world.agenda.trouble(), None);
+    world.run(60 * MINUTE, |_, _| down());
+    assert_eq!(world.agenda.trouble(), Some(FailureCode::NetworkDown));
+    assert_eq!(world.agenda.held().len(), 5);
+    while world.agenda.held().len() == 5 {
+        assert!(world.step(world.now.plus(15 * MINUTE), &mut World::polled), "a probe within a quarter of an hour");
+    }
+    assert_eq!(world.agenda.trouble(), None);
+    world.run(5 * SECOND, World::polled);
+    assert!(world.agenda.held().is_empty(), "{:?}", world.agenda.held());
+}

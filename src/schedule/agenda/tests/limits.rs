@@ -39,6 +39,29 @@ fn profiles_waiting_for_one_host_all_get_their_turns() {
 }
 
 #[test]
+fn a_host_that_finds_us_too_many_gets_half_as_many_and_then_slowly_more() {
+    let mut world = World::new(Mode::Daemon, limits(500, 16));
+    let crowded = || {
+        let text = "Too many connections";
+        let failure = Failure::new(FailureCode::TooManyConnections, Scope::Profile, Persistence::Throttled, text);
+        Outcome::ProfileFailed(Failure { retry_after: Some(MINUTE), ..failure })
+    };
+    let often = ProfileTerms { interval: SECOND, ..terms(0, "a") };
+    world.refresh((0..40).map(|n| entry(n, 0, Some(START.plus(SECOND)))).collect(), vec![often]);
+    world.run(5 * SECOND, World::polled);
+    assert_eq!(world.running.len(), 16);
+    // Those that run are told so, too: but once it is known, it is known.
+    world.run(MINUTE, |_, _| crowded());
+    let mut most = Vec::new();
+    for _ in 0..40 {
+        world.run(SECOND, World::polled);
+        most.push(world.running.len());
+    }
+    assert!(most.iter().any(|running| (1..=2).contains(running)), "{most:?}");
+    assert!(most.last().is_some_and(|running| *running == 16), "{most:?}");
+}
+
+#[test]
 fn an_entry_costs_far_less_than_four_kilobytes_and_ten_thousand_are_quick() {
     // What the B-trees need at their worst: half-filled nodes.
     let keyed = size_of::<Duty>() + size_of::<Entry>() + size_of::<(Timestamp, Duty)>();
