@@ -1,6 +1,7 @@
 //! Use cases on request: what the command line asks for, and what the daemon does with its files.
 
 pub mod alerts;
+pub mod audit;
 pub mod changes;
 pub mod declared;
 pub mod edit;

@@ -14,6 +14,7 @@ use crate::{
     },
     model::{
         activity::ActivityStatus,
+        audit::Actor,
         ids::ActivityId,
         message::{Party, PartyRole},
         outbox::{Draft, NewContent, NewMail, OutboxAttachment, OutboxParty},
@@ -229,15 +230,21 @@ pub enum Move {
 ///
 /// # Errors
 /// There is no such mail, or it does not stand so that this can be done; nothing is changed.
-pub async fn move_mail(store: &Store, id: ActivityId, to: Move, now: Timestamp) -> Result<ActivityStatus, AdminError> {
+pub async fn move_mail(
+    store: &Store,
+    id: ActivityId,
+    to: Move,
+    actor: &Actor,
+    now: Timestamp,
+) -> Result<ActivityStatus, AdminError> {
     let detail = views::activity(store, id).await?;
     if detail.delivery.is_none() {
         return Err(AdminError::NotOutgoing { id: id.to_string() });
     }
     let moved: Result<ActivityStatus, StoreError> = match to {
-        Move::Hold => store.hold_mail(id, now).await.map(|()| ActivityStatus::Held),
-        Move::Retry => store.retry_mail(id, now).await.map(|()| ActivityStatus::PendingSend),
-        Move::Cancel => store.cancel_mail(id, now).await.map(|()| ActivityStatus::Canceled),
+        Move::Hold => store.hold_mail(id, actor, now).await.map(|()| ActivityStatus::Held),
+        Move::Retry => store.retry_mail(id, actor, now).await.map(|()| ActivityStatus::PendingSend),
+        Move::Cancel => store.cancel_mail(id, actor, now).await.map(|()| ActivityStatus::Canceled),
     };
     Ok(moved?)
 }

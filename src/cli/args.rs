@@ -82,6 +82,9 @@ pub enum Tool {
     /// Queues: shared mailboxes.
     #[command(subcommand)]
     Queue(super::owners::OwnerCommand),
+    /// What was changed, by whom.
+    #[command(subcommand)]
+    Audit(super::audit::AuditCommand),
     /// Messages on the servers.
     #[command(subcommand)]
     Message(MessageCommand),

@@ -5,6 +5,7 @@ pub mod output;
 
 mod activities;
 mod alerts;
+mod audit;
 mod edit;
 mod explain;
 mod key;
@@ -132,6 +133,7 @@ async fn dispatch(config: PathBuf, tool: Tool) -> Result<ExitCode, Fault> {
         Tool::Profile(command) => records::profile(&context, command).await,
         Tool::Activity(command) => activities::activity(&context, command).await,
         Tool::Alert(command) => alerts::alert(&context, command).await,
+        Tool::Audit(command) => audit::audit(&context, command).await,
         Tool::Message(command) => activities::message(&context, command).await,
         Tool::Explain(arguments) => explain::explain(&arguments),
         Tool::Key(command) => key::key(&context, command).await,

@@ -237,7 +237,7 @@ struct Moved {
 pub(super) async fn change(context: &Context, mail: MailArguments, to: Move) -> Result<(), Fault> {
     let store = context.store().await?;
     let id = ActivityId(mail.id);
-    let status = move_mail(&store, id, to, context.clock.now()).await?;
+    let status = move_mail(&store, id, to, &context.actor(), context.clock.now()).await?;
     store.close().await;
     Ok(show(mail.form, &Moved { id, status }, || format!("activity {id} is {status}"))?)
 }

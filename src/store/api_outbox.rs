@@ -28,8 +28,8 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::IllegalMove`], or [`StoreError::Conflict`] where there is no such activity.
-    pub async fn hold_mail(&self, activity: ActivityId, now: Timestamp) -> Result<(), StoreError> {
-        self.move_mail(activity, ActivityStatus::Held, now).await
+    pub async fn hold_mail(&self, activity: ActivityId, actor: &Actor, now: Timestamp) -> Result<(), StoreError> {
+        self.move_mail(activity, ActivityStatus::Held, actor, now).await
     }
 
     /// A person has a mail sent (again): as if it had just been queued, to those recipients whom the
@@ -38,20 +38,27 @@ impl Store {
     /// # Errors
     /// [`StoreError::IllegalMove`]; [`StoreError::Unsendable`] where no recipient is left;
     /// [`StoreError::Conflict`] where there is no such activity.
-    pub async fn retry_mail(&self, activity: ActivityId, now: Timestamp) -> Result<(), StoreError> {
-        self.move_mail(activity, ActivityStatus::PendingSend, now).await
+    pub async fn retry_mail(&self, activity: ActivityId, actor: &Actor, now: Timestamp) -> Result<(), StoreError> {
+        self.move_mail(activity, ActivityStatus::PendingSend, actor, now).await
     }
 
     /// A person withdraws a mail that is not being sent yet. Durable.
     ///
     /// # Errors
     /// [`StoreError::IllegalMove`], or [`StoreError::Conflict`] where there is no such activity.
-    pub async fn cancel_mail(&self, activity: ActivityId, now: Timestamp) -> Result<(), StoreError> {
-        self.move_mail(activity, ActivityStatus::Canceled, now).await
+    pub async fn cancel_mail(&self, activity: ActivityId, actor: &Actor, now: Timestamp) -> Result<(), StoreError> {
+        self.move_mail(activity, ActivityStatus::Canceled, actor, now).await
     }
 
-    async fn move_mail(&self, activity: ActivityId, to: ActivityStatus, now: Timestamp) -> Result<(), StoreError> {
-        write!(self, Durable, 0, doors::move_mail(activity = activity, to = to, now = now))
+    async fn move_mail(
+        &self,
+        activity: ActivityId,
+        to: ActivityStatus,
+        actor: &Actor,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let who = || actor.to_string();
+        write!(self, Durable, 0, doors::move_mail(activity = activity, to = to, who = who(), now = now))
     }
 
     /// Writes on mail that waits in vain why it does: its mailbox cannot send. What waiting cannot help

@@ -11,6 +11,7 @@
 
 mod alerts;
 mod around;
+mod audit;
 mod batch;
 mod codec;
 mod error;
@@ -34,6 +35,7 @@ use std::{
 
 pub use alerts::{AlertDetail, AlertFilter, Stale};
 pub use around::{Pulse, Surroundings, WaitingMail};
+pub use audit::{AuditFilter, AuditRow};
 pub use error::StoreError;
 #[doc(hidden)]
 pub use sql::{ALL as STATEMENTS, Sql};
@@ -166,6 +168,7 @@ macro_rules! on_postgres {
 mod api;
 mod api_alerts;
 mod api_around;
+mod api_audit;
 mod api_outbox;
 mod api_secrets;
 mod api_testing;

@@ -154,6 +154,7 @@ macro_rules! statements {
 
 mod alerts;
 mod around;
+mod audit;
 mod check;
 mod inbox;
 mod lockout;
@@ -165,14 +166,15 @@ mod testing;
 mod views;
 
 pub use self::{
-    alerts::*, around::*, check::*, inbox::*, lockout::*, maildrop::*, outbox::*, records::*, schedule::*, testing::*,
-    views::*,
+    alerts::*, around::*, audit::*, check::*, inbox::*, lockout::*, maildrop::*, outbox::*, records::*, schedule::*,
+    testing::*, views::*,
 };
 
 /// All of them.
 pub const ALL: &[&[(&str, Sql)]] = &[
     alerts::ALL,
     around::ALL,
+    audit::ALL,
     check::ALL,
     inbox::ALL,
     lockout::ALL,

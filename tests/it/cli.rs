@@ -84,6 +84,7 @@ fn help_names_everything() {
         &["mailbox", "add", "--help"],
         &["mailbox", "set", "--help"],
         &["mailbox", "disable", "--help"],
+        &["audit", "list", "--help"],
         &["secret", "set", "--help"],
         &["key", "new", "--help"],
         &["key", "rotate", "--help"],

@@ -1,7 +1,7 @@
 //! Mail comes into the outbox, and people move it.
 
 use super::{
-    Conn, Db, Result, alerts,
+    Conn, Db, Result, alerts, audit,
     commit::{self, Event},
     insert::Insert,
     outbox, text,
@@ -152,7 +152,13 @@ async fn insert_contents(conn: &mut Conn, activity: ActivityId, attachments: Vec
 }
 
 /// A person moves a mail to `to`; see [`crate::store::Store::hold_mail`] and its neighbours.
-pub async fn move_mail(conn: &mut Conn, activity: ActivityId, to: ActivityStatus, now: Timestamp) -> Result<()> {
+pub async fn move_mail(
+    conn: &mut Conn,
+    activity: ActivityId,
+    to: ActivityStatus,
+    who: String,
+    now: Timestamp,
+) -> Result<()> {
     let Some(from) = outbox::status(conn, activity).await? else {
         return Err(StoreError::Conflict { what: format!("there is no activity {activity}") });
     };
@@ -175,16 +181,7 @@ pub async fn move_mail(conn: &mut Conn, activity: ActivityId, to: ActivityStatus
     };
     alerts::close_others(conn, activity.0, None, now).await?;
     let json = |status: ActivityStatus| Json(format!(r#"{{"status":"{status}"}}"#));
-    sqlx::query::<Db>(text(sql::ADD_AUDIT))
-        .bind(Time(now))
-        .bind("command")
-        .bind(what)
-        .bind(Id(activity.0))
-        .bind(json(from))
-        .bind(json(to))
-        .execute(conn)
-        .await?;
-    Ok(())
+    audit::add(conn, (&who, what), activity.0, (Some(json(from)), Some(json(to))), now).await
 }
 
 async fn set(conn: &mut Conn, activity: ActivityId, from: ActivityStatus, to: ActivityStatus) -> Result<()> {

@@ -6,6 +6,7 @@ use super::{Conn, Db, text};
 pub mod activities;
 pub mod alerts;
 pub mod around;
+pub mod audit;
 pub mod check;
 pub mod commit;
 pub mod doors;

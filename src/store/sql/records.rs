@@ -138,9 +138,6 @@ statements! {
          m.incoming_test_status, m.outgoing_test_status, m.test_completed_at, m.declared_enabled, "
         {grants "m.id"}
         " FROM mailboxes m WHERE m.id = $1"];
-    ADD_AUDIT = [
-        "INSERT INTO audit_log (occurred_at, who, what, subject, before, after) VALUES ($1, $2, $3, $4, \
-         $5, $6)"];
     PUT_SECRET = [
         "INSERT INTO secrets (owner_kind, owner, key_id, data_key, ciphertext, updated_at) VALUES ($1, \
          $2, $3, $4, $5, $6) ON CONFLICT (owner_kind, owner) DO UPDATE SET key_id = excluded.key_id, \

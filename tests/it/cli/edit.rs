@@ -1,9 +1,9 @@
 //! Records made, changed and removed by command.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, process::Command};
 
 use super::World;
-use crate::support::golden;
+use crate::support::{cli::run, golden};
 
 /// A configuration that declares nothing, and an empty database.
 const NOTHING: &str = "[email_settings]\napprove_queues = false\n";
@@ -73,4 +73,48 @@ fn declared_records_are_refused_and_made_ones_are_taken_over() {
     fs::write(world.directory().join("mailsyncd.toml"), format!("{}{more}", world.config())).unwrap();
     text.push_str(&session(world.directory(), &[&["check", "--plan"]]));
     golden::compare("cli/edit_declared.txt", &text);
+}
+
+#[test]
+fn who_changed_what_is_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path();
+    let url = format!("[database]\nurl = \"sqlite:{}/mail.db\"\n", directory.display());
+    fs::write(directory.join("mailsyncd.toml"), url).unwrap();
+    let does = |arguments: &[&str]| {
+        let ran = run(directory, &[&["--config", "mailsyncd.toml"], arguments].concat(), "");
+        assert_eq!(ran.status, 0, "{arguments:?}: {}", ran.stderr);
+        String::from_utf8(ran.stdout).unwrap()
+    };
+    does(&["db", "migrate"]);
+    does(&["profile", "add", "contoso", "--incoming-host", "imap.contoso.example"]);
+    does(&["profile", "set", "contoso", "--incoming-host", "mail.contoso.example", "--default", "true"]);
+    does(&["profile", "add", "other", "--incoming-host", "imap.other.example"]);
+    let id = Command::new("id").arg("-run").output().unwrap();
+    let login = format!("cli:{}", String::from_utf8(id.stdout).unwrap().trim());
+
+    let told = does(&["audit", "list", "--subject", "contoso", "--json"]);
+    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+    assert_eq!(told.as_array().unwrap().len(), 2, "{told}");
+    assert_eq!(
+        (&told[0]["who"], &told[0]["what"], &told[0]["name"]),
+        (&login.into(), &"profile.put".into(), &"profile:contoso".into())
+    );
+    let differences =
+        serde_json::json!(
+            ["incoming.host: imap.contoso.example -> mail.contoso.example", "is_default: false -> true",]
+        );
+    assert_eq!(told[0]["differences"], differences);
+    assert_eq!(told[1]["before"], serde_json::Value::Null);
+
+    let told = does(&["audit", "list", "--limit", "2"]);
+    let lines: Vec<&str> = told.lines().collect();
+    assert!(lines[0].ends_with("  profile.put  profile:other"), "{told}");
+    assert!(lines[1].ends_with("  profile.put  profile:contoso"), "{told}");
+    assert_eq!(
+        lines[2..],
+        ["    incoming.host: imap.contoso.example -> mail.contoso.example", "    is_default: false -> true"]
+    );
+    let nobody = run(directory, &["--config", "mailsyncd.toml", "audit", "list", "--subject", "contosa"], "");
+    assert!(nobody.stderr.contains("there is no record \"contosa\""), "{}", nobody.stderr);
 }

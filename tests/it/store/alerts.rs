@@ -197,7 +197,7 @@ async fn what_stands_still_is_found_whatever_the_cause() {
         let alerted = stale.iter().filter_map(|stale| Some((stale.mailbox, stale.alerted_at?)));
         assert_eq!(alerted.collect::<Vec<_>>(), [(failing.id, at(60))]);
         assert_eq!(store.stale_alerts().await.unwrap(), [(failing.id, FailureCode::MailboxStale)]);
-        store.cancel_mail(queued, at(61)).await.unwrap();
+        store.cancel_mail(queued, &Actor::CommandLine("anna".into()), at(61)).await.unwrap();
         assert!(store.stale(at(50)).await.unwrap().iter().all(|stale| stale.workload == IN));
     }
 }

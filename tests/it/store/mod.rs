@@ -2,6 +2,7 @@
 
 mod alerts;
 mod around;
+mod audit;
 mod copies;
 mod fixtures;
 mod listed;

@@ -368,7 +368,7 @@ async fn expiry_counts_from_the_first_attempt_whoever_queued_the_mail() {
 
         // Whoever puts it back gives it its time again.
         store.settle_mail(fence, &failed(id), at(51)).await.unwrap();
-        store.retry_mail(id, at(52)).await.unwrap();
+        store.retry_mail(id, &Actor::CommandLine("anna".into()), at(52)).await.unwrap();
         assert_eq!(counts_from(at(55)).await, at(55));
         store.settle_mail(fence, &failed(id), at(56)).await.unwrap();
         database.execute(&format!("UPDATE email_activities SET status = 'pending_send' WHERE id = '{id}'")).await;
@@ -387,15 +387,18 @@ async fn people_move_mail_within_the_rules() {
             assert!(matches!(error, StoreError::IllegalMove { .. }), "{error}");
             assert!(error.to_string().contains(wanted), "{error}");
         };
-        illegal(store.cancel_mail(id, at(2)).await, "is sending: it cannot become canceled");
+        illegal(
+            store.cancel_mail(id, &Actor::CommandLine("anna".into()), at(2)).await,
+            "is sending: it cannot become canceled",
+        );
         store.mark_dot(fence, id, &[], at(2)).await.unwrap();
         let held = MailVerdict::Held(broken(FailureCode::DeliveryInDoubt));
         let mut settlement = settled(id, held);
         settlement.recipients =
             vec![RecipientResult { position: 0, state: Some(RecipientState::Accepted), reply: None }];
         store.settle_mail(fence, &settlement, at(3)).await.unwrap();
-        illegal(store.hold_mail(id, at(4)).await, "is held: it cannot become held");
-        store.retry_mail(id, at(5)).await.unwrap();
+        illegal(store.hold_mail(id, &Actor::CommandLine("anna".into()), at(4)).await, "is held: it cannot become held");
+        store.retry_mail(id, &Actor::CommandLine("anna".into()), at(5)).await.unwrap();
         assert_eq!(open_alerts(&database).await, Vec::<String>::new());
         let again = claim_all(store, fence, at(5)).await.remove(0);
         assert_eq!((again.attempts, again.queued_at), (1, at(5)));
@@ -403,16 +406,20 @@ async fn people_move_mail_within_the_rules() {
         let mut failed = settled(id, MailVerdict::Failed(broken(FailureCode::MailRefused)));
         failed.recipients = vec![RecipientResult { position: 1, state: Some(RecipientState::Accepted), reply: None }];
         store.settle_mail(fence, &failed, at(6)).await.unwrap();
-        let nobody = store.retry_mail(id, at(7)).await.unwrap_err();
+        let nobody = store.retry_mail(id, &Actor::CommandLine("anna".into()), at(7)).await.unwrap_err();
         assert!(nobody.to_string().contains("no recipient left"), "{nobody}");
-        store.cancel_mail(id, at(7)).await.unwrap();
-        illegal(store.retry_mail(id, at(8)).await, "is canceled: it cannot become pending_send");
+        store.cancel_mail(id, &Actor::CommandLine("anna".into()), at(7)).await.unwrap();
+        illegal(
+            store.retry_mail(id, &Actor::CommandLine("anna".into()), at(8)).await,
+            "is canceled: it cannot become pending_send",
+        );
 
         let other = store.queue_mail(&mail(&mailbox, "two"), at(9)).await.unwrap();
-        store.hold_mail(other, at(9)).await.unwrap();
+        store.hold_mail(other, &Actor::CommandLine("anna".into()), at(9)).await.unwrap();
         assert_eq!(claim_all(store, fence, at(10)).await, []);
-        store.cancel_mail(other, at(10)).await.unwrap();
-        let nobody = store.hold_mail(ActivityId::generate(at(1)), at(1)).await.unwrap_err();
+        store.cancel_mail(other, &Actor::CommandLine("anna".into()), at(10)).await.unwrap();
+        let nobody =
+            store.hold_mail(ActivityId::generate(at(1)), &Actor::CommandLine("anna".into()), at(1)).await.unwrap_err();
         assert!(nobody.to_string().contains("there is no activity"), "{nobody}");
     }
 }
@@ -553,8 +560,8 @@ async fn mail_under_way_in_a_mailbox_that_stopped_sending_comes_back() {
         assert_eq!(rows(&database, events).await.len(), 1);
         assert!(store.mark_dot(zombie, open, &[], at(101)).await.is_err());
         assert!(store.settle_mail(zombie, &settled(dotted, MailVerdict::Sent(None)), at(101)).await.is_err());
-        store.retry_mail(dotted, at(102)).await.unwrap();
-        store.cancel_mail(open, at(102)).await.unwrap();
+        store.retry_mail(dotted, &Actor::CommandLine("anna".into()), at(102)).await.unwrap();
+        store.cancel_mail(open, &Actor::CommandLine("anna".into()), at(102)).await.unwrap();
         assert_eq!(store.check().await.unwrap(), Vec::<String>::new());
     }
 }

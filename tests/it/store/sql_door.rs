@@ -9,6 +9,7 @@ use std::{
 use mailsyncd::{
     model::{
         activity::{ActivityStatus, Verdict},
+        audit::Actor,
         mailbox::Workload,
         outbox::OutboxContent,
     },
@@ -173,7 +174,7 @@ async fn a_wrong_insert_is_refused_with_its_reason() {
             let listed = database.store.activities(&ActivityFilter::default()).await.unwrap().remove(0);
             assert_eq!((listed.mailbox.as_str(), listed.status), ("nobody", ActivityStatus::Failed));
             assert_eq!(database.store.activity(listed.id).await.unwrap().unwrap().row.mailbox, "nobody");
-            database.store.cancel_mail(listed.id, at(1)).await.unwrap();
+            database.store.cancel_mail(listed.id, &Actor::CommandLine("anna".into()), at(1)).await.unwrap();
         }
         assert_eq!(database.store.schedule_entries(Workload::Outgoing).await.unwrap(), []);
     }
