@@ -7,6 +7,7 @@ mod exhausted;
 mod input;
 mod maildrop_crashes;
 mod maildrops;
+mod moves;
 mod poison;
 mod polling;
 mod pop3;
