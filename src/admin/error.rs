@@ -4,7 +4,7 @@ use crate::{
     base::secret::SecretError,
     config::{ConfigError, KeyError, Place, Problem},
     mime::compose::ComposeError,
-    model::activity::ActivityStatus,
+    model::{activity::ActivityStatus, authority::Refusal},
     store::StoreError,
 };
 
@@ -27,6 +27,9 @@ pub enum AdminError {
         /// The name that was probably meant.
         suggestion: Option<String>,
     },
+    /// Whoever asks may not decide that.
+    #[error(transparent)]
+    NotAllowed(Refusal),
     /// Some of the mailboxes that are named are not there.
     #[error("nothing was done: {}", wrong.join("; "))]
     NotSelectable {
@@ -151,6 +154,7 @@ impl AdminError {
             | Self::Compose(_)
             | Self::NotOutgoing { .. }
             | Self::NotSelectable { .. }
+            | Self::NotAllowed(_)
             | Self::EmptyPassword
             | Self::NoSource { .. } => None,
         }

@@ -1,6 +1,7 @@
 //! Use cases on request: what the command line asks for, and what the daemon does with its files.
 
 pub mod alerts;
+pub mod approval;
 pub mod audit;
 pub mod changes;
 pub mod declared;
@@ -9,10 +10,12 @@ pub mod error;
 #[cfg(test)]
 mod fixtures;
 pub mod owners;
+pub mod probing;
 pub mod rotate;
 pub mod secrets;
 pub mod selection;
 pub mod send;
 pub mod sending;
+pub mod testing;
 pub mod views;
 pub mod why;

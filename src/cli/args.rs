@@ -11,6 +11,7 @@ use super::{
     list::ListArguments,
     selection::SelectionArguments,
     send::{MailArguments, SendArguments},
+    testing::TestArguments,
     why::WhyArguments,
 };
 use crate::{
@@ -134,6 +135,26 @@ pub enum MailboxCommand {
     ApplyDefaults(super::edit::SelectedMailboxes),
     /// Disable mailboxes: reading, sending or both.
     Disable(super::edit::DisableMailboxes),
+    /// Let mailboxes be processed: nothing is read, tested or sent before.
+    Approve {
+        /// Which.
+        #[command(flatten)]
+        which: SelectionArguments,
+        /// How to print.
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Keep mailboxes from being processed.
+    Reject {
+        /// Which.
+        #[command(flatten)]
+        which: SelectionArguments,
+        /// How to print.
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Test mailboxes, and enable what works.
+    TestEnable(TestArguments),
     /// Have mailboxes polled at once.
     Poll {
         /// Which.
@@ -194,6 +215,14 @@ fn status(word: &str) -> Result<ActivityStatus, String> {
 pub enum ProfileCommand {
     /// List all profiles.
     List {
+        /// How to print.
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Test whether the servers of a profile answer and greet; nobody logs in.
+    Test {
+        /// Its name.
+        name: String,
         /// How to print.
         #[command(flatten)]
         form: Form,

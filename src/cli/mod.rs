@@ -5,6 +5,7 @@ pub mod output;
 
 mod activities;
 mod alerts;
+mod approval;
 mod audit;
 mod edit;
 mod explain;
@@ -15,6 +16,7 @@ mod owners;
 mod records;
 mod selection;
 mod send;
+mod testing;
 mod why;
 
 use std::{

@@ -5,17 +5,18 @@ use std::process::ExitCode;
 use super::{
     Context, Fault,
     alerts::WithAlerts,
+    approval,
     args::{Form, MailboxCommand, ProfileCommand},
     edit, list,
     output::{Facts, Table, seconds, show, when, write},
-    why,
+    testing, why,
 };
 use crate::{
     admin::views::{self, MailboxStatus, MailboxView, ProfileView},
     config::show_duration,
     model::{
         lease::ProfileHold,
-        mailbox::SyncMethod,
+        mailbox::{Approval, SyncMethod},
         profile::{AuthenticateUsing, Endpoint},
         record::CredentialSource,
     },
@@ -25,6 +26,7 @@ use crate::{
 pub(super) async fn mailbox(context: &Context, command: MailboxCommand) -> Result<ExitCode, Fault> {
     let store = context.store().await?;
     let now = context.clock.now();
+    let mut status = ExitCode::SUCCESS;
     match command {
         MailboxCommand::List(arguments) => list::list(context, &store, &arguments).await?,
         MailboxCommand::Show { address, form } => {
@@ -39,21 +41,30 @@ pub(super) async fn mailbox(context: &Context, command: MailboxCommand) -> Resul
         MailboxCommand::ApplyDefaults(arguments) => edit::apply_defaults(context, &arguments).await?,
         MailboxCommand::Disable(arguments) => edit::disable(context, &arguments).await?,
         MailboxCommand::Why(arguments) => why::why(context, &store, &arguments).await?,
+        MailboxCommand::Approve { which, form } => {
+            status = approval::approval(context, &store, (&which, Approval::Approved), form).await?;
+        }
+        MailboxCommand::Reject { which, form } => {
+            status = approval::approval(context, &store, (&which, Approval::Rejected), form).await?;
+        }
+        MailboxCommand::TestEnable(arguments) => status = testing::test_enable(context, &store, &arguments).await?,
         MailboxCommand::Poll { which } => {
             let asked = views::request_poll(&store, &which.selection(), now).await?;
             write(poll_text(&asked).as_bytes())?;
         }
     }
     store.close().await;
-    Ok(ExitCode::SUCCESS)
+    Ok(status)
 }
 
 pub(super) async fn profile(context: &Context, command: ProfileCommand) -> Result<ExitCode, Fault> {
     let store = context.store().await?;
+    let mut status = ExitCode::SUCCESS;
     match command {
         ProfileCommand::Add(arguments) => edit::add_profile(context, &arguments).await?,
         ProfileCommand::Set(arguments) => edit::set_profile(context, &arguments).await?,
         ProfileCommand::Remove(arguments) => edit::remove_profile(context, &arguments).await?,
+        ProfileCommand::Test { name, form } => status = testing::profile(context, &store, &name, form).await?,
         ProfileCommand::List { form } => list_profiles(form, &views::profiles(&store).await?)?,
         ProfileCommand::Show { name, form } => {
             let profile = views::profile(&store, &name).await?;
@@ -64,7 +75,7 @@ pub(super) async fn profile(context: &Context, command: ProfileCommand) -> Resul
         }
     }
     store.close().await;
-    Ok(ExitCode::SUCCESS)
+    Ok(status)
 }
 
 /// The status in words.

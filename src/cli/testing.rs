@@ -1,0 +1,168 @@
+//! `mailbox test-enable` and `profile test`.
+
+mod here;
+mod words;
+
+use std::{collections::BTreeMap, process::ExitCode, time::Duration};
+
+use clap::Args;
+use serde::Serialize;
+use tokio::time::sleep;
+
+use self::words::{Teller, queued_text};
+use super::{
+    Context, Fault,
+    args::Form,
+    output::{Table, remark, show, write},
+    selection::SelectionArguments,
+};
+use crate::{
+    admin::{
+        probing::probe,
+        testing::{Queued, queue},
+        views,
+    },
+    model::{
+        ids::{MailboxId, RunId},
+        testing::{StageReport, TestRequest, TestRun},
+    },
+    net::{dial::PortPolicy, tls::TlsClient},
+    store::Store,
+};
+
+/// How often the database is asked how tests stand.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// A running daemon begins within a second what is due; where nobody has for so long, nobody will.
+const NOBODY_AFTER: Duration = Duration::from_secs(5);
+
+/// `mailbox test-enable`
+#[derive(Debug, Args)]
+pub struct TestArguments {
+    /// Which.
+    #[command(flatten)]
+    which: SelectionArguments,
+    /// Show each stage as it ends, and the result: exit status 1 if a test failed. Where no daemon
+    /// begins the tests, they are run by this command.
+    #[arg(long)]
+    wait: bool,
+    /// Log in, but send nothing and enable nothing; say what would be imported. Waits.
+    #[arg(long, conflicts_with = "round_trip")]
+    dry_run: bool,
+    /// The test mail must also arrive in the Inbox.
+    #[arg(long)]
+    round_trip: bool,
+    /// How to print.
+    #[command(flatten)]
+    form: Form,
+}
+
+/// A test as it is shown.
+#[derive(Serialize)]
+struct Shown {
+    #[serde(flatten)]
+    queued: Queued,
+    test: Option<TestRun>,
+}
+
+pub(super) async fn test_enable(
+    context: &Context,
+    store: &Store,
+    arguments: &TestArguments,
+) -> Result<ExitCode, Fault> {
+    let config = context.config()?;
+    let request = TestRequest { round_trip: arguments.round_trip, dry_run: arguments.dry_run };
+    let selection = arguments.which.selection();
+    let queued = queue(store, &config, (&selection, request), &context.actor(), &context.clock).await?;
+    let refused = queued.iter().any(|queued| queued.refused.is_some());
+    if !arguments.wait && !arguments.dry_run {
+        show(arguments.form, &queued, || queued_text(&queued))?;
+        return Ok(if refused { ExitCode::FAILURE } else { ExitCode::SUCCESS });
+    }
+    let waiting = Waiting { context, store, queued: &queued, quiet: arguments.form.json };
+    let over = waiting.wait().await?;
+    let well = !refused && over.values().all(TestRun::went_well);
+    if arguments.form.json {
+        let shown = |queued: &Queued| Shown { queued: queued.clone(), test: over.get(&queued.id).cloned() };
+        let shown: Vec<Shown> = queued.iter().map(shown).collect();
+        show(arguments.form, &shown, String::new)?;
+    }
+    Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Watching tests until they are over.
+struct Waiting<'a> {
+    context: &'a Context,
+    store: &'a Store,
+    queued: &'a [Queued],
+    quiet: bool,
+}
+
+impl Waiting<'_> {
+    async fn wait(&self) -> Result<BTreeMap<MailboxId, TestRun>, Fault> {
+        let mut open: BTreeMap<MailboxId, RunId> =
+            self.queued.iter().filter_map(|queued| Some((queued.id, queued.run?))).collect();
+        let mut teller = Teller::new(self.queued);
+        self.say(&teller.refused())?;
+        let (mut over, mut here, mut waited) = (BTreeMap::new(), None, Duration::ZERO);
+        while !open.is_empty() {
+            let ids: Vec<MailboxId> = open.keys().copied().collect();
+            let runs = self.store.tests(&ids).await?;
+            let begun = runs.iter().any(|run| run.attempts > 0);
+            for run in runs {
+                // Somebody else asked for another test: that one is over as well as this.
+                let replaced = open.get(&run.mailbox) != Some(&run.run);
+                self.say(&teller.news(&run, replaced))?;
+                if replaced || run.finished_at.is_some() {
+                    open.remove(&run.mailbox);
+                    over.insert(run.mailbox, run);
+                }
+            }
+            if !begun && here.is_none() && waited >= NOBODY_AFTER {
+                remark("no running daemon has begun the tests: they are run by this command");
+                here = Some(here::start(self.context, self.store, ids).await?);
+            }
+            sleep(LOOK_EVERY).await;
+            waited += LOOK_EVERY;
+        }
+        if let Some(here) = here {
+            here.end().await;
+        }
+        self.say(&teller.summary(over.values()))?;
+        Ok(over)
+    }
+
+    fn say(&self, text: &str) -> Result<(), Fault> {
+        if !self.quiet && !text.is_empty() {
+            write(text.as_bytes())?;
+        }
+        Ok(())
+    }
+}
+
+/// `profile test`
+pub(super) async fn profile(context: &Context, store: &Store, name: &str, form: Form) -> Result<ExitCode, Fault> {
+    let config = context.config()?;
+    let profile = views::profile(store, name).await?.profile;
+    let tls = TlsClient::new(&config.network.extra_ca_files).map_err(Fault::usage)?;
+    let ports = PortPolicy { allowed: config.network.allowed_ports.clone() };
+    let stages = probe(&profile, &ports, &tls).await;
+    show(form, &stages, || stages_table(&stages))?;
+    let failed = stages.iter().any(|stage| stage.failure.is_some());
+    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn stages_table(stages: &[StageReport]) -> String {
+    let mut table = Table::new(&["SERVER", "STAGE", "RESULT", "TIME", "WORDS", "HINT"]);
+    for stage in stages {
+        let failure = stage.failure.as_ref();
+        table.row(&[
+            stage.workload.name(),
+            stage.stage.name(),
+            failure.map_or("ok", |failure| failure.code.name()),
+            &format!("{} ms", stage.milliseconds),
+            failure.map_or("-", |failure| failure.text.as_str()),
+            failure.map_or("-", |failure| failure.code.hint()),
+        ]);
+    }
+    table.text("nothing to test")
+}
