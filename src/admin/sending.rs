@@ -87,8 +87,8 @@ impl SendingStatus {
             Self::NotSent => Some("set outgoing = \"server_side_sync\" in its [[mailbox]]"),
             Self::NoProfile => Some("give the mailbox a profile in the configuration"),
             Self::NoServer => Some("give outgoing = { host = \"smtp.example.com\" } in its [[profile]]"),
-            Self::PendingApproval => Some("approve it: approved = true in its [[mailbox]]"),
-            Self::NotEnabled => Some("enable it: enabled = true in its [[mailbox]]"),
+            Self::PendingApproval => Some("approve it: mailsyncd mailbox approve ADDRESS"),
+            Self::NotEnabled => Some("test and enable it: mailsyncd mailbox test-enable ADDRESS"),
             _ => None,
         }
     }

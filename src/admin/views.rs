@@ -81,8 +81,8 @@ impl MailboxStatus {
     const fn hint(self) -> Option<&'static str> {
         match self {
             Self::NoProfile => Some("give the mailbox a profile in the configuration"),
-            Self::PendingApproval => Some("approve it: approved = true in its [[mailbox]]"),
-            Self::NotEnabled => Some("enable it: enabled = true in its [[mailbox]]"),
+            Self::PendingApproval => Some("approve it: mailsyncd mailbox approve ADDRESS"),
+            Self::NotEnabled => Some("test and enable it: mailsyncd mailbox test-enable ADDRESS"),
             _ => None,
         }
     }

@@ -236,7 +236,7 @@ pub(super) async fn secret(context: &Context, command: SecretCommand) -> Result<
         text.push_str(&format!("{mailbox}: enabled, it is tried again\n"));
     }
     for mailbox in &set.still_disabled {
-        text.push_str(&format!("{mailbox}: not enabled: set enabled = true in its [[mailbox]]\n"));
+        text.push_str(&format!("{mailbox}: not enabled: mailsyncd mailbox test-enable {mailbox}\n"));
     }
     write(text.as_bytes())?;
     Ok(ExitCode::SUCCESS)

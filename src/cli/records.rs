@@ -16,9 +16,10 @@ use crate::{
     config::show_duration,
     model::{
         lease::ProfileHold,
-        mailbox::{Approval, SyncMethod},
+        mailbox::{Approval, Mailbox, SyncMethod, TestStatus},
         profile::{AuthenticateUsing, Endpoint},
         record::CredentialSource,
+        timestamp::Timestamp,
     },
     store::AlertFilter,
 };
@@ -141,6 +142,7 @@ fn mailbox_facts(view: &MailboxView) -> String {
     }
     facts.add("approval", format!("{:?}", mailbox.approval).to_lowercase());
     facts.add("enabled", if state.enabled { "yes" } else { "no" });
+    facts.some("tested", mailbox.test_completed_at.map(|at| tested(mailbox, at)));
     facts.some("received after", mailbox.process_email_received_after.map(seconds));
     facts.add("last success", when(state.last_success_at));
     facts.add("next due", when(next_due(view)));
@@ -178,6 +180,17 @@ fn sending_facts(facts: &mut Facts, view: &MailboxView) {
     facts.some("words for it", state.last_error.as_ref());
     facts.some("sending failing since", state.failing_since.map(seconds));
     facts.some("sending held", view.outgoing_hold.as_ref().map(hold));
+}
+
+/// What the last test said.
+fn tested(mailbox: &Mailbox, at: Timestamp) -> String {
+    let word = |status| match status {
+        TestStatus::NotRun => "not tested",
+        TestStatus::Success => "success",
+        TestStatus::Failure => "failure",
+    };
+    let (incoming, outgoing) = (word(mailbox.incoming.test_status), word(mailbox.outgoing.test_status));
+    format!("{}: reading {incoming}, sending {outgoing}", seconds(at))
 }
 
 fn password(source: &CredentialSource) -> String {

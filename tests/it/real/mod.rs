@@ -20,6 +20,7 @@ mod servers;
 mod session;
 mod signals;
 mod smtp;
+mod testing;
 mod unit;
 
 use crate::support::{daemon::Daemon, dovecot::Dovecot, process::installed};
