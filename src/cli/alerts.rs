@@ -106,7 +106,7 @@ fn table(alerts: &[AlertDetail], closed_too: bool) -> String {
         headings.insert(7, "CLOSED");
     }
     let mut table = Table::new(&headings);
-    for AlertDetail { id, alert, workloads, owner, closed_at } in alerts {
+    for AlertDetail { id, alert, workloads, owner, closed_at, mailed_at: _ } in alerts {
         let (id, first, last) = (id.to_string(), seconds(alert.first_seen), seconds(alert.last_seen));
         let (workloads, times) = (workload_words(workloads), alert.count.to_string());
         let owner = owner.as_deref().unwrap_or("-");

@@ -1,8 +1,8 @@
 //! Looks after what the schedule may have forgotten, by the database alone: workloads that stand
-//! still, alerts that are over or old. It shares nothing with the schedule, so that it sees also what
+//! still, profiles of which most mailboxes fail, alerts that are over or old. It shares nothing with the schedule, so that it sees also what
 //! that does not.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use tokio::{
     sync::watch,
@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     driver::Settings,
+    notify,
     stale::{self, Found},
 };
 use crate::{
@@ -40,7 +41,7 @@ impl Caretaker {
     /// # Cancel safety
     /// It may be dropped at any time: each look is repeatable.
     pub async fn run(self, stop: CancellationToken) {
-        let mut found = Found::new();
+        let (mut found, mut silent) = (Found::new(), BTreeSet::new());
         let mut every = looks(&self.settings.borrow().alerts);
         let mut ticks = interval(every);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -57,8 +58,12 @@ impl Caretaker {
                 every = looks(&alerts);
                 ticks = interval(every);
             }
+            let looked = async {
+                self.look(&alerts, &polling, &mut found).await?;
+                notify::look(&self.store, &alerts, &mut silent, self.clock.now()).await
+            };
             // Of a database that is down the schedule has told already; here it is looked again.
-            if let Err(error) = self.look(&alerts, &polling, &mut found).await {
+            if let Err(error) = looked.await {
                 tracing::debug!(%error, "alerts could not be looked after");
             }
         }

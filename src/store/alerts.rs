@@ -1,6 +1,6 @@
 //! Alerts as they are listed, and what may become one.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use serde::Serialize;
 
@@ -8,7 +8,7 @@ use super::OpenAlert;
 use crate::model::{
     alert::Severity,
     failure::FailureCode,
-    ids::{AlertId, MailboxId},
+    ids::{AlertId, MailboxId, ProfileId},
     mailbox::Workload,
     timestamp::Timestamp,
 };
@@ -46,6 +46,31 @@ pub struct AlertDetail {
     pub owner: Option<String>,
     /// When it was closed.
     pub closed_at: Option<Timestamp>,
+    /// When a mail told somebody of it.
+    pub mailed_at: Option<Timestamp>,
+}
+
+/// Mailboxes of one profile that are processed and fare alike.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Health {
+    /// Whose they are.
+    pub profile: ProfileId,
+    /// How many.
+    pub mailboxes: u64,
+    /// What reading fails with, and whether that is the first transient failure in a row.
+    pub incoming: Option<(FailureCode, bool)>,
+    /// The same of sending.
+    pub outgoing: Option<(FailureCode, bool)>,
+    /// Whether all of that began within the time asked for.
+    pub is_lately: bool,
+}
+
+impl Health {
+    /// What they fail with: being asked to wait is no failure, nor is a hiccup.
+    pub fn failures(&self) -> BTreeSet<FailureCode> {
+        let both = [self.incoming, self.outgoing].into_iter().flatten();
+        both.filter(|(code, is_first)| !is_first && !code.is_throttling()).map(|(code, _)| code).collect()
+    }
 }
 
 /// A workload that has not got on for some time.

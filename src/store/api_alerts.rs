@@ -4,6 +4,7 @@ use super::*;
 use crate::model::{
     alert::{AlertSubject, NewAlert, Severity},
     failure::FailureCode,
+    ids::AlertId,
 };
 
 impl Store {
@@ -68,6 +69,22 @@ impl Store {
     /// The database cannot be read.
     pub async fn stale_alerts(&self) -> Result<Vec<(MailboxId, FailureCode)>, StoreError> {
         read!(self, alerts::stale_alerts())
+    }
+
+    /// How the mailboxes of each profile fare that are processed; `lately` is when a failure is a late one.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn health(&self, lately: Timestamp) -> Result<Vec<Health>, StoreError> {
+        read!(self, alerts::health(lately))
+    }
+
+    /// Notes that a mail tells of these alerts. Durable.
+    ///
+    /// # Errors
+    /// The database does not take writes.
+    pub async fn alerts_mailed(&self, mailed: &[AlertId], now: Timestamp) -> Result<(), StoreError> {
+        write!(self, Durable, 0, alerts::mailed(alerts = mailed.to_vec(), now = now))
     }
 
     /// Closes alerts about what is not there any more and notices that are older than

@@ -33,7 +33,7 @@ use std::{
     time::Duration,
 };
 
-pub use alerts::{AlertDetail, AlertFilter, Stale};
+pub use alerts::{AlertDetail, AlertFilter, Health, Stale};
 pub use around::{Pulse, Surroundings, WaitingMail};
 pub use audit::{AuditFilter, AuditRow};
 pub use error::StoreError;

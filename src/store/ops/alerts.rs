@@ -12,13 +12,13 @@ use crate::{
     model::{
         alert::{AlertChange, AlertSubject, NewAlert, Severity},
         failure::FailureCode,
-        ids::{AlertId, MailboxId},
+        ids::{AlertId, MailboxId, ProfileId},
         mailbox::Workload,
         timestamp::Timestamp,
     },
     store::{
-        alerts::{AlertDetail, AlertFilter, Stale},
-        codec::{Id, Json, MailText, Time},
+        alerts::{AlertDetail, AlertFilter, Health, Stale},
+        codec::{Id, Ids, Json, MailText, Time},
         names::Named,
         rows::{failure_code, json, span},
         sql,
@@ -116,6 +116,7 @@ struct DetailRow {
     incoming: bool,
     outgoing: bool,
     closed_at: Option<Time>,
+    mailed_at: Option<Time>,
     owner: Option<String>,
 }
 
@@ -128,6 +129,7 @@ impl DetailRow {
             workloads: raised.into_iter().filter(|(raised, _)| *raised).map(|(_, workload)| workload).collect(),
             owner: self.owner,
             closed_at: self.closed_at.map(|time| time.0),
+            mailed_at: self.mailed_at.map(|time| time.0),
         }
     }
 }
@@ -190,6 +192,32 @@ pub async fn stale(conn: &mut Conn, before: Timestamp) -> Result<Vec<Stale>> {
         }
     }
     Ok(stale)
+}
+
+/// See [`crate::store::Store::health`].
+pub async fn health(conn: &mut Conn, lately: Timestamp) -> Result<Vec<Health>> {
+    type Row = (Id, Option<String>, bool, Option<String>, bool, bool, i64);
+    let rows = sqlx::query_as::<Db, Row>(text(sql::HEALTH)).bind(Time(lately)).fetch_all(conn).await?;
+    let side = |code: Option<String>, is_first: bool| -> Result<Option<(FailureCode, bool)>> {
+        Ok(code.as_deref().map(failure_code).transpose()?.map(|code| (code, is_first)))
+    };
+    let group = |(profile, incoming, incoming_first, outgoing, outgoing_first, is_lately, mailboxes): Row| {
+        Ok(Health {
+            profile: ProfileId(profile.0),
+            mailboxes: count(mailboxes),
+            incoming: side(incoming, incoming_first)?,
+            outgoing: side(outgoing, outgoing_first)?,
+            is_lately,
+        })
+    };
+    rows.into_iter().map(group).collect()
+}
+
+/// See [`crate::store::Store::alerts_mailed`].
+pub async fn mailed(conn: &mut Conn, alerts: Vec<AlertId>, now: Timestamp) -> Result<()> {
+    let alerts = Ids(alerts.into_iter().map(|id| Id(id.0)).collect());
+    sqlx::query::<Db>(text(sql::ALERTS_MAILED)).bind(alerts).bind(Time(now)).execute(conn).await?;
+    Ok(())
 }
 
 /// See [`crate::store::Store::stale_alerts`].

@@ -24,7 +24,7 @@ statements! {
         "UPDATE alert_severities SET is_raised = $2 WHERE severity = $1 AND is_raised <> $2"];
     ALERTS = [
         "SELECT al.id, al.subject_kind, coalesce(CASE al.subject_kind WHEN 'mailbox' THEN m.email_address WHEN 'profile' \
-         THEN p.name WHEN 'daemon' THEN 'mailsyncd' END, CAST(al.subject AS TEXT)) AS subject_name, al.severity, al.code, al.text, al.hint, al.first_seen, al.last_seen, al.count, al.incoming, al.outgoing, al.closed_at, CASE \
+         THEN p.name WHEN 'daemon' THEN 'mailsyncd' END, CAST(al.subject AS TEXT)) AS subject_name, al.severity, al.code, al.text, al.hint, al.first_seen, al.last_seen, al.count, al.incoming, al.outgoing, al.closed_at, al.mailed_at, CASE \
          WHEN al.subject_kind = 'profile' THEN p.owner ELSE coalesce(u.email_address, q.email_address) END AS owner \
          FROM alerts al LEFT JOIN email_activities a ON al.subject_kind = 'activity' AND a.id = al.subject LEFT JOIN \
          mailboxes m ON m.id = CASE WHEN al.subject_kind = 'activity' THEN a.mailbox ELSE al.subject END LEFT JOIN \
@@ -41,7 +41,7 @@ statements! {
     ALERT = [
         "SELECT al.id, al.subject_kind, coalesce(m.email_address, p.name, CAST(al.subject AS TEXT)) AS subject_name, \
          al.severity, al.code, al.text, al.hint, al.first_seen, al.last_seen, \
-         al.count, al.incoming, al.outgoing, al.closed_at, NULL AS owner FROM alerts al LEFT JOIN mailboxes m ON m.id = \
+         al.count, al.incoming, al.outgoing, al.closed_at, al.mailed_at, NULL AS owner FROM alerts al LEFT JOIN mailboxes m ON m.id = \
          al.subject LEFT JOIN server_profiles p ON p.id = al.subject WHERE al.id = $1"];
     DISMISS_ALERT = [
         "UPDATE alerts SET closed_at = $2 WHERE id = $1 AND closed_at IS NULL"];
@@ -64,6 +64,20 @@ statements! {
          mailboxes m ON m.id = d.mailbox AND m.state = 'active' LEFT JOIN server_profiles p ON p.id = m.server_profile \
          AND p.state = 'active' LEFT JOIN alerts al ON al.subject = m.id AND al.code = 'outbox-stale' AND al.closed_at \
          IS NULL ORDER BY m.id"];
+    HEALTH = [
+        "SELECT h.profile, h.incoming_code, h.incoming_first, h.outgoing_code, h.outgoing_first, h.lately, count(*) AS \
+         mailboxes FROM (SELECT server_profile AS profile, incoming_failure_code AS incoming_code, \
+         incoming_transient_failures = 1 AS incoming_first, outgoing_failure_code AS outgoing_code, \
+         outgoing_transient_failures = 1 AS outgoing_first, coalesce(incoming_failing_since, outgoing_failing_since, \
+         $1) >= $1 AND coalesce(outgoing_failing_since, incoming_failing_since, $1) >= $1 AS lately FROM mailboxes \
+         WHERE state = 'active' AND server_profile IS NOT NULL AND approval IN ('empty', 'approved') AND ((incoming_method \
+         = 'server_side_sync' AND (incoming_enabled OR incoming_failure_code IS NOT NULL)) OR (outgoing_method = \
+         'server_side_sync' AND (outgoing_enabled OR outgoing_failure_code IS NOT NULL)))) h GROUP BY h.profile, \
+         h.incoming_code, h.incoming_first, h.outgoing_code, h.outgoing_first, h.lately ORDER BY h.profile, \
+         h.incoming_code, h.outgoing_code"];
+    ALERTS_MAILED = [
+        "UPDATE alerts SET mailed_at = $2 WHERE id "
+        {ids "$1"}];
     STALE_ALERTS = [
         "SELECT subject, code FROM alerts WHERE code IN ('mailbox-stale', 'outbox-stale') AND closed_at IS NULL ORDER BY \
          subject, code"];

@@ -1,5 +1,6 @@
 //! Ring 4: the real binary against a real Dovecot.
 
+mod alerts;
 mod corpus;
 mod crashes;
 mod documents;

@@ -246,3 +246,56 @@ async fn dismissing_is_in_the_audit_log() {
         assert!(store.apply(&[RecordChange::DismissAlert(unknown)], &Actor::Configuration, at(3)).await.is_err());
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn mailboxes_that_fare_alike_are_counted_together() {
+    use FailureCode::{AuthRejected, Timeout};
+    for database in databases().await {
+        let store = &database.store;
+        let profile = profile("example");
+        let failing = |address: &str, code, first: u32, since| {
+            let mut mailbox = mailbox(address, &profile);
+            mailbox.incoming.failure_code = Some(code);
+            mailbox.incoming.transient_failures = first;
+            mailbox.incoming.failing_since = Some(at(since));
+            mailbox
+        };
+        let mut gave_up = failing("d@x", AuthRejected, 0, 60);
+        gave_up.incoming.enabled = false;
+        let mut off = mailbox("off@x", &profile);
+        off.incoming.enabled = false;
+        off.outgoing.enabled = false;
+        let all = [
+            mailbox("well@x", &profile),
+            failing("a@x", Timeout, 3, 60),
+            failing("b@x", Timeout, 9, 70),
+            failing("c@x", Timeout, 1, 70),
+            failing("e@x", Timeout, 3, 20),
+            gave_up,
+            off,
+        ];
+        let mut changes = vec![RecordChange::PutProfile(profile.clone(), CredentialSource::Stored)];
+        changes.extend(all.iter().map(put));
+        store.apply(&changes, &Actor::Configuration, at(0)).await.unwrap();
+        let health = store.health(at(50)).await.unwrap();
+        assert!(health.iter().all(|group| group.profile == profile.id && group.outgoing.is_none()));
+        let mut told: Vec<_> = health.iter().map(|group| (group.mailboxes, group.incoming, group.is_lately)).collect();
+        told.sort();
+        let expected = [
+            (1, None, true),
+            (1, Some((AuthRejected, false)), true),
+            (1, Some((Timeout, false)), false),
+            (1, Some((Timeout, true)), true),
+            (2, Some((Timeout, false)), true),
+        ];
+        assert_eq!(told, expected);
+
+        let incident = raise(AlertSubject::Profile(profile.id), Severity::Error, FailureCode::ProfileFailing, None);
+        store.change_alerts(&[incident], at(80)).await.unwrap();
+        let listed = async || store.alerts(&mailsyncd::store::AlertFilter::default()).await.unwrap().remove(0);
+        let alert = listed().await;
+        assert_eq!((alert.owner.as_deref(), alert.mailed_at), (profile.owner.as_deref(), None));
+        store.alerts_mailed(&[alert.id], at(81)).await.unwrap();
+        assert_eq!(listed().await.mailed_at, Some(at(81)));
+    }
+}

@@ -1,0 +1,3 @@
+-- When a mail told somebody of the alert.
+
+ALTER TABLE alerts ADD COLUMN mailed_at TIMESTAMPTZ;
