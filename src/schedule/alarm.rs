@@ -12,6 +12,7 @@ use crate::model::{
     failure::{Failure, FailureCode, Persistence, Scope},
     lease::ProfileHold,
     mailbox::WorkloadState,
+    report::{CycleReport, Report},
     timestamp::Timestamp,
 };
 
@@ -25,12 +26,38 @@ const HOST_MAY_BE_DOWN: Duration = MINUTE.saturating_mul(15);
 const THROTTLING_MAY_LAST: Duration = HOUR;
 
 /// What the end of a cycle that took the workload's state to `after` changes.
-pub fn after_cycle(
-    duty: Duty,
-    after: &WorkloadState,
-    failure: Option<&Failure>,
-    now: Timestamp,
-) -> Option<AlertChange> {
+pub fn after_cycle(duty: Duty, after: &WorkloadState, report: &Report, now: Timestamp) -> Vec<AlertChange> {
+    let state = of_workload(duty, after, report.failure(), now);
+    state.into_iter().chain(renumbered(duty, report)).collect()
+}
+
+/// An Inbox that was read from its start again: what became of its messages.
+fn renumbered(duty: Duty, report: &Report) -> Option<AlertChange> {
+    let Report::Received(CycleReport {
+        started_over: Some(why),
+        recorded,
+        linked,
+        ignored,
+        set_aside,
+        more,
+        failure,
+        ..
+    }) = report
+    else {
+        return None;
+    };
+    let why = why.replace('_', " ");
+    let rest = if *more || failure.is_some() { " so far; reading goes on" } else { "" };
+    Some(AlertChange::Raise(NewAlert {
+        subject: AlertSubject::Mailbox(duty.mailbox),
+        severity: Severity::Information,
+        code: FailureCode::InboxRenumbered,
+        text: format!("{why}: {linked} found again, {recorded} new, {ignored} ignored, {set_aside} set aside{rest}"),
+        workload: None,
+    }))
+}
+
+fn of_workload(duty: Duty, after: &WorkloadState, failure: Option<&Failure>, now: Timestamp) -> Option<AlertChange> {
     let subject = AlertSubject::Mailbox(duty.mailbox);
     let Some(failure) = failure.filter(|failure| failure.scope != Scope::Message) else {
         return Some(AlertChange::Over { subject, workload: duty.workload, but: None });

@@ -25,6 +25,10 @@ fn failure(code: FailureCode, scope: Scope, persistence: Persistence) -> Failure
     Failure::new(code, scope, persistence, "the words")
 }
 
+fn report(failure: Option<Failure>) -> Report {
+    Report::Received(CycleReport { failure, ..CycleReport::default() })
+}
+
 /// What is raised, as `severity code workload`.
 fn raised(change: &AlertChange) -> String {
     match change {
@@ -60,8 +64,8 @@ fn what_a_mailbox_fails_with_decides_how_loud_it_is() {
     ];
     for (name, after, code, persistence, expected) in cases {
         let failure = failure(code, Scope::Mailbox, persistence);
-        let change = after_cycle(duty(), &after, Some(&failure), at(0));
-        assert_eq!(change.as_ref().map(raised).as_deref(), expected, "{name}");
+        let changes = after_cycle(duty(), &after, &report(Some(failure)), at(0));
+        assert_eq!(changes.iter().map(raised).collect::<Vec<_>>(), Vec::from_iter(expected), "{name}");
     }
 }
 
@@ -71,9 +75,9 @@ fn a_cycle_that_went_well_ends_what_its_own_workload_raised() {
     let settled = WorkloadState { enabled: true, ..WorkloadState::default() };
     for workload in [Workload::Incoming, Workload::Outgoing] {
         let duty = Duty::new(workload, duty().mailbox);
-        assert_eq!(after_cycle(duty, &settled, None, at(0)), Some(over(workload)));
+        assert_eq!(after_cycle(duty, &settled, &report(None), at(0)), [over(workload)]);
         let one_mail = failure(FailureCode::MailDeferred, Scope::Message, Persistence::Transient);
-        assert_eq!(after_cycle(duty, &settled, Some(&one_mail), at(0)), Some(over(workload)));
+        assert_eq!(after_cycle(duty, &settled, &report(Some(one_mail)), at(0)), [over(workload)]);
     }
 }
 
@@ -81,7 +85,7 @@ fn a_cycle_that_went_well_ends_what_its_own_workload_raised() {
 fn the_failure_of_a_profile_or_of_the_daemon_says_nothing_of_the_mailbox() {
     for scope in [Scope::Profile, Scope::Daemon] {
         let failure = failure(FailureCode::HostUnreachable, scope, Persistence::Transient);
-        assert_eq!(after_cycle(duty(), &state(5, -9_000), Some(&failure), at(0)), None);
+        assert_eq!(after_cycle(duty(), &state(5, -9_000), &report(Some(failure)), at(0)), []);
     }
 }
 
@@ -108,4 +112,27 @@ fn a_hold_is_one_alert_that_grows_louder() {
         assert_eq!(changes.len(), 2);
     }
     assert_eq!(released(side), [AlertChange::Over { subject, workload, but: None }]);
+}
+
+#[test]
+fn an_inbox_that_was_renumbered_is_reported_with_what_became_of_its_messages() {
+    let report = CycleReport {
+        started_over: Some("uid_validity_changed"),
+        recorded: 2,
+        linked: 40,
+        ignored: 1,
+        ..CycleReport::default()
+    };
+    let settled = WorkloadState { enabled: true, ..WorkloadState::default() };
+    let told = |report: CycleReport| match after_cycle(duty(), &settled, &Report::Received(report), at(0)).pop() {
+        Some(AlertChange::Raise(alert)) => {
+            assert_eq!((alert.severity, alert.code), (Severity::Information, FailureCode::InboxRenumbered));
+            assert_eq!(alert.workload, None, "no poll that goes well ends it");
+            alert.text
+        }
+        other => panic!("{other:?}"),
+    };
+    let all = "uid validity changed: 40 found again, 2 new, 1 ignored, 0 set aside";
+    assert_eq!(told(report.clone()), all);
+    assert_eq!(told(CycleReport { more: true, ..report }), format!("{all} so far; reading goes on"));
 }

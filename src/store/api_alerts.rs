@@ -87,7 +87,7 @@ impl Store {
         write!(self, Durable, 0, alerts::mailed(alerts = mailed.to_vec(), now = now))
     }
 
-    /// Closes alerts about what is not there any more and notices that are older than
+    /// Closes alerts about what is not there (or not set aside) any more and notices that are older than
     /// `forgotten_before`, and deletes what was closed before then. Lazy.
     ///
     /// # Errors

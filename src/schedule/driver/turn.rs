@@ -188,7 +188,7 @@ impl Running {
             _ => {}
         }
         let heard = Heard::of(&report, &state, now);
-        let alerts = alarm::after_cycle(duty, &settled.state, report.failure(), now).into_iter().collect();
+        let alerts = alarm::after_cycle(duty, &settled.state, &report, now);
         let settlement = Settlement { fence, state: settled.state, alerts };
         self.to_settle.push(Landed { settlement, event: Event::Finished(duty, settled.outcome, heard) });
     }

@@ -228,7 +228,9 @@ pub async fn stale_alerts(conn: &mut Conn) -> Result<Vec<(MailboxId, FailureCode
 
 /// See [`crate::store::Store::tidy_alerts`].
 pub async fn tidy(conn: &mut Conn, now: Timestamp, forgotten_before: Timestamp) -> Result<()> {
-    sqlx::query::<Db>(text(sql::CLOSE_ORPHANS)).bind(Time(now)).execute(&mut *conn).await?;
+    for statement in [sql::CLOSE_ORPHANS, sql::CLOSE_SET_ASIDE] {
+        sqlx::query::<Db>(text(statement)).bind(Time(now)).execute(&mut *conn).await?;
+    }
     let notices = sqlx::query::<Db>(text(sql::CLOSE_NOTICES)).bind(Time(now)).bind(Time(forgotten_before));
     notices.execute(&mut *conn).await?;
     sqlx::query::<Db>(text(sql::FORGET_ALERTS)).bind(Time(forgotten_before)).execute(conn).await?;

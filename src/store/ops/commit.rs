@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Conn, Db, Result, inbox, insert::Insert, leases, text};
+use super::{Conn, Db, Result, alerts, inbox, insert::Insert, leases, text};
 use crate::{
     model::{
         activity::{Committed, Fence, IgnoreReason, LedgerEntry, NewActivity, Verdict},
+        alert::{AlertSubject, NewAlert, Severity},
+        failure::FailureCode,
         ids::{ActivityId, MailboxId},
         maildrop::CopyState,
         message::{Attachment, MessageKey, Party, PartyRole, Sha256},
@@ -71,10 +73,34 @@ pub async fn commit_batch(conn: &mut Conn, fence: Fence, batch: Batch, now: Time
     let rows: Vec<_> =
         entries.into_iter().zip(names).map(|(entry, source)| Judged::of(entry, source, &recorded)).collect();
     let committed = count(&rows);
+    let set_aside = alerts_about(fence.mailbox, &rows);
     let place = (i64::from(cursor.uid_validity.get()), i64::from(cursor.generation));
     LEDGER.rows(conn, rows, |values, row| row.bind(values, fence.mailbox, place, delete, now)).await?;
     inbox::advance_cursor(conn, fence.mailbox, &cursor).await?;
+    for alert in set_aside {
+        alerts::raise(conn, alert, now).await?;
+    }
     Ok(committed)
+}
+
+/// One alert for each reason for which messages were set aside.
+fn alerts_about(mailbox: MailboxId, rows: &[Judged]) -> Vec<NewAlert> {
+    let mut of_code: BTreeMap<FailureCode, (u32, String)> = BTreeMap::new();
+    for Judged { entry, .. } in rows {
+        if let Verdict::SetAside(failure) = &entry.verdict {
+            let (count, words) = of_code.entry(failure.code).or_default();
+            *count += 1;
+            *words = format!("message {}: {}", entry.uid.get(), failure.text);
+        }
+    }
+    let alert = |(code, (count, words)): (FailureCode, (u32, String))| NewAlert {
+        subject: AlertSubject::Mailbox(mailbox),
+        severity: Severity::Warning,
+        code,
+        text: if count == 1 { words } else { format!("{count} messages were set aside, the last: {words}") },
+        workload: None,
+    };
+    of_code.into_iter().map(alert).collect()
 }
 
 /// Rows of the ledger that are there already: the UID, and why it was ignored.

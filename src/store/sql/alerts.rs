@@ -86,6 +86,10 @@ statements! {
         "UPDATE alerts SET closed_at = $1 WHERE closed_at IS NULL AND ((subject_kind = 'mailbox' AND NOT EXISTS (SELECT 1 \
          FROM mailboxes m WHERE m.id = alerts.subject AND m.state = 'active')) OR (subject_kind = 'profile' AND NOT \
          EXISTS (SELECT 1 FROM server_profiles p WHERE p.id = alerts.subject AND p.state = 'active')))"];
+    CLOSE_SET_ASIDE = [
+        "UPDATE alerts SET closed_at = $1 WHERE closed_at IS NULL AND code IN ('message-too-large', 'message-unparsable', \
+         'message-poison', 'message-unanswered') AND subject_kind = 'mailbox' AND NOT EXISTS (SELECT 1 FROM inbox_ledger \
+         l WHERE l.verdict = 'set_aside' AND l.mailbox = alerts.subject AND l.failure_code = alerts.code)"];
     // That something happened once is over when it is old.
     CLOSE_NOTICES = [
         "UPDATE alerts SET closed_at = $1 WHERE closed_at IS NULL AND severity = 'information' AND NOT incoming AND NOT \

@@ -364,7 +364,7 @@ impl World {
         self.checks.ended(now, duty, &report, &settled.outcome);
         self.check_copies();
         let heard = Heard::of(&report, claimed.mailbox.state(duty.workload), now);
-        let alerts = alarm::after_cycle(duty, &settled.state, report.failure(), now).into_iter().collect();
+        let alerts = alarm::after_cycle(duty, &settled.state, &report, now);
         let settlement = Settlement { fence: claimed.fence, state: settled.state, alerts };
         self.store().settle(&[settlement], now).await.unwrap();
         if settled.outcome == Outcome::Interrupted {
