@@ -44,6 +44,14 @@ pub struct Condition {
     pub note: Note,
 }
 
+impl Condition {
+    /// What the server wants the user to know, although it did as it was asked (RFC 9051 §7.1: ALERT).
+    pub fn notice(&self) -> Option<&str> {
+        let is_meant = matches!(self.reply.code.as_deref(), Some("ALERT" | "CONTACTADMIN"));
+        (self.status == Status::Ok && is_meant && !self.reply.text.is_empty()).then_some(&self.reply.text)
+    }
+}
+
 /// Response codes that carry data.
 #[derive(Clone, Copy, Debug, Default)]
 pub enum Note {
@@ -297,6 +305,22 @@ mod tests {
             let Event::Done(_, condition) = event(line) else { panic!("{line}") };
             assert_eq!(condition.reply.code.as_deref(), code);
             assert_eq!((condition.reply.arguments.as_str(), condition.reply.text.as_str()), (arguments, "x"));
+        }
+    }
+
+    #[test]
+    fn a_notice_is_what_a_server_says_beside_doing_as_it_was_asked() {
+        for (line, notice) in [
+            ("A1 OK [ALERT] down on Sunday\r\n", Some("down on Sunday")),
+            ("* OK [ALERT] down on Sunday\r\n", Some("down on Sunday")),
+            ("* OK [CONTACTADMIN] call us\r\n", Some("call us")),
+            ("A1 NO [ALERT] no\r\n", None),
+            ("* BYE [ALERT] no\r\n", None),
+            ("* OK [UIDNEXT 4] next\r\n", None),
+            ("* OK still here\r\n", None),
+        ] {
+            let (Event::Done(_, condition) | Event::Status(condition)) = event(line) else { panic!("{line}") };
+            assert_eq!(condition.notice(), notice, "{line}");
         }
     }
 

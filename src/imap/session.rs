@@ -121,6 +121,11 @@ impl<S: Io> Session<S> {
         Ok(view)
     }
 
+    /// What the server wanted the user to know since this was asked last, uncleaned.
+    pub fn take_notice(&mut self) -> Option<String> {
+        self.wire.notice.take()
+    }
+
     /// Whether the server offers IDLE.
     ///
     /// # Errors

@@ -28,6 +28,8 @@ pub struct Wire<T: Io> {
     pub capabilities: Option<Capabilities>,
     /// A log-in whose answer was not waited for: the command's name and its tag.
     log_in: Option<(&'static str, String)>,
+    /// What the server wanted the user to know last.
+    pub notice: Option<String>,
 }
 
 impl<T: Io> fmt::Debug for Wire<T> {
@@ -46,7 +48,7 @@ impl<T: Io> Wire<T> {
         guard.rehearse(b"A0001 OK\r\n");
         let mut session = Client::new(guard).login("", "").await.map_err(|(error, _)| lost(error, "start"))?;
         session.get_mut().listen();
-        Ok(Self { session, announced: false, capabilities: None, log_in: None })
+        Ok(Self { session, announced: false, capabilities: None, log_in: None, notice: None })
     }
 
     /// The guard below.
@@ -146,6 +148,11 @@ impl<T: Io> Wire<T> {
         let guard = self.session.get_mut();
         let event = Event::of(response.parsed(), |mark| guard.take_lifted(mark));
         self.announced |= matches!(event, Event::Exists(_));
+        if let Event::Status(condition) | Event::Done(_, condition) = &event
+            && let Some(words) = condition.notice()
+        {
+            self.notice = Some(words.to_owned());
+        }
         Ok(event)
     }
 

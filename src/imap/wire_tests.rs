@@ -138,7 +138,7 @@ fn a_panic_of_the_parser_ends_the_connection_only() {
         guard.rehearse(b"A0001 OK\r\n");
         let mut session = Client::new(guard).login("", "").await.unwrap();
         session.get_mut().allow(ALLOWED);
-        let mut wire = Wire { session, announced: false, capabilities: None, log_in: None };
+        let mut wire = Wire { session, announced: false, capabilities: None, log_in: None, notice: None };
         assert!(matches!(wire.event("test").await, Err(ImapError::Protocol(text)) if text.contains("died")));
     });
 }

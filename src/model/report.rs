@@ -87,6 +87,8 @@ pub struct CycleReport {
     pub login_delay: Option<Duration>,
     /// The folder was read from the start again, and why.
     pub started_over: Option<&'static str>,
+    /// What the server wanted the user to know.
+    pub notice: Option<String>,
     /// What ended it early.
     pub failure: Option<Failure>,
 }

@@ -78,6 +78,7 @@ impl Cycle<'_> {
         self.report.login_delay = source.login_delay();
         if let Some(known) = &cursor {
             let view = source.look().await?;
+            self.report.notice = source.notice();
             match self.plan(Some(known), &view) {
                 ReceivePlan::UpToDate => {
                     self.up_to_date(known.clone()).await?;
@@ -89,6 +90,7 @@ impl Cycle<'_> {
         }
         // The cheap look may be a cached one: only what the opened folder says counts.
         let Opened { view, listed } = source.open(&window.uids()).await?;
+        self.report.notice = source.notice().or(self.report.notice.take());
         let mut begun = Begun::Before;
         loop {
             match (self.plan(cursor.as_ref(), &view), cursor) {

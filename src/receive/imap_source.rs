@@ -25,7 +25,7 @@ use crate::{
     means::{account::Account, network::Network, slots::Slot},
     model::{
         cursor::{FetchedMessage, FolderView, ListedMessage},
-        failure::{Failure, FailureCode, Persistence, Scope},
+        failure::{Failure, FailureCode, Persistence, Scope, clean},
         ids::MailboxId,
         timestamp::Timestamp,
         uid::{Uid, UidSet},
@@ -319,6 +319,10 @@ impl MailSource for ImapSource {
             }
             seen => seen.map_err(failure),
         }
+    }
+
+    fn notice(&mut self) -> Option<String> {
+        self.session.take_notice().map(|words| clean(&words, Failure::TEXT_LIMIT))
     }
 
     async fn open(&mut self, ahead: &UidSet) -> Result<Opened, Failure> {

@@ -71,6 +71,11 @@ pub trait MailSource: Send {
         Vec::new()
     }
 
+    /// What the server wanted the user to know since this was asked last.
+    fn notice(&mut self) -> Option<String> {
+        None
+    }
+
     /// How long the server wants to be left alone after a log-in.
     fn login_delay(&self) -> Option<Duration> {
         None

@@ -138,6 +138,10 @@ impl MailSource for ServerSource {
         either!(self, source => source.gone())
     }
 
+    fn notice(&mut self) -> Option<String> {
+        either!(self, source => source.notice())
+    }
+
     fn login_delay(&self) -> Option<Duration> {
         either!(self, source => source.login_delay())
     }

@@ -28,7 +28,19 @@ const THROTTLING_MAY_LAST: Duration = HOUR;
 /// What the end of a cycle that took the workload's state to `after` changes.
 pub fn after_cycle(duty: Duty, after: &WorkloadState, report: &Report, now: Timestamp) -> Vec<AlertChange> {
     let state = of_workload(duty, after, report.failure(), now);
-    state.into_iter().chain(renumbered(duty, report)).collect()
+    state.into_iter().chain(renumbered(duty, report)).chain(noticed(duty, report)).collect()
+}
+
+/// What the server wanted the user to know.
+fn noticed(duty: Duty, report: &Report) -> Option<AlertChange> {
+    let Report::Received(CycleReport { notice: Some(words), .. }) = report else { return None };
+    Some(AlertChange::Raise(NewAlert {
+        subject: AlertSubject::Mailbox(duty.mailbox),
+        severity: Severity::Information,
+        code: FailureCode::ProviderNotice,
+        text: words.clone(),
+        workload: None,
+    }))
 }
 
 /// An Inbox that was read from its start again: what became of its messages.

@@ -136,3 +136,14 @@ fn an_inbox_that_was_renumbered_is_reported_with_what_became_of_its_messages() {
     assert_eq!(told(report.clone()), all);
     assert_eq!(told(CycleReport { more: true, ..report }), format!("{all} so far; reading goes on"));
 }
+
+#[test]
+fn a_notice_of_the_provider_is_passed_on_beside_everything_else() {
+    let settled = WorkloadState { enabled: true, ..WorkloadState::default() };
+    let report = CycleReport { notice: Some("maintenance on Sunday".into()), ..CycleReport::default() };
+    let changes = after_cycle(duty(), &settled, &Report::Received(report), at(0));
+    assert!(matches!(changes[0], AlertChange::Over { .. }));
+    let AlertChange::Raise(alert) = &changes[1] else { panic!("{changes:?}") };
+    assert_eq!((alert.severity, alert.code), (Severity::Information, FailureCode::ProviderNotice));
+    assert_eq!((alert.text.as_str(), alert.workload), ("maintenance on Sunday", None));
+}

@@ -63,7 +63,7 @@ async fn mail(
 ) -> Result<(), StoreError> {
     let code = Some(FailureCode::ProfileFailing);
     let alerts = store.alerts(&AlertFilter { code, closed_too: true, ..AlertFilter::default() }).await?;
-    if alerts.iter().all(|it| it.closed_at.is_some() || it.mailed_at.is_some() || silent.contains(&it.id)) {
+    if alerts.iter().all(|it| it.closed_at.is_some() || it.mailed_at.is_some()) {
         return Ok(());
     }
     let records = store.records().await?;
