@@ -14,6 +14,7 @@ mod config;
 mod corpus;
 mod cycle;
 mod driver;
+mod faults;
 mod monitoring;
 mod real;
 mod sending;

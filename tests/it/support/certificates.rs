@@ -3,12 +3,18 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
     KeyUsagePurpose, date_time_ymd,
 };
+use rustls::{
+    ServerConfig,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+};
+use tokio_rustls::TlsAcceptor;
 
 /// What a server presents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +23,8 @@ pub enum Certificate {
     Good,
     /// The same, but over since 2020.
     Expired,
+    /// The same, but from 2200 on.
+    NotValidYet,
     /// By the right authority, for another name.
     WrongName,
     /// For the right name, by an authority that nobody trusts.
@@ -47,6 +55,11 @@ pub fn make(dir: &Path, kind: Certificate) -> Files {
             parameters.not_after = date_time_ymd(2020, 1, 1);
             parameters.signed_by(&key, &trusted)
         }
+        Certificate::NotValidYet => {
+            let mut parameters = server("localhost");
+            parameters.not_before = date_time_ymd(2200, 1, 1);
+            parameters.signed_by(&key, &trusted)
+        }
         Certificate::WrongName => server("imap.elsewhere.example").signed_by(&key, &trusted),
         Certificate::UnknownAuthority => server("localhost").signed_by(&key, &authority("somebody else's CA")),
         Certificate::SelfSignedAuthority => {
@@ -65,6 +78,20 @@ pub fn make(dir: &Path, kind: Certificate) -> Files {
         certificate: write("server.pem", certificate.unwrap().pem()),
         key: write("server.key", key.serialize_pem()),
     }
+}
+
+/// The server's side of TLS.
+pub fn acceptor(files: &Files) -> TlsAcceptor {
+    let chain = CertificateDer::pem_file_iter(&files.certificate).unwrap().map(Result::unwrap).collect();
+    let key = PrivateKeyDer::from_pem_file(&files.key).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .unwrap();
+    TlsAcceptor::from(Arc::new(config))
 }
 
 fn authority(name: &str) -> CertifiedIssuer<'static, KeyPair> {

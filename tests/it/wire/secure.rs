@@ -1,7 +1,7 @@
 //! TLS and STARTTLS: certificates that are wrong, servers that do not speak it, and attackers that
 //! slip something in before.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{path::Path, time::Duration};
 
 use mailsyncd::{
     imap::{
@@ -14,29 +14,11 @@ use mailsyncd::{
         tls::{TlsClient, TlsConfigError},
     },
 };
-use rustls::{
-    ServerConfig,
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
-};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, DuplexStream};
-use tokio_rustls::TlsAcceptor;
 
 use super::peer::{endpoint, timeouts};
+pub use crate::support::certificates::acceptor;
 use crate::support::certificates::{Certificate, Files, make};
-
-/// The server's side of TLS.
-pub fn acceptor(files: &Files) -> TlsAcceptor {
-    let chain = CertificateDer::pem_file_iter(&files.certificate).unwrap().map(Result::unwrap).collect();
-    let key = PrivateKeyDer::from_pem_file(&files.key).unwrap();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(chain, key)
-        .unwrap();
-    TlsAcceptor::from(Arc::new(config))
-}
 
 /// A server's certificate and its authority.
 pub fn files(kind: Certificate) -> (tempfile::TempDir, Files) {

@@ -1,0 +1,15 @@
+//! The catalogue of faults: each is injected into a running daemon with healthy mailboxes beside it,
+//! and its code, scope, schedule, alert, explanation and end are compared with what they must be.
+//!
+//! `cargo test --test it faults:: -- --nocapture` prints it as a table.
+
+mod catalogue;
+mod observe;
+mod reaching;
+mod reading;
+mod row;
+mod sending;
+mod server;
+mod table;
+mod talk;
+mod world;

@@ -1,0 +1,127 @@
+//! What became of a fault, as the database and the explanations show it.
+
+use std::collections::BTreeMap;
+
+use mailsyncd::{
+    admin::why,
+    model::{
+        activity::ActivityStatus,
+        failure::{FailureCode, Scope},
+        lease::ProfileHold,
+        mailbox::{Mailbox, Workload},
+    },
+    store::ActivityFilter,
+};
+
+use super::{
+    row::{Language, Schedule},
+    world::{INTERVAL, Place, STEP, World},
+};
+
+/// How a fault shows.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen {
+    pub code: FailureCode,
+    pub scope: Scope,
+    pub schedule: Schedule,
+}
+
+/// One look at everything.
+pub struct View {
+    pub mailboxes: BTreeMap<String, Mailbox>,
+    holds: BTreeMap<(Workload, String), ProfileHold>,
+    /// Outgoing mail, by subject.
+    mails: BTreeMap<String, (ActivityStatus, Option<FailureCode>)>,
+}
+
+impl View {
+    pub async fn of(world: &World) -> Self {
+        let profiles = world.profiles().await;
+        let mut holds = BTreeMap::new();
+        for workload in [Workload::Incoming, Workload::Outgoing] {
+            for (held, hold) in world.store.holds(workload).await.unwrap() {
+                let name = profiles.iter().find(|(_, id)| **id == held).unwrap().0.clone();
+                holds.insert((workload, name), hold);
+            }
+        }
+        let filter = ActivityFilter { limit: 100_000, ..ActivityFilter::default() };
+        let activities = world.store.activities(&filter).await.unwrap().into_iter();
+        let outgoing = activities.filter(|activity| activity.direction == "outgoing");
+        let mails = outgoing.map(|mail| (mail.subject, (mail.status, mail.failure_code.and_then(|code| code.parse().ok())))).collect();
+        Self { mailboxes: world.mailboxes().await, holds, mails }
+    }
+
+    /// How the fault of `place` shows now, if it does.
+    pub fn seen(&self, place: &Place) -> Option<Seen> {
+        let workload = place.row.language.workload();
+        if let Some(hold) = self.holds.get(&(workload, place.profile.clone())) {
+            let schedule = Schedule::Held(hold.until.since(hold.since));
+            return Some(Seen { code: hold.code, scope: Scope::Profile, schedule });
+        }
+        let state = self.mailboxes[&place.bad].state(workload);
+        if let Some(code) = state.failure_code {
+            let wait = state.postponed_until.zip(state.failing_since).map(|(until, since)| until.since(since));
+            let schedule = match wait {
+                Some(wait) if state.enabled => Schedule::Postponed(wait),
+                _ => Schedule::Disabled,
+            };
+            return Some(Seen { code, scope: Scope::Mailbox, schedule });
+        }
+        let (status, code) = self.mails.get(&format!("during {}", place.bad))?;
+        Some(Seen { code: (*code)?, scope: Scope::Message, schedule: Schedule::Mail(*status) })
+    }
+
+    /// What is wrong with the mailboxes that must be well while others are not.
+    pub fn complaints(&self, world: &World, place: &Place) -> Vec<String> {
+        let mut complaints = Vec::new();
+        let mut well = vec![&place.good];
+        well.extend((place.row.language == Language::Smtp).then_some(&place.bad));
+        for address in well {
+            let state = &self.mailboxes[address].incoming;
+            let blamed = state.failure_code.is_some() || state.transient_failures > 0 || state.confirmations > 0;
+            if blamed || !state.enabled {
+                complaints.push(format!("{address} is blamed: {state:?}"));
+            }
+            let latest = state.last_success_at.unwrap().plus(INTERVAL + INTERVAL / 10 + 3 * STEP);
+            if is_punctual(place, address) && latest < world.now() {
+                complaints.push(format!("{address} was not polled since {:?}", state.last_success_at));
+            }
+            if let Some(at) = world.late.get(address) {
+                complaints.push(format!("{address} was kept waiting at {at}"));
+            }
+        }
+        let outgoing = &self.mailboxes[&place.good].outgoing;
+        let sends = place.row.language == Language::Smtp;
+        if sends && (!outgoing.enabled || outgoing.failure_code.is_some()) {
+            complaints.push(format!("{} is blamed for sending: {outgoing:?}", place.good));
+        }
+        let sent = place.server.taken(&format!("during {}", place.good));
+        if sends && sent != usize::from(!place.row.to_all()) {
+            complaints.push(format!("the mail of {} was taken {sent} times", place.good));
+        }
+        complaints
+    }
+
+    /// Whether all is well again with the mailbox that the fault concerned.
+    pub fn has_recovered(&self, place: &Place, since: mailsyncd::model::timestamp::Timestamp) -> bool {
+        let workload = place.row.language.workload();
+        let state = self.mailboxes[&place.bad].state(workload);
+        let held = self.holds.contains_key(&(workload, place.profile.clone()));
+        let well = state.enabled && state.failure_code.is_none() && !held;
+        match workload {
+            Workload::Incoming => well && state.last_success_at > Some(since),
+            Workload::Outgoing => well && place.server.taken(&format!("after {}", place.bad)) == 1,
+        }
+    }
+}
+
+/// Whether the reading of a mailbox must keep its schedule whatever is wrong.
+pub fn is_punctual(place: &Place, address: &str) -> bool {
+    place.row.language == Language::Smtp || (address == place.good && !place.row.to_all())
+}
+
+/// What `why` says of the mailbox, as one text.
+pub async fn why(world: &World, place: &Place) -> String {
+    let why = why::ask(&world.store, &world.config, &place.bad, world.now()).await.unwrap();
+    serde_json::to_string(&why).unwrap()
+}
