@@ -26,7 +26,7 @@ enum Stage {
 impl Stage {
     fn of(command: &str) -> Self {
         match command.to_ascii_uppercase().as_str() {
-            "GREETING" | "STARTTLS" => Self::Greeting,
+            "GREETING" | "STARTTLS" | "CAPABILITY" => Self::Greeting,
             "LOGIN" | "AUTHENTICATE" => Self::Login,
             "SELECT" | "EXAMINE" | "STATUS" => Self::Open,
             "APPEND" | "CREATE" | "STORE" | "EXPUNGE" | "MOVE" => Self::Change,

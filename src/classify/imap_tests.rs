@@ -178,6 +178,8 @@ fn ended_conversations() {
         ("I29", greeting("Too many connections from your address"), Code::TooManyConnections, Profile, Throttled),
         ("I29", ImapError::Eof { during: "greeting" }, Code::GreetingRefused, Profile, Transient),
         ("I29", ImapError::Timeout { during: "greeting" }, Code::Timeout, Profile, Transient),
+        ("T7", ImapError::Timeout { during: "CAPABILITY" }, Code::Timeout, Profile, Transient),
+        ("I30", ImapError::Timeout { during: "CAPABILITY after the log-in" }, Code::Timeout, Mailbox, Transient),
         ("I30", bye("Autologout; idle for too long"), Code::ServerClosed, Mailbox, Transient),
         ("I31", ImapError::Protocol("what is this".into()), Code::ProtocolViolation, Mailbox, Transient),
         ("I31", ImapError::Limit("line"), Code::ProtocolViolation, Mailbox, Transient),

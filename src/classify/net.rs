@@ -28,6 +28,7 @@ fn class(error: &NetError) -> Class {
         }
         NetError::Tls { fault, .. } => tls(*fault),
         NetError::TlsTimeout => (FailureCode::Timeout, Transient),
+        NetError::TlsBroken(_) => (FailureCode::TlsHandshakeFailed, Transient),
         NetError::Io(_) => return Class::mailbox(FailureCode::ConnectionLost, Transient),
     };
     Class::profile(code, persistence)
@@ -87,7 +88,14 @@ mod tests {
             ("T4", tls(TlsFault::BadCertificate), Code::TlsBadCertificate, Scope::Profile, Transient),
             ("T5", tls(TlsFault::Handshake), Code::TlsHandshakeFailed, Scope::Profile, Transient),
             ("T6", tls(TlsFault::NotSpoken), Code::TlsNotSpoken, Scope::Profile, Permanent),
-            ("T7", NetError::TlsTimeout, Code::Timeout, Scope::Profile, Transient),
+            ("T7 silent", NetError::TlsTimeout, Code::Timeout, Scope::Profile, Transient),
+            (
+                "T7 closed",
+                NetError::TlsBroken(io::ErrorKind::UnexpectedEof),
+                Code::TlsHandshakeFailed,
+                Scope::Profile,
+                Transient,
+            ),
         ] {
             let expected = Failure::new(code, scope, persistence, &error.to_string());
             assert_eq!(failure(&error), expected, "{row}");

@@ -152,7 +152,7 @@ pub async fn begin<S: Io>(
         Greeting { capabilities, reads_on, .. } => {
             let offered = match capabilities {
                 Some(capabilities) => capabilities,
-                None => ask_capabilities(&mut wire, &timeouts).await?,
+                None => ask_capabilities(&mut wire, "CAPABILITY", &timeouts).await?,
             };
             let method = choose(endpoint.auth, offered, secure)?;
             bounded(timeouts.command, method.name(), log_in(&mut wire, method, credentials, reads_on)).await?;
@@ -198,9 +198,10 @@ fn noted(note: Note) -> Option<Capabilities> {
     }
 }
 
-/// Asks for the capabilities.
+/// Asks for the capabilities; `name` is what to call the command where it fails.
 pub(super) async fn ask_capabilities<T: Io>(
     wire: &mut Wire<T>,
+    name: &'static str,
     timeouts: &Timeouts,
 ) -> Result<Capabilities, ImapError> {
     let mut found = None;
@@ -210,7 +211,7 @@ pub(super) async fn ask_capabilities<T: Io>(
         }
         Ok(())
     };
-    let done = wire.command("CAPABILITY", "CAPABILITY", timeouts.command, listen).await?;
+    let done = wire.command(name, "CAPABILITY", timeouts.command, listen).await?;
     Ok(found.or(noted(done.note)).unwrap_or_default())
 }
 

@@ -140,7 +140,7 @@ impl<S: Io> Session<S> {
         if let Some(known) = self.wire.capabilities {
             return Ok(known);
         }
-        let asked = ask_capabilities(&mut self.wire, &self.timeouts).await?;
+        let asked = ask_capabilities(&mut self.wire, "CAPABILITY after the log-in", &self.timeouts).await?;
         self.wire.capabilities = Some(asked);
         Ok(asked)
     }

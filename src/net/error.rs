@@ -45,6 +45,9 @@ pub enum NetError {
     /// The TLS handshake did not end in time.
     #[error("the TLS handshake did not end in time")]
     TlsTimeout,
+    /// The connection broke, or was closed, within the TLS handshake.
+    #[error("the connection broke within the TLS handshake: {0:?}")]
+    TlsBroken(io::ErrorKind),
     /// Anything else the operating system reports.
     #[error("{0:?}")]
     Io(io::ErrorKind),
@@ -93,6 +96,11 @@ pub fn is_exhausted(error: &io::Error) -> bool {
 }
 
 impl NetError {
+    /// Whether a server that restarts or is busy shows itself so for a moment; no secret was sent before.
+    pub fn is_momentary(&self) -> bool {
+        matches!(self, Self::Refused | Self::TlsBroken(_) | Self::Io(_))
+    }
+
     /// Classifies an error of connecting a socket, or of using it.
     pub fn from_io(error: io::Error) -> Self {
         if is_exhausted(&error) {

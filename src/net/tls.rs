@@ -133,7 +133,10 @@ fn authorities(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsConfigErr
 /// Classifies what ended a handshake.
 fn tls_error(error: io::Error) -> NetError {
     let Some(cause) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) else {
-        return NetError::Io(error.kind());
+        return match NetError::from_io(error) {
+            NetError::Io(kind) => NetError::TlsBroken(kind),
+            exhausted => exhausted,
+        };
     };
     let fault = match cause {
         rustls::Error::InvalidCertificate(problem) => certificate_fault(problem),

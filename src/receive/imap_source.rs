@@ -30,7 +30,6 @@ use crate::{
         timestamp::Timestamp,
         uid::{Uid, UidSet},
     },
-    net::error::NetError,
 };
 
 use super::{
@@ -282,7 +281,11 @@ fn differ(before: &FolderView, now: &FolderView) -> bool {
 
 /// What a server that restarts or is busy says for a moment, before any secret was sent.
 fn is_momentary(error: &ImapError) -> bool {
-    matches!(error, ImapError::Net(NetError::Refused | NetError::Io(_)) | ImapError::Eof { during: "greeting" })
+    match error {
+        ImapError::Net(error) => error.is_momentary(),
+        ImapError::Eof { during } => *during == "greeting",
+        _ => false,
+    }
 }
 
 /// Whether the connection is simply gone, as after the server's time for idle connections.

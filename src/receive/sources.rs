@@ -13,7 +13,7 @@ use crate::{
         profile::ServerType,
         uid::{Uid, UidSet},
     },
-    net::{credentials::Credentials, deadline::Timeouts, dial::NetStream, error::NetError},
+    net::{credentials::Credentials, deadline::Timeouts, dial::NetStream},
     pop3::{connect, error::Pop3Error},
     store::Store,
 };
@@ -96,7 +96,11 @@ impl Sources for ServerSources {
 
 /// What a server that restarts or is busy says for a moment, before any secret was sent.
 fn is_momentary(error: &Pop3Error) -> bool {
-    matches!(error, Pop3Error::Net(NetError::Refused | NetError::Io(_)) | Pop3Error::Eof { during: "greeting" })
+    match error {
+        Pop3Error::Net(error) => error.is_momentary(),
+        Pop3Error::Eof { during } => *during == "greeting",
+        _ => false,
+    }
 }
 
 /// The same of whichever it is.

@@ -14,7 +14,6 @@ use crate::{
     means::{account::Account, network::Network, slots::Slot},
     mime::compose::ID_FIELD,
     model::{failure::Failure, uid::Uid},
-    net::error::NetError,
 };
 
 use super::sink::{FiledBy, Mark, SentFolder};
@@ -51,7 +50,11 @@ pub async fn open(network: &Network, tasks: &Tasks, account: &Account) -> Result
 
 /// What a server that restarts or is busy says for a moment, before any secret was sent.
 fn is_momentary(error: &ImapError) -> bool {
-    matches!(error, ImapError::Net(NetError::Refused | NetError::Io(_)) | ImapError::Eof { during: "greeting" })
+    match error {
+        ImapError::Net(error) => error.is_momentary(),
+        ImapError::Eof { during } => *during == "greeting",
+        _ => false,
+    }
 }
 
 fn failure(error: ImapError) -> Failure {

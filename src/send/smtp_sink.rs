@@ -8,7 +8,6 @@ use crate::{
     classify,
     means::{account::Account, network::Network, slots::Slot},
     model::{failure::Failure, outbox::ServerReply, profile::AuthMethod},
-    net::error::NetError,
     smtp::{
         Envelope,
         connect::{self, NetSession, Timeouts},
@@ -49,7 +48,11 @@ pub async fn open(network: &Network, tasks: &Tasks, account: &Account) -> Result
 
 /// What a server that restarts or is busy says for a moment, before any secret was sent.
 fn is_momentary(error: &SmtpError) -> bool {
-    matches!(error, SmtpError::Net(NetError::Refused | NetError::Io(_)) | SmtpError::Eof { stage: Stage::Greeting })
+    match error {
+        SmtpError::Net(error) => error.is_momentary(),
+        SmtpError::Eof { stage } => *stage == Stage::Greeting,
+        _ => false,
+    }
 }
 
 /// One logged-in connection.

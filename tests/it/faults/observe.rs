@@ -1,9 +1,12 @@
 //! What became of a fault, as the database and the explanations show it.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use mailsyncd::{
-    admin::why,
+    admin::why::{self, State},
     model::{
         activity::ActivityStatus,
         failure::{FailureCode, Scope},
@@ -14,7 +17,7 @@ use mailsyncd::{
 };
 
 use super::{
-    row::{Language, Schedule},
+    row::{Language, Recovery, Schedule},
     world::{INTERVAL, Place, STEP, World},
 };
 
@@ -32,7 +35,14 @@ pub struct View {
     holds: BTreeMap<(Workload, String), ProfileHold>,
     /// Outgoing mail, by subject.
     mails: BTreeMap<String, (ActivityStatus, Option<FailureCode>)>,
+    /// What is open: about whom, code, severity.
+    alerts: Vec<(String, String, String)>,
 }
+
+/// About a mailbox by its address, a profile by its name, a mail by its subject.
+const OPEN_ALERTS: &str = "SELECT coalesce(m.email_address, p.name, e.subject), a.code, a.severity FROM alerts a \
+     LEFT JOIN mailboxes m ON m.id = a.subject LEFT JOIN server_profiles p ON p.id = a.subject \
+     LEFT JOIN email_activities e ON e.id = a.subject WHERE a.closed_at IS NULL ORDER BY 1, 2";
 
 impl View {
     pub async fn of(world: &World) -> Self {
@@ -47,8 +57,19 @@ impl View {
         let filter = ActivityFilter { limit: 100_000, ..ActivityFilter::default() };
         let activities = world.store.activities(&filter).await.unwrap().into_iter();
         let outgoing = activities.filter(|activity| activity.direction == "outgoing");
-        let mails = outgoing.map(|mail| (mail.subject, (mail.status, mail.failure_code.and_then(|code| code.parse().ok())))).collect();
-        Self { mailboxes: world.mailboxes().await, holds, mails }
+        let mails = outgoing
+            .map(|mail| (mail.subject, (mail.status, mail.failure_code.and_then(|code| code.parse().ok()))))
+            .collect();
+        let alerts = sqlx::query_as(OPEN_ALERTS).fetch_all(&world.sql).await.unwrap();
+        Self { mailboxes: world.mailboxes().await, holds, mails, alerts }
+    }
+
+    /// Open alerts about the mailbox that the fault concerns, its profile, and the mail that met it:
+    /// `severity code` of each.
+    pub fn alerts(&self, place: &Place) -> Vec<String> {
+        let about = [&place.bad, &place.profile, &format!("during {}", place.bad)];
+        let open = self.alerts.iter().filter(|(subject, ..)| about.contains(&subject));
+        open.map(|(_, code, severity)| format!("{severity} {code}")).collect()
     }
 
     /// How the fault of `place` shows now, if it does.
@@ -90,6 +111,9 @@ impl View {
                 complaints.push(format!("{address} was kept waiting at {at}"));
             }
         }
+        for (subject, code, _) in self.alerts.iter().filter(|(subject, ..)| *subject == place.good) {
+            complaints.push(format!("an alert {code} about {subject}"));
+        }
         let outgoing = &self.mailboxes[&place.good].outgoing;
         let sends = place.row.language == Language::Smtp;
         if sends && (!outgoing.enabled || outgoing.failure_code.is_some()) {
@@ -107,7 +131,8 @@ impl View {
         let workload = place.row.language.workload();
         let state = self.mailboxes[&place.bad].state(workload);
         let held = self.holds.contains_key(&(workload, place.profile.clone()));
-        let well = state.enabled && state.failure_code.is_none() && !held;
+        let quiet = self.alerts(place).is_empty() || place.row.expected.recovery == Recovery::MailStays;
+        let well = state.enabled && state.failure_code.is_none() && !held && quiet;
         match workload {
             Workload::Incoming => well && state.last_success_at > Some(since),
             Workload::Outgoing => well && place.server.taken(&format!("after {}", place.bad)) == 1,
@@ -120,8 +145,21 @@ pub fn is_punctual(place: &Place, address: &str) -> bool {
     place.row.language == Language::Smtp || (address == place.good && !place.row.to_all())
 }
 
-/// What `why` says of the mailbox, as one text.
+/// What `mailbox why` says of the mailbox, as one text; of one mail that failed, what `activity show` says.
 pub async fn why(world: &World, place: &Place) -> String {
-    let why = why::ask(&world.store, &world.config, &place.bad, world.now()).await.unwrap();
-    serde_json::to_string(&why).unwrap()
+    if place.row.expected.scope == Scope::Message {
+        let filter = ActivityFilter { limit: 100_000, ..ActivityFilter::default() };
+        let activities = world.store.activities(&filter).await.unwrap();
+        let mail = activities.iter().find(|mail| mail.subject == format!("during {}", place.bad)).unwrap();
+        return serde_json::to_string(&world.store.activity(mail.id).await.unwrap()).unwrap();
+    }
+    let begin = Instant::now();
+    loop {
+        let why = why::ask(&world.store, &world.config, &place.bad, world.now()).await.unwrap();
+        // The clock jumps, and the daemon tells in real time that it lives.
+        if why.incoming.state != State::NotRunning || begin.elapsed() > Duration::from_secs(30) {
+            return serde_json::to_string(&why).unwrap();
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }

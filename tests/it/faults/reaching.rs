@@ -26,27 +26,42 @@ fn reaching() -> Vec<Row> {
             E::held(C::GreetingRefused),
             "Overloaded",
         ),
-        Row::imap("silent at CAPABILITY", stalls("CAPABILITY", ""), E::timeout(), "CAPABILITY"),
+        Row::imap("silent at CAPABILITY", stalls("CAPABILITY", ""), E::held(C::Timeout), "CAPABILITY"),
     ]
 }
 
 fn tls() -> Vec<Row> {
-    let certificate = |name, kind, code, words| {
-        Row::imap(name, Inject::Certificate(kind), E::held(code), words).over("tls")
-    };
+    let certificate =
+        |name, kind, code, words| Row::imap(name, Inject::Certificate(kind), E::held(code), words).over("tls");
     vec![
         certificate("certificate expired", Certificate::Expired, C::TlsExpired, "expired"),
         certificate("certificate not valid yet", Certificate::NotValidYet, C::TlsExpired, "not valid yet"),
         certificate("unknown issuer", Certificate::UnknownAuthority, C::TlsUntrusted, "unknown issuer"),
         certificate("certificate for another name", Certificate::WrongName, C::TlsWrongName, "another name"),
-        certificate("an authority's certificate", Certificate::SelfSignedAuthority, C::TlsBadCertificate, "bad certificate"),
+        certificate(
+            "an authority's certificate",
+            Certificate::SelfSignedAuthority,
+            C::TlsBadCertificate,
+            "bad certificate",
+        ),
         Row::imap("old TLS only", closes("tls", OLD_TLS), E::held(C::TlsHandshakeFailed), "handshake").over("tls"),
-        Row::imap("no TLS at the port", closes("tls", "* OK ready\r\n"), E::held(C::TlsNotSpoken), "does not speak TLS")
+        Row::imap(
+            "no TLS at the port",
+            closes("tls", "* OK ready\r\n"),
+            E::held(C::TlsNotSpoken),
+            "does not speak TLS",
+        )
+        .over("tls"),
+        Row::imap("closed in the handshake", closes("tls", ""), E::held(C::TlsHandshakeFailed), "handshake")
             .over("tls"),
-        Row::imap("closed in the handshake", closes("tls", ""), E::held(C::TlsHandshakeFailed), "handshake").over("tls"),
         Row::imap("silent in the handshake", stalls("tls", ""), E::held(C::Timeout), "handshake").over("tls"),
-        Row::imap("STARTTLS refused", says("STARTTLS", "{tag} BAD what?\r\n"), E::held(C::SecurityDowngrade), "STARTTLS")
-            .over("starttls"),
+        Row::imap(
+            "STARTTLS refused",
+            says("STARTTLS", "{tag} BAD what?\r\n"),
+            E::held(C::SecurityDowngrade),
+            "STARTTLS",
+        )
+        .over("starttls"),
         Row::imap(
             "words slipped in behind STARTTLS",
             says("STARTTLS", "{tag} OK go\r\n* CAPABILITY IMAP4rev1\r\n"),
@@ -54,10 +69,21 @@ fn tls() -> Vec<Row> {
             "between STARTTLS and TLS",
         )
         .over("starttls"),
-        Row::imap("PREAUTH before TLS", says("greeting", "* PREAUTH welcome\r\n"), E::held(C::SecurityDowngrade), "PREAUTH")
+        Row::imap(
+            "PREAUTH before TLS",
+            says("greeting", "* PREAUTH welcome\r\n"),
+            E::held(C::SecurityDowngrade),
+            "PREAUTH",
+        )
+        .over("starttls"),
+        Row::pop3("STLS refused", says("STLS", "-ERR what?\r\n"), E::held(C::SecurityDowngrade), "STLS")
             .over("starttls"),
-        Row::pop3("STLS refused", says("STLS", "-ERR what?\r\n"), E::held(C::SecurityDowngrade), "STLS").over("starttls"),
-        Row::smtp("SMTP STARTTLS missing", says("EHLO", "250-ready\r\n250 AUTH PLAIN\r\n"), E::held(C::SecurityDowngrade), "STARTTLS")
-            .over("starttls"),
+        Row::smtp(
+            "SMTP STARTTLS missing",
+            says("EHLO", "250-ready\r\n250 AUTH PLAIN\r\n"),
+            E::held(C::SecurityDowngrade),
+            "STARTTLS",
+        )
+        .over("starttls"),
     ]
 }

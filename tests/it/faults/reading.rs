@@ -5,7 +5,7 @@ use std::time::Duration;
 use mailsyncd::model::failure::FailureCode as C;
 
 use super::{
-    row::{Expected as E, Inject, Row, closes, says, stalls},
+    row::{Expected as E, Inject, Row, Schedule, closes, says, stalls},
     server::{Then, Wrong},
 };
 
@@ -68,9 +68,19 @@ fn at_log_in() -> Vec<Row> {
             E::transient(C::AuthUnavailable),
             "Temporary authentication failure",
         ),
-        Row::imap("BYE at the log-in", closes(at, "* BYE Shutting down\r\n"), E::transient(C::ServerClosed), "Shutting down"),
+        Row::imap(
+            "BYE at the log-in",
+            closes(at, "* BYE Shutting down\r\n"),
+            E::transient(C::ServerClosed),
+            "Shutting down",
+        ),
         Row::imap("silent at the log-in", stalls(at, ""), E::timeout(), "AUTHENTICATE"),
-        Row::imap("no password", Inject::NoPassword, E::confirmed(C::CredentialsMissing), "could not read the password file"),
+        Row::imap(
+            "no password",
+            Inject::NoPassword,
+            E::confirmed(C::CredentialsMissing),
+            "could not read the password file",
+        ),
     ]
 }
 
@@ -104,13 +114,13 @@ fn in_the_inbox() -> Vec<Row> {
         Row::imap(
             "bug of the server",
             says("EXAMINE", "{tag} NO [SERVERBUG] panicked\r\n"),
-            E::transient(C::ServerFault),
+            E::transient(C::ServerFault).alerted(None),
             "panicked",
         ),
         Row::imap(
             "back end down",
             says("EXAMINE", "{tag} NO [UNAVAILABLE] storage is away\r\n"),
-            E::transient(C::ServerFault),
+            E::transient(C::ServerFault).alerted(None),
             "storage is away",
         ),
         Row::imap(
@@ -127,11 +137,16 @@ fn in_the_inbox() -> Vec<Row> {
                     then: Then::GoesOn,
                 },
             ]),
-            E::confirmed(C::UidsNotKept),
-            "",
+            E::permanent(C::UidsNotKept),
+            "UIDVALIDITY",
         ),
         Row::imap("unreadable line", says("STATUS", "* ((((\r\n"), E::transient(C::ProtocolViolation), ""),
-        Row::imap("giant literal", says("FETCH", giant), E::transient(C::ProtocolViolation), ""),
+        Row::imap(
+            "giant literal",
+            says("FETCH", giant),
+            E::transient(C::ProtocolViolation).alerted(None).then(Schedule::Over),
+            "",
+        ),
     ]
 }
 

@@ -84,7 +84,7 @@ pub struct Expected {
     pub scope: Scope,
     /// At its first appearance.
     pub first: Schedule,
-    /// After three hours of it.
+    /// After three hours and a half of it.
     pub last: Schedule,
     /// The alert that is open then.
     pub alert: Option<Severity>,
@@ -99,6 +99,8 @@ pub enum Schedule {
     /// The profile waits likewise.
     Held(Duration),
     Disabled,
+    /// It is over already, of itself.
+    Over,
     /// Nothing waits but the mail.
     Mail(ActivityStatus),
 }
@@ -174,8 +176,14 @@ impl Expected {
         Self { code, scope: Scope::Message, first: schedule, last: schedule, alert, recovery }
     }
 
-    pub const fn warning(self) -> Self {
-        Self { alert: Some(Severity::Warning), ..self }
+    /// With this alert, or none.
+    pub const fn alerted(self, alert: Option<Severity>) -> Self {
+        Self { alert, ..self }
+    }
+
+    /// After three hours and a half it is otherwise.
+    pub const fn then(self, last: Schedule) -> Self {
+        Self { last, ..self }
     }
 }
 

@@ -20,8 +20,18 @@ pub fn rows() -> Vec<Row> {
 
 fn at_log_in() -> Vec<Row> {
     vec![
-        Row::smtp("SMTP 421 greeting", closes("greeting", "421 4.3.2 too busy\r\n"), E::held(C::GreetingRefused), "too busy"),
-        Row::smtp("SMTP 554 greeting", closes("greeting", "554 5.7.1 not you\r\n"), E::held(C::GreetingRefused), "not you"),
+        Row::smtp(
+            "SMTP 421 greeting",
+            closes("greeting", "421 4.3.2 too busy\r\n"),
+            E::held(C::GreetingRefused),
+            "too busy",
+        ),
+        Row::smtp(
+            "SMTP 554 greeting",
+            closes("greeting", "554 5.7.1 not you\r\n"),
+            E::held(C::GreetingRefused),
+            "not you",
+        ),
         Row::smtp(
             "SMTP wrong password",
             says("AUTH", "535 5.7.8 Username and Password not accepted\r\n"),
@@ -52,7 +62,12 @@ fn at_log_in() -> Vec<Row> {
             E::permanent(C::SmtpAuthDisabled),
             "disabled for the Mailbox",
         ),
-        Row::smtp("TLS wanted", says("MAIL", "530 5.7.0 Must issue a STARTTLS command first\r\n"), E::held(C::TlsRequired), "STARTTLS"),
+        Row::smtp(
+            "TLS wanted",
+            says("MAIL", "530 5.7.0 Must issue a STARTTLS command first\r\n"),
+            E::held(C::TlsRequired),
+            "STARTTLS",
+        ),
         Row::smtp("SMTP silent at EHLO", stalls("EHLO", ""), E::held(C::Timeout), "EHLO"),
     ]
 }
@@ -80,13 +95,13 @@ fn of_the_mailbox() -> Vec<Row> {
         Row::smtp(
             "address of ill repute (Exchange)",
             says("MAIL", "451 4.7.500 Server busy. Please try again later\r\n"),
-            E::held_for(C::SendingBlocked, HOUR),
+            E::held_for(C::SendingBlocked, HOUR).alerted(Some(Severity::Warning)),
             "Server busy",
         ),
         Row::smtp(
             "daily quota (Gmail)",
             says("RCPT", "550 5.4.5 Daily user sending limit exceeded.\r\n"),
-            E::throttled(C::SendingQuotaExceeded, DAY),
+            E::throttled(C::SendingQuotaExceeded, DAY).alerted(Some(Severity::Information)),
             "Daily user sending limit",
         ),
         Row::smtp(
@@ -107,16 +122,41 @@ fn of_the_mail() -> Vec<Row> {
             failed(C::SenderRefused),
             "permissions to send as",
         ),
-        Row::smtp("unknown recipient", says("RCPT", "550 5.1.1 User unknown\r\n"), failed(C::RecipientsRefused), "User unknown"),
-        Row::smtp("too large", says("MAIL", "552 5.3.4 Message size exceeds fixed limit\r\n"), failed(C::MailTooLarge), "size"),
-        Row::smtp("spam", says("DOT", "554 5.7.1 Message rejected under suspicion of SPAM\r\n"), failed(C::MailRefused), "SPAM"),
-        Row::smtp("greylisted", says("RCPT", "451 4.7.1 Greylisted\r\n"), E::mail(C::MailDeferred, PendingSend, None), "Greylisted"),
+        Row::smtp(
+            "unknown recipient",
+            says("RCPT", "550 5.1.1 User unknown\r\n"),
+            failed(C::RecipientsRefused),
+            "User unknown",
+        ),
+        Row::smtp(
+            "too large",
+            says("MAIL", "552 5.3.4 Message size exceeds fixed limit\r\n"),
+            failed(C::MailTooLarge),
+            "size",
+        ),
+        Row::smtp(
+            "spam",
+            says("DOT", "554 5.7.1 Message rejected under suspicion of SPAM\r\n"),
+            failed(C::MailRefused),
+            "SPAM",
+        ),
+        Row::smtp(
+            "greylisted",
+            says("RCPT", "451 4.7.1 Greylisted\r\n"),
+            E::mail(C::MailDeferred, PendingSend, None),
+            "Greylisted",
+        ),
         Row::smtp(
             "too many recipients",
             says("RCPT", "452 4.5.3 Too many recipients\r\n"),
             E::mail(C::MailDeferred, PendingSend, None),
             "Too many recipients",
         ),
-        Row::smtp("answer lost after the dot", closes("DOT", ""), E::mail(C::DeliveryInDoubt, Held, Some(Severity::Error)), ""),
+        Row::smtp(
+            "answer lost after the dot",
+            closes("DOT", ""),
+            E::mail(C::DeliveryInDoubt, Held, Some(Severity::Error)),
+            "",
+        ),
     ]
 }

@@ -104,8 +104,7 @@ impl Server {
             mails: AtomicU32::new(1),
             taken: Mutex::default(),
         };
-        let mut server =
-            Self { port, shared: Arc::new(shared), listening: Listening::Nobody, _reserved: reserved };
+        let mut server = Self { port, shared: Arc::new(shared), listening: Listening::Nobody, _reserved: reserved };
         server.serve();
         server
     }
@@ -255,7 +254,12 @@ impl Shared {
     }
 
     /// An error ends the conversation.
-    async fn go_wrong(&self, stream: &mut (impl AsyncRead + AsyncWrite + Unpin), wrong: Wrong, tag: &str) -> std::io::Result<()> {
+    async fn go_wrong(
+        &self,
+        stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+        wrong: Wrong,
+        tag: &str,
+    ) -> std::io::Result<()> {
         let number = self.numbers.fetch_add(1, SeqCst).to_string();
         stream.write_all(wrong.says.replace("{tag}", tag).replace("{n}", &number).as_bytes()).await?;
         stream.flush().await?;

@@ -25,7 +25,7 @@ impl Line {
 
 /// All lines, in columns, and what is wrong below them.
 pub fn table(lines: &[Line]) -> String {
-    let heads = ["fault", "code", "scope", "at first", "after 3 h", "alert", "recovery", ""];
+    let heads = ["fault", "code", "scope", "at first", "after 3½ h", "alert", "recovery", ""];
     let rows: Vec<[&str; 8]> = [heads].into_iter().chain(lines.iter().map(Line::cells)).collect();
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..heads.len()).map(width).collect();
@@ -48,6 +48,7 @@ pub fn schedule(seen: Option<Seen>) -> String {
         None => "-".into(),
         Some(Schedule::Postponed(wait)) => format!("waits {}", span(wait)),
         Some(Schedule::Held(wait)) => format!("held {}", span(wait)),
+        Some(Schedule::Over) => "over".into(),
         Some(Schedule::Disabled) => "disabled".into(),
         Some(Schedule::Mail(status)) => format!("mail {status}"),
     }

@@ -83,9 +83,10 @@ impl Talk for Imap {
                 self.user = plain_user(encoded);
                 ("AUTHENTICATE", String::new())
             }
-            ["STATUS", ..] => {
-                ("STATUS", format!("* STATUS INBOX (MESSAGES {} UIDNEXT {} UIDVALIDITY 1)\r\n", self.mails, self.mails + 1))
-            }
+            ["STATUS", ..] => (
+                "STATUS",
+                format!("* STATUS INBOX (MESSAGES {} UIDNEXT {} UIDVALIDITY 1)\r\n", self.mails, self.mails + 1),
+            ),
             ["EXAMINE", ..] => {
                 let next = self.mails + 1;
                 ("EXAMINE", format!("* {} EXISTS\r\n* OK [UIDVALIDITY 1] x\r\n* OK [UIDNEXT {next}] x\r\n", self.mails))

@@ -25,6 +25,7 @@ use mailsyncd::{
     schedule::agenda::Mode,
     store::{Role, Store},
 };
+use sqlx::SqlitePool;
 use tempfile::TempDir;
 
 use super::{
@@ -39,9 +40,9 @@ use crate::support::{
 
 pub const START: Timestamp = Timestamp::from_seconds(1_790_000_000);
 /// From one poll to the next.
-pub const INTERVAL: Duration = Duration::from_secs(600);
+pub const INTERVAL: Duration = Duration::from_secs(900);
 /// How far the clock moves at a time.
-pub const STEP: Duration = Duration::from_secs(15);
+pub const STEP: Duration = Duration::from_secs(30);
 /// So long, in real time, a mailbox that is due may wait for its poll, on a machine that is busy.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Who waits for a silent server does not keep the clock for longer, in real time.
@@ -69,6 +70,8 @@ pub struct World {
     daemon: Daemon,
     authorities: Vec<PathBuf>,
     dir: TempDir,
+    /// The way in for any CRM's people.
+    pub sql: SqlitePool,
     /// Mailboxes that were due and not polled in time.
     pub late: BTreeMap<String, Timestamp>,
 }
@@ -105,8 +108,9 @@ impl World {
         let (tls, clock) = (TlsClient::new(&authorities).unwrap(), Clock::manual(START));
         let daemon = Daemon::start(load(&dir), tls, store.clone(), clock.clone(), Mode::Daemon).await.unwrap();
         let config = Arc::new(config);
+        let sql = SqlitePool::connect(&url).await.unwrap();
         let late = BTreeMap::new();
-        let mut world = Self { store, config, clock, places, well, daemon, authorities, dir, late };
+        let mut world = Self { store, config, clock, places, well, daemon, authorities, dir, sql, late };
         let begin = Instant::now();
         while world.mailboxes().await.values().any(|mailbox| mailbox.incoming.last_success_at.is_none()) {
             assert!(begin.elapsed() < PATIENCE, "healthy mailboxes are not polled");
@@ -197,6 +201,10 @@ impl World {
         let is_quiet = || progress.turns() > turns && progress.snapshot().running == 0;
         let mut asked: BTreeMap<MailboxId, String> = BTreeMap::new();
         loop {
+            if !is_quiet() && begin.elapsed() < SILENCE {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+                continue;
+            }
             let due = |mailbox: &Mailbox| mailbox.state(Workload::Incoming).next_due_at.is_some_and(|due| due <= now);
             let waiting: Vec<String> = self
                 .mailboxes()
@@ -205,7 +213,7 @@ impl World {
                 .filter(|mailbox| due(mailbox) && punctual(&mailbox.email_address))
                 .map(|mailbox| asked.entry(mailbox.id).or_insert(mailbox.email_address).clone())
                 .collect();
-            if waiting.is_empty() && (is_quiet() || begin.elapsed() > SILENCE) {
+            if waiting.is_empty() {
                 return;
             }
             if begin.elapsed() > PATIENCE {
@@ -214,7 +222,7 @@ impl World {
                 }
                 return;
             }
-            tokio::time::sleep(Duration::from_millis(2)).await;
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 
@@ -271,7 +279,8 @@ fn write(dir: &TempDir, places: &[Place], well: &Server, authorities: &[PathBuf]
         )
         .unwrap();
         if outgoing {
-            writeln!(text, "in_doubt = \"hold\"\nincoming = {}\noutgoing = {own}", at("localhost", well.port, "none")).unwrap();
+            writeln!(text, "in_doubt = \"hold\"\nincoming = {}\noutgoing = {own}", at("localhost", well.port, "none"))
+                .unwrap();
         } else {
             writeln!(text, "incoming = {own}").unwrap();
         }
