@@ -4,6 +4,7 @@
 //! `cargo test --test it faults:: -- --nocapture` prints it as a table.
 
 mod catalogue;
+mod crowd;
 mod observe;
 mod reaching;
 mod reading;
