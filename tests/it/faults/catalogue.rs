@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use mailsyncd::model::{alert::Severity, mailbox::Workload, record::RecordChange, timestamp::Timestamp};
+use mailsyncd::model::{alert::Severity, audit::Actor, mailbox::Workload, record::RecordChange, timestamp::Timestamp};
 
 use super::{
     observe::{Seen, View, is_punctual, why},
@@ -110,7 +110,7 @@ async fn recover(world: &mut World, stories: &mut [Story], healed: Timestamp) {
             Workload::Outgoing => RecordChange::EnableOutgoing(mailbox),
         };
         if disabled {
-            world.store.apply(&[enable], world.now()).await.unwrap();
+            world.store.apply(&[enable], &Actor::Configuration, world.now()).await.unwrap();
         }
     }
     for _ in 0..60 {

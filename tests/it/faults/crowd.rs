@@ -11,6 +11,7 @@ use mailsyncd::{
     base::{clock::Clock, hints::Hints, tasks::Tasks},
     means::budget::Budget,
     model::{
+        audit::Actor,
         failure::{Failure, FailureCode, Persistence, Scope},
         ids::{MailboxId, NodeId},
         mailbox::{Mailbox, Workload},
@@ -33,7 +34,7 @@ use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use crate::support::{
-    records::{applied, mailbox, profile},
+    records::{mailbox, profile},
     sim_server::{Fault, SimServer, Step},
 };
 
@@ -73,7 +74,7 @@ impl Crowd {
             let mailbox = mailbox(&format!("m{number}@crowd.example"), profile.id, START);
             RecordChange::PutMailbox(Box::new(mailbox), CredentialSource::Stored)
         }));
-        applied(&store, &changes, START).await;
+        store.apply(&changes, &Actor::Configuration, START).await.unwrap();
         let (clock, trouble, log_ins) = (Clock::manual(START), Arc::default(), Arc::default());
         let server = SimServer::new();
         server.direct(director(clock.clone(), Arc::clone(&trouble), Arc::clone(&log_ins)));

@@ -40,9 +40,9 @@ use crate::support::{
 
 pub const START: Timestamp = Timestamp::from_seconds(1_790_000_000);
 /// From one poll to the next.
-pub const INTERVAL: Duration = Duration::from_secs(900);
+pub const INTERVAL: Duration = Duration::from_secs(1_800);
 /// How far the clock moves at a time.
-pub const STEP: Duration = Duration::from_secs(30);
+pub const STEP: Duration = Duration::from_secs(60);
 /// So long, in real time, a mailbox that is due may wait for its poll, on a machine that is busy.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Who waits for a silent server does not keep the clock for longer, in real time.
@@ -211,6 +211,7 @@ impl World {
                 .await
                 .into_values()
                 .filter(|mailbox| due(mailbox) && punctual(&mailbox.email_address))
+                .filter(|mailbox| !self.late.contains_key(&mailbox.email_address))
                 .map(|mailbox| asked.entry(mailbox.id).or_insert(mailbox.email_address).clone())
                 .collect();
             if waiting.is_empty() {
