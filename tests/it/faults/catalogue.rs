@@ -7,7 +7,7 @@ use mailsyncd::model::{alert::Severity, audit::Actor, mailbox::Workload, record:
 use super::{
     observe::{Seen, View, is_punctual, why},
     reaching, reading,
-    row::{Expected, Recovery, Row, Schedule},
+    row::{Expected, FOR_GOOD, Recovery, Row, Schedule},
     sending,
     table::{Line, schedule, table},
     world::{Place, STEP, World},
@@ -178,6 +178,7 @@ fn name(severity: Severity) -> &'static str {
 fn agrees(seen: Schedule, expected: Schedule, exactly: bool) -> bool {
     let near = |seen: Duration, expected: Duration| {
         !exactly
+            || (seen >= FOR_GOOD && expected >= FOR_GOOD)
             || (seen + Duration::from_secs(1) >= expected && seen <= expected + expected / 10 + Duration::from_secs(1))
     };
     match (seen, expected) {

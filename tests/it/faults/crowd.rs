@@ -185,7 +185,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// The most of `times`, which ascend, that lie within `window`.
 fn most_within(window: Duration, times: &[Timestamp]) -> usize {
-    let from = |(first, start): (usize, &Timestamp)| times[first..].iter().take_while(|at| at.since(*start) < window).count();
+    let from =
+        |(first, start): (usize, &Timestamp)| times[first..].iter().take_while(|at| at.since(*start) < window).count();
     times.iter().enumerate().map(from).max().unwrap_or(0)
 }
 

@@ -58,30 +58,30 @@ fn tls() -> Vec<Row> {
         Row::imap(
             "STARTTLS refused",
             says("STARTTLS", "{tag} BAD what?\r\n"),
-            E::held(C::SecurityDowngrade),
+            E::blocked(C::SecurityDowngrade),
             "STARTTLS",
         )
         .over("starttls"),
         Row::imap(
             "words slipped in behind STARTTLS",
             says("STARTTLS", "{tag} OK go\r\n* CAPABILITY IMAP4rev1\r\n"),
-            E::held(C::SecurityDowngrade),
+            E::blocked(C::SecurityDowngrade),
             "between STARTTLS and TLS",
         )
         .over("starttls"),
         Row::imap(
             "PREAUTH before TLS",
             says("greeting", "* PREAUTH welcome\r\n"),
-            E::held(C::SecurityDowngrade),
+            E::blocked(C::SecurityDowngrade),
             "PREAUTH",
         )
         .over("starttls"),
-        Row::pop3("STLS refused", says("STLS", "-ERR what?\r\n"), E::held(C::SecurityDowngrade), "STLS")
+        Row::pop3("STLS refused", says("STLS", "-ERR what?\r\n"), E::blocked(C::SecurityDowngrade), "STLS")
             .over("starttls"),
         Row::smtp(
             "SMTP STARTTLS missing",
             says("EHLO", "250-ready\r\n250 AUTH PLAIN\r\n"),
-            E::held(C::SecurityDowngrade),
+            E::blocked(C::SecurityDowngrade),
             "STARTTLS",
         )
         .over("starttls"),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use mailsyncd::model::failure::FailureCode as C;
 
 use super::{
-    row::{Expected as E, Inject, Row, Schedule, closes, says, stalls},
+    row::{Expected as E, Inject, Row, Schedule, closes, minutes, says, stalls},
     server::{Then, Wrong},
 };
 
@@ -28,6 +28,7 @@ fn at_log_in() -> Vec<Row> {
             E::confirmed(C::AuthRejected),
             "LOGIN failed",
         ),
+        Row::imap("refused without a reason", says(at, "{tag} NO Sorry\r\n"), E::unclear(), "Sorry"),
         Row::imap(
             "expired password",
             says(at, "{tag} NO [EXPIRED] Password expired\r\n"),
@@ -59,7 +60,7 @@ fn at_log_in() -> Vec<Row> {
         Row::imap(
             "passwords blocked (Exchange)",
             says(at, "{tag} NO LogonDenied-BasicAuthBlocked-1\r\n"),
-            E::held(C::AuthMethodBlocked),
+            E::held_for(C::AuthMethodBlocked, minutes(15)),
             "BasicAuthBlocked",
         ),
         Row::imap(
@@ -104,11 +105,16 @@ fn in_the_inbox() -> Vec<Row> {
             E::confirmed(C::InboxUnavailable),
             "does not exist",
         ),
-        Row::imap("in use", says("EXAMINE", "{tag} NO [INUSE] locked\r\n"), E::transient(C::MailboxInUse), "locked"),
+        Row::imap(
+            "in use",
+            says("EXAMINE", "{tag} NO [INUSE] locked\r\n"),
+            E::throttled(C::MailboxInUse, minutes(1)),
+            "locked",
+        ),
         Row::imap(
             "damaged mailbox",
             says("EXAMINE", "{tag} NO [CORRUPTION] index is broken\r\n"),
-            E::transient(C::MailboxCorrupt),
+            E::throttled(C::MailboxCorrupt, minutes(15)),
             "index is broken",
         ),
         Row::imap(
@@ -138,7 +144,7 @@ fn in_the_inbox() -> Vec<Row> {
                 },
             ]),
             E::permanent(C::UidsNotKept),
-            "UIDVALIDITY",
+            "changed the UIDs",
         ),
         Row::imap("unreadable line", says("STATUS", "* ((((\r\n"), E::transient(C::ProtocolViolation), ""),
         Row::imap(
@@ -155,13 +161,13 @@ fn throttled() -> Vec<Row> {
         Row::imap(
             "daily bandwidth (Gmail)",
             says("STATUS", "{tag} NO [OVERQUOTA] Account exceeded command or bandwidth limits. (Failure)\r\n"),
-            E::throttled(C::BandwidthExceeded, Duration::from_secs(60)),
+            E::throttled(C::BandwidthExceeded, minutes(60)),
             "bandwidth limits",
         ),
         Row::imap(
             "too many connections (Gmail)",
             says("AUTHENTICATE", "{tag} NO [ALERT] Too many simultaneous connections. (Failure)\r\n"),
-            E::throttled(C::LoginThrottled, Duration::from_secs(60)),
+            E::throttled(C::TooManyConnections, minutes(5)),
             "simultaneous connections",
         ),
         Row::imap(
@@ -173,7 +179,7 @@ fn throttled() -> Vec<Row> {
         Row::imap(
             "log-in rate (Yahoo)",
             says("AUTHENTICATE", "{tag} NO [LIMIT] LOGIN Rate limit hit\r\n"),
-            E::throttled(C::LoginThrottled, Duration::from_secs(60)),
+            E::throttled(C::LoginThrottled, minutes(15)),
             "Rate limit",
         ),
     ]
@@ -185,7 +191,7 @@ fn pop3() -> Vec<Row> {
         Row::pop3(
             "POP3 in use",
             says("PASS", "-ERR [IN-USE] Do you have another POP session running?\r\n"),
-            E::transient(C::MailboxInUse),
+            E::throttled(C::MailboxInUse, minutes(1)),
             "another POP session",
         ),
         Row::pop3(
@@ -203,7 +209,7 @@ fn pop3() -> Vec<Row> {
         Row::pop3(
             "POP3 log-in too soon",
             says("PASS", "-ERR [LOGIN-DELAY] wait\r\n"),
-            E::throttled(C::LoginThrottled, Duration::from_secs(60)),
+            E::throttled(C::LoginThrottled, minutes(15)),
             "LOGIN-DELAY",
         ),
         Row::pop3("POP3 no UIDL", says("UIDL", "-ERR what?\r\n"), E::confirmed(C::UidlMissing), ""),

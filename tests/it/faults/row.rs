@@ -118,7 +118,10 @@ pub enum Recovery {
     MailStays,
 }
 
-const fn minutes(minutes: u64) -> Duration {
+/// No daemon waits for that long.
+pub const FOR_GOOD: Duration = Duration::from_secs(365 * 86_400);
+
+pub const fn minutes(minutes: u64) -> Duration {
     Duration::from_secs(60 * minutes)
 }
 
@@ -145,6 +148,13 @@ impl Expected {
         Self { first: Schedule::Postponed(minutes(5)), ..Self::permanent(code) }
     }
 
+    /// A refusal without a reason is confirmed for a day.
+    pub const fn unclear() -> Self {
+        let last = Schedule::Postponed(minutes(120));
+        let confirmed = Self::confirmed(FailureCode::AuthUnclear).alerted(Some(Severity::Warning)).then(last);
+        Self { recovery: Recovery::WithinADay, ..confirmed }
+    }
+
     pub const fn permanent(code: FailureCode) -> Self {
         Self {
             code,
@@ -161,6 +171,11 @@ impl Expected {
         let schedule = Schedule::Held(Duration::from_secs(30));
         let (scope, alert, recovery) = (Scope::Profile, Some(Severity::Error), Recovery::ByItself);
         Self { code, scope, first: schedule, last: schedule, alert, recovery }
+    }
+
+    /// The profile is held until a person has looked.
+    pub const fn blocked(code: FailureCode) -> Self {
+        Self { recovery: Recovery::ByEnabling, ..Self::held_for(code, FOR_GOOD) }
     }
 
     /// The same, after a wait that was asked for.

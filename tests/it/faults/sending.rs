@@ -12,6 +12,7 @@ use super::row::{Expected as E, Row, closes, says, stalls};
 
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 const HOUR: Duration = Duration::from_secs(3_600);
+const QUARTER: Duration = Duration::from_secs(900);
 const MINUTE: Duration = Duration::from_secs(60);
 
 pub fn rows() -> Vec<Row> {
@@ -50,7 +51,7 @@ fn at_log_in() -> Vec<Row> {
                 "AUTH",
                 "535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for the Tenant.\r\n",
             ),
-            E::held(C::SmtpAuthDisabled),
+            E::held_for(C::SmtpAuthDisabled, QUARTER),
             "disabled for the Tenant",
         ),
         Row::smtp(
@@ -65,7 +66,7 @@ fn at_log_in() -> Vec<Row> {
         Row::smtp(
             "TLS wanted",
             says("MAIL", "530 5.7.0 Must issue a STARTTLS command first\r\n"),
-            E::held(C::TlsRequired),
+            E::blocked(C::TlsRequired),
             "STARTTLS",
         ),
         Row::smtp("SMTP silent at EHLO", stalls("EHLO", ""), E::held(C::Timeout), "EHLO"),
@@ -77,7 +78,7 @@ fn of_the_mailbox() -> Vec<Row> {
         Row::smtp(
             "slow down (Gmail)",
             closes("MAIL", "421 4.7.0 Try again later, closing connection.\r\n"),
-            E::throttled(C::SendingThrottled, 15 * MINUTE),
+            E::throttled(C::SendingThrottled, QUARTER),
             "Try again later",
         ),
         Row::smtp(

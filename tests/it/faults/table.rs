@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use super::{observe::Seen, row::Schedule};
+use super::{
+    observe::Seen,
+    row::{FOR_GOOD, Schedule},
+};
 
 /// One line of the table.
 pub struct Line {
@@ -47,6 +50,7 @@ pub fn schedule(seen: Option<Seen>) -> String {
     match seen.map(|seen| seen.schedule) {
         None => "-".into(),
         Some(Schedule::Postponed(wait)) => format!("waits {}", span(wait)),
+        Some(Schedule::Held(wait)) if wait >= FOR_GOOD => "held for good".into(),
         Some(Schedule::Held(wait)) => format!("held {}", span(wait)),
         Some(Schedule::Over) => "over".into(),
         Some(Schedule::Disabled) => "disabled".into(),
