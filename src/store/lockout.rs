@@ -50,7 +50,7 @@ impl Store {
     }
 
     /// Takes back what mailboxes of a profile were charged for failures with `codes` that began since then: what it
-    /// disabled is enabled, and all are due now.
+    /// disabled is enabled, what was raised about them is over, and all are due now.
     ///
     /// # Errors
     /// The database cannot be written.

@@ -62,8 +62,10 @@ pub async fn take_back(
     since: Timestamp,
     now: Timestamp,
 ) -> Result<()> {
-    for code in codes {
-        sqlx::query::<Db>(leases::of(workload, sql::TAKE_BACK, sql::TAKE_BACK_OUTGOING))
+    let alerts = leases::of(workload, sql::TAKE_BACK_ALERTS, sql::TAKE_BACK_ALERTS_OUTGOING);
+    let charges = leases::of(workload, sql::TAKE_BACK, sql::TAKE_BACK_OUTGOING);
+    for (code, statement) in codes.iter().flat_map(|code| [(code, alerts), (code, charges)]) {
+        sqlx::query::<Db>(statement)
             .bind(Id(profile.0))
             .bind(Time(now))
             .bind(code.name())

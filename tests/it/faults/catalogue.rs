@@ -4,6 +4,8 @@ use std::{collections::BTreeSet, time::Duration};
 
 use mailsyncd::model::{alert::Severity, audit::Actor, mailbox::Workload, record::RecordChange, timestamp::Timestamp};
 
+use mailsyncd::store::AlertFilter;
+
 use super::{
     observe::{Seen, View, is_punctual, why},
     reaching, reading,
@@ -100,23 +102,22 @@ async fn recover(world: &mut World, stories: &mut [Story], healed: Timestamp) {
     }
     note(world, stories, healed, "within a day").await;
 
-    let since = world.now();
-    let mailboxes = world.mailboxes().await;
-    for (story, place) in stories.iter().zip(&world.places) {
-        let disabled = story.recovered.is_none();
+    let (since, mailboxes) = (world.now(), world.mailboxes().await);
+    let alerts = world.store.alerts(&AlertFilter::default()).await.unwrap();
+    for (_, place) in stories.iter().zip(&world.places).filter(|(story, _)| story.recovered.is_none()) {
         let mailbox = mailboxes[&place.bad].id;
-        let enable = match place.row.language.workload() {
-            Workload::Incoming => RecordChange::EnableIncoming(mailbox),
-            Workload::Outgoing => RecordChange::EnableOutgoing(mailbox),
+        let alert = alerts.iter().find(|alert| alert.alert.subject == place.profile).map(|alert| alert.id);
+        let change = match (place.row.expected.recovery, place.row.language.workload()) {
+            (Recovery::ByDismissing, _) => RecordChange::DismissAlert(alert.unwrap()),
+            (_, Workload::Incoming) => RecordChange::EnableIncoming(mailbox),
+            (_, Workload::Outgoing) => RecordChange::EnableOutgoing(mailbox),
         };
-        if disabled {
-            world.store.apply(&[enable], &Actor::Configuration, world.now()).await.unwrap();
-        }
+        world.store.apply(&[change], &Actor::Configuration, world.now()).await.unwrap();
     }
     for _ in 0..60 {
         world.step(STEP, |_| true).await;
     }
-    note(world, stories, since, "by enabling").await;
+    note(world, stories, since, "by a person").await;
 }
 
 async fn note(world: &World, stories: &mut [Story], since: Timestamp, how: &'static str) {
@@ -148,7 +149,7 @@ impl Story {
         let wanted = match recovery {
             Recovery::ByItself | Recovery::MailStays => "by itself",
             Recovery::WithinADay => "within a day",
-            Recovery::ByEnabling => "by enabling",
+            Recovery::ByEnabling | Recovery::ByDismissing => "by a person",
         };
         if self.recovered != Some(wanted) {
             self.complaints.push(format!("recovered {:?}, not {wanted}", self.recovered));

@@ -114,6 +114,8 @@ pub enum Recovery {
     WithinADay,
     /// By a person, who enables the mailbox again.
     ByEnabling,
+    /// By a person, who has looked and dismisses the alert.
+    ByDismissing,
     /// The mail stays where it is: a person decides on it.
     MailStays,
 }
@@ -175,7 +177,7 @@ impl Expected {
 
     /// The profile is held until a person has looked.
     pub const fn blocked(code: FailureCode) -> Self {
-        Self { recovery: Recovery::ByEnabling, ..Self::held_for(code, FOR_GOOD) }
+        Self { recovery: Recovery::ByDismissing, ..Self::held_for(code, FOR_GOOD) }
     }
 
     /// The same, after a wait that was asked for.

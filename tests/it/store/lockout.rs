@@ -2,6 +2,7 @@
 
 use mailsyncd::{
     model::{
+        alert::{AlertChange, AlertSubject, NewAlert, Severity},
         audit::Actor,
         failure::{Failure, FailureCode, Persistence, Scope},
         lease::{ProfileHold, Settlement},
@@ -111,7 +112,10 @@ async fn what_a_storm_of_refusals_charged_is_taken_back_and_nothing_else() {
                 last_success_at: Some(at(50)),
                 ..WorkloadState::default()
             };
-            store.settle(&[Settlement { fence, state, alerts: Vec::new() }], at(102)).await.unwrap();
+            let (subject, text) = (AlertSubject::Mailbox(mailbox.id), "no".into());
+            let workload = Some(Workload::Incoming);
+            let alert = AlertChange::Raise(NewAlert { subject, severity: Severity::Warning, code, text, workload });
+            store.settle(&[Settlement { fence, state, alerts: vec![alert] }], at(102)).await.unwrap();
         }
         let profile = mailboxes[0].profile.unwrap();
         assert_eq!(store.let_in(Workload::Incoming, at(40)).await.unwrap(), [(profile, 5)]);
@@ -121,6 +125,7 @@ async fn what_a_storm_of_refusals_charged_is_taken_back_and_nothing_else() {
         let codes = [AuthRejected, AuthUnclear];
         store.take_back(Workload::Incoming, profile, &codes, at(60), at(200)).await.unwrap();
         let records = store.records().await.unwrap();
+        let alerts = store.alerts(&AlertFilter::default()).await.unwrap();
         for (mailbox, (code, _, due, taken_back)) in mailboxes.iter().zip(cases) {
             let (mailbox, _) = records.mailboxes.iter().find(|(it, _)| it.id == mailbox.id).unwrap();
             let state = &mailbox.incoming;
@@ -131,6 +136,8 @@ async fn what_a_storm_of_refusals_charged_is_taken_back_and_nothing_else() {
             };
             assert_eq!(now, expected, "{}", mailbox.email_address);
             assert_eq!(state.last_success_at, Some(at(50)));
+            let open = alerts.iter().any(|alert| alert.alert.subject == mailbox.email_address);
+            assert_eq!(open, !taken_back, "the alert about {}", mailbox.email_address);
         }
     }
 }
