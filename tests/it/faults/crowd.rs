@@ -22,6 +22,7 @@ use mailsyncd::{
     schedule::{
         agenda::Mode,
         driver::{Driver, Settings},
+        limits::LoginRate,
         progress::Progress,
         reading::Reading,
         summary::Summary,
@@ -91,6 +92,7 @@ impl Crowd {
             store: store.clone(),
             lines: vec![Arc::new(reading)],
             clock: clock.clone(),
+            logins: LoginRate::new(100_000),
             node: NodeId::generate(START),
             mode: Mode::Daemon,
             settings: settings.subscribe(),
