@@ -25,9 +25,10 @@ pub(super) fn alerts(root: &mut Root<'_>) -> AlertRules {
     let keep = section.take("keep", duration(Duration::ZERO..=3_650 * DAY));
     let notify_mailbox_owner = section.take("notify_mailbox_owner", boolean);
     let mail = section.take_placed("mail_profile_owner", boolean);
+    let named = section.given("mail_from");
     let mail_from = section.take("mail_from", address);
-    if let (Some((true, place)), None) = (&mail, &mail_from)
-        && !section.given("mail_from")
+    if let Some((true, place)) = &mail
+        && !named
     {
         let hint = "name a mailbox on another profile: mail_from = \"alerts@example.com\"";
         section.wrong(place, "mail_profile_owner", Wrong::hint("needs a mailbox to send from", hint));
