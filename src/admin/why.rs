@@ -1,5 +1,5 @@
 //! Why a mailbox is in the state it is in, what will happen next, and what a person should do. Pure
-//! but for [`ask`].
+//! but for [`mod@ask`].
 
 mod ask;
 mod words;
