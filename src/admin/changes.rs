@@ -2,6 +2,7 @@
 
 mod differences;
 mod enabling;
+mod locking;
 mod records;
 
 use std::{
@@ -9,6 +10,7 @@ use std::{
     fmt,
 };
 
+use self::locking::Locking;
 pub(super) use self::{
     differences::{mailbox_differences, owner_differences, profile_differences},
     enabling::{switch_off, switch_off_of},
@@ -19,9 +21,10 @@ use crate::{
     model::{
         failure::clean,
         ids::{OwnerId, ProfileId},
+        locks::passwords_locked,
         mailbox::{Mailbox, MailboxKind},
-        profile::{AuthenticateUsing, ServerProfile, ServerType},
-        record::{CredentialSource, Owner, RecordChange, Records},
+        profile::{ServerProfile, ServerType},
+        record::{CredentialSource, Owner, RecordChange, Records, SecretOwner},
         timestamp::Timestamp,
     },
 };
@@ -31,6 +34,8 @@ use crate::{
 pub struct PlannedChange {
     /// What the store does.
     pub change: RecordChange,
+    /// Whose stored passwords it locks.
+    pub locks: Vec<SecretOwner>,
     text: String,
 }
 
@@ -132,31 +137,27 @@ const fn kind_name(kind: MailboxKind) -> &'static str {
 /// Collects changes that are planned on `records`.
 pub(super) struct Planner<'r> {
     changes: Vec<PlannedChange>,
-    records: &'r Records,
+    locking: Locking<'r>,
     now: Timestamp,
 }
 
 impl<'r> Planner<'r> {
-    pub(super) const fn new(records: &'r Records, now: Timestamp) -> Self {
-        Self { changes: Vec::new(), records, now }
+    pub(super) fn new(records: &'r Records, now: Timestamp) -> Self {
+        Self { changes: Vec::new(), locking: Locking::new(records), now }
     }
 
     pub(super) fn changes(self) -> Vec<PlannedChange> {
         self.changes
     }
 
-    /// What becomes of a profile, in a line.
-    pub(super) fn profile_text(
-        &self,
-        before: &(ServerProfile, CredentialSource),
-        after: &(ServerProfile, CredentialSource),
-    ) -> String {
-        profile_differences(before, after, stored_passwords(self.records, before)).text()
-    }
-
     pub(super) fn add(&mut self, change: RecordChange, what: &str, name: &str, text: &str) {
-        let text = format!("{what} {}: {}", clean(name, 320), clean(text, 2_000));
-        self.changes.push(PlannedChange { change, text });
+        let locks = self.locking.locked_by(&change);
+        let locked = match locks.len() {
+            0 => String::new(),
+            count => format!("; {} until entered again: mailsyncd secret set", passwords_locked(count)),
+        };
+        let text = format!("{what} {}: {}{locked}", clean(name, 320), clean(text, 2_000));
+        self.changes.push(PlannedChange { change, locks, text });
     }
 
     /// Every profile by name, those that are declared no more too.
@@ -172,7 +173,7 @@ impl<'r> Planner<'r> {
             let text = match before {
                 None => new_profile(&after.0),
                 Some(before) if *before == after => continue,
-                Some(before) => self.profile_text(before, &after),
+                Some(before) => profile_differences(before, &after).text(),
             };
             self.add(RecordChange::PutProfile(after.0, after.1), "profile", &declared.name, &text);
         }
@@ -283,18 +284,6 @@ impl<'r> Planner<'r> {
             }
         }
     }
-}
-
-/// How many passwords in the database would be sent to another server if the endpoint changed.
-fn stored_passwords(records: &Records, before: &(ServerProfile, CredentialSource)) -> usize {
-    let (profile, source) = before;
-    if profile.authenticate_using == AuthenticateUsing::Profile {
-        return usize::from(*source == CredentialSource::Stored);
-    }
-    let stored = |(mailbox, source): &&(Mailbox, CredentialSource)| {
-        mailbox.profile == Some(profile.id) && *source == CredentialSource::Stored
-    };
-    records.mailboxes.iter().filter(stored).count()
 }
 
 #[cfg(test)]

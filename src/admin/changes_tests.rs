@@ -5,6 +5,7 @@ use crate::model::{
     failure::FailureCode,
     ids::MailboxId,
     mailbox::{Approval, WorkloadState},
+    record::StoredPassword,
 };
 
 const NOW: Timestamp = Timestamp::from_seconds(1_790_000_000);
@@ -245,8 +246,7 @@ fn changes_are_told_field_by_field() {
     assert_eq!(
         reconcile(&mut records, &changed),
         [
-            "profile contoso: incoming imap.contoso.example:993 (tls) -> imap2.contoso.example:993 (tls); \
-             2 stored passwords will be sent to the new server",
+            "profile contoso: incoming imap.contoso.example:993 (tls) -> imap2.contoso.example:993 (tls)",
             "mailbox Support@contoso.example: username Support@contoso.example -> support",
         ]
     );
@@ -297,6 +297,64 @@ fn foreign_names_cannot_forge_lines() {
     let mut planner = Planner::new(&records, NOW);
     planner.add(RecordChange::RetireProfile(ProfileId::generate(NOW)), "profile", "a\nb\u{1b}[31m", "x\ny");
     assert_eq!(planner.changes[0].to_string(), "profile a b [31m: x y");
+}
+
+#[test]
+fn passwords_that_would_reach_another_server_are_counted() {
+    const TWO: &str = r#"
+[[profile]]
+name = "north"
+incoming = { host = "imap.north.example" }
+[[profile]]
+name = "south"
+incoming = { host = "imap.south.example" }
+[[queue]]
+name = "A"
+email_address = "a@x.example"
+[[queue]]
+name = "B"
+email_address = "b@x.example"
+[[mailbox]]
+email_address = "a@x.example"
+owner = "queue:A"
+profile = "north"
+[[mailbox]]
+email_address = "b@x.example"
+owner = "queue:B"
+profile = "north"
+"#;
+    let mut records = Records::default();
+    reconcile(&mut records, TWO);
+    let moved = TWO.replacen("profile = \"north\"", "profile = \"south\"", 1);
+    let lines = |text: &str, records: &Records| -> Vec<String> {
+        let plan = plan_declared(&config(text), records, NOW).unwrap();
+        plan.iter().map(ToString::to_string).collect()
+    };
+    assert_eq!(lines(&moved, &records), ["mailbox a@x.example: profile north -> south"], "no password is stored");
+
+    let owners: Vec<SecretOwner> =
+        records.mailboxes.iter().map(|(mailbox, _)| SecretOwner::Mailbox(mailbox.id)).collect();
+    records.passwords = owners.iter().map(|owner| StoredPassword { owner: *owner, locked_at: None }).collect();
+    let locked = "is locked until entered again: mailsyncd secret set";
+    assert_eq!(
+        lines(&moved, &records),
+        [format!("mailbox a@x.example: profile north -> south; 1 stored password {locked}")]
+    );
+    let repointed = moved.replace("imap.north", "imap.evil");
+    assert_eq!(
+        lines(&repointed, &records),
+        [
+            "profile north: incoming imap.north.example:993 (tls) -> imap.evil.example:993 (tls); \
+             2 stored passwords are locked until entered again: mailsyncd secret set",
+            "mailbox a@x.example: profile north -> south",
+        ],
+        "each is counted once"
+    );
+    let together = moved.replace("imap.south", "imap.north");
+    assert_eq!(lines(&together, &records).len(), 2);
+    assert!(lines(&together, &records)[1].ends_with("profile north -> south"), "it is the same server");
+    records.passwords[0].locked_at = Some(NOW);
+    assert!(lines(&repointed, &records)[0].contains("1 stored password is locked until"));
 }
 
 const SENDING: &str = r#"
@@ -359,7 +417,7 @@ fn changes_of_sending_are_told_field_by_field() {
     assert_eq!(
         &lines[..1],
         ["profile contoso: outgoing smtp.contoso.example:465 (tls) -> smtp.contoso.example:587 (starttls); \
-          1 stored passwords will be sent to the new server; outgoing auth auto -> login; \
+          outgoing auth auto -> login; \
           save_to_sent false -> true; in_doubt none -> hold"]
     );
     assert_eq!(

@@ -6,7 +6,7 @@ use crate::model::{
     ids::{MailboxId, ProfileId},
     mailbox::{Approval, Mailbox, MailboxKind, SyncMethod, WorkloadState},
     profile::{AuthMethod, AuthenticateUsing, Endpoint, Security, ServerProfile, ServerType},
-    record::{CredentialSource, Records},
+    record::{CredentialSource, Records, SecretOwner, StoredPassword},
     timestamp::Timestamp,
 };
 
@@ -69,10 +69,12 @@ pub fn mailbox(address: &str, profile: Option<&ServerProfile>) -> Mailbox {
 
 /// Without owners, every password in the database.
 pub fn records(profiles: &[ServerProfile], mailboxes: &[Mailbox]) -> Records {
+    let stored = |id| StoredPassword { owner: SecretOwner::Mailbox(id), locked_at: None };
     let with_source = |profile: &ServerProfile| (profile.clone(), CredentialSource::Stored);
     Records {
         profiles: profiles.iter().map(with_source).collect(),
         owners: Vec::new(),
         mailboxes: mailboxes.iter().map(|mailbox| (mailbox.clone(), CredentialSource::Stored)).collect(),
+        passwords: mailboxes.iter().map(|mailbox| stored(mailbox.id)).collect(),
     }
 }

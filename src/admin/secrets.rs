@@ -1,6 +1,8 @@
 //! Storing passwords.
 
-use super::{declared::reconcile, error::AdminError, views::find};
+use std::collections::BTreeSet;
+
+use super::{changes::plan_declared, declared::reconcile, error::AdminError, views::find};
 use crate::{
     base::{clock::Clock, secret::Secret},
     config::{Config, Place},
@@ -10,6 +12,7 @@ use crate::{
         mailbox::{DeclaredEnabled, Mailbox, SyncMethod, Workload},
         profile::AuthenticateUsing,
         record::{CredentialSource, RecordChange, Records, SecretOwner},
+        timestamp::Timestamp,
     },
     store::Store,
 };
@@ -55,7 +58,8 @@ pub fn may_be_stored(config: &Config, name: &str) -> Result<(), AdminError> {
 /// it are tried again, those that the files enable are enabled.
 ///
 /// A record that is declared but not in the database yet is made first, with everything else that is
-/// declared, as a start of the daemon would.
+/// declared, as a start of the daemon would. So is one whose server the files change: the password is
+/// meant for the new one.
 ///
 /// # Errors
 /// No such record, no key, an empty or unused password, or the configuration declares it elsewhere.
@@ -75,7 +79,7 @@ pub async fn set_password(
     let declared = config.declared.mailboxes.iter().any(|m| m.email_address.to_lowercase() == name.to_lowercase())
         || config.declared.profiles.iter().any(|profile| profile.name == name);
     let mut records = store.records().await?;
-    if declared && find(&records, name).is_err() {
+    if declared && is_behind(config, &records, name, clock.now())? {
         reconcile(store, config, clock).await?;
         records = store.records().await?;
     }
@@ -83,7 +87,7 @@ pub async fn set_password(
     is_used(&records, owner, name)?;
     let sealed = keys.seal(owner, secret).map_err(AdminError::Seal)?;
     let now = clock.now();
-    store.put_secret(owner, &sealed, now).await?;
+    store.put_secret(owner, &sealed, actor, now).await?;
     let mut changes: Vec<RecordChange> = switch_to_stored(&records, owner).into_iter().collect();
     let again =
         |workload: Workload| concerned(&records, owner).filter(move |mailbox| tried_again(config, mailbox, workload));
@@ -93,7 +97,10 @@ pub async fn set_password(
     if !changes.is_empty() {
         store.apply(&changes, actor, now).await?;
     }
-    store.request_polls(&wanted, now).await?;
+    // Mailboxes of a profile that was held have not failed themselves: one of them makes the daemon look.
+    let held = concerned(&records, owner).find(|mailbox| mailbox.active && mailbox.incoming.enabled);
+    let asked = wanted.into_iter().chain(held.map(|mailbox| mailbox.id)).collect::<BTreeSet<MailboxId>>();
+    store.request_polls(&asked.into_iter().collect::<Vec<_>>(), now).await?;
     let of = match owner {
         SecretOwner::Mailbox(_) => format!("mailbox {name}"),
         SecretOwner::Profile(_) => format!("profile {name}"),
@@ -108,6 +115,12 @@ pub async fn set_password(
         }
     }
     Ok(PasswordSet { of, key_id: keys.current_id().to_owned(), tried_again: retried, still_disabled })
+}
+
+/// Whether what the files declare must be taken over before the password of `name` can be stored.
+fn is_behind(config: &Config, records: &Records, name: &str, now: Timestamp) -> Result<bool, AdminError> {
+    let Ok(owner) = find(records, name) else { return Ok(true) };
+    Ok(plan_declared(config, records, now)?.iter().any(|planned| planned.locks.contains(&owner)))
 }
 
 const WORKLOADS: [Workload; 2] = [Workload::Incoming, Workload::Outgoing];

@@ -101,6 +101,8 @@ pub struct MailboxView {
     pub profile_name: Option<String>,
     /// Where its password comes from.
     pub password: CredentialSource,
+    /// Since when its stored password waits to be entered again, where it does.
+    pub password_locked_at: Option<Timestamp>,
     /// Why its profile waits, where it does.
     pub hold: Option<ProfileHold>,
     /// Why it sends or not.
@@ -148,6 +150,10 @@ impl MailboxView {
 pub struct ProfileView {
     /// Where its password comes from, if it logs in with its own.
     pub password: CredentialSource,
+    /// Since when its own stored password waits to be entered again, where it does.
+    pub password_locked_at: Option<Timestamp>,
+    /// How many of its mailboxes have a stored password that waits so.
+    pub passwords_locked: usize,
     /// Mailboxes on it that are active.
     pub mailboxes: usize,
     /// Why it waits, where it does.
@@ -170,6 +176,7 @@ pub async fn mailboxes(store: &Store, now: Timestamp) -> Result<Vec<MailboxView>
     let profiles: BTreeMap<ProfileId, &ServerProfile> =
         records.profiles.iter().map(|(profile, _)| (profile.id, profile)).collect();
     let owners: BTreeMap<OwnerId, String> = records.owners.iter().map(|owner| (owner.id, owner_name(owner))).collect();
+    let locked = locks(&records);
     let view = |(mailbox, password): &(Mailbox, CredentialSource)| {
         let profile = mailbox.profile.and_then(|id| profiles.get(&id).copied());
         let hold = mailbox.profile.and_then(|id| holds.get(&id).cloned());
@@ -186,6 +193,7 @@ pub async fn mailboxes(store: &Store, now: Timestamp) -> Result<Vec<MailboxView>
             owner_name: mailbox.owner.and_then(|id| owners.get(&id).cloned()),
             profile_name: profile.map(|profile| profile.name.clone()),
             password: password.clone(),
+            password_locked_at: locked(SecretOwner::Mailbox(mailbox.id), password),
             hold,
             sending,
             sending_hint: sending_hint.filter(|_| sending != SendingStatus::NotSent),
@@ -196,6 +204,13 @@ pub async fn mailboxes(store: &Store, now: Timestamp) -> Result<Vec<MailboxView>
     let mut views: Vec<MailboxView> = records.mailboxes.iter().map(view).collect();
     views.sort_by(|a, b| a.mailbox.email_address.cmp(&b.mailbox.email_address));
     Ok(views)
+}
+
+/// Since when the password of a record is locked, where it is a stored one.
+fn locks(records: &Records) -> impl Fn(SecretOwner, &CredentialSource) -> Option<Timestamp> + use<> {
+    let locked = records.passwords.iter().filter_map(|password| Some((password.owner, password.locked_at?)));
+    let locked: BTreeMap<SecretOwner, Timestamp> = locked.collect();
+    move |owner, source| locked.get(&owner).copied().filter(|_| *source == CredentialSource::Stored)
 }
 
 async fn holds(store: &Store, workload: Workload) -> Result<BTreeMap<ProfileId, ProfileHold>, AdminError> {
@@ -232,8 +247,18 @@ pub async fn profiles(store: &Store) -> Result<Vec<ProfileView>, AdminError> {
     for profile in records.mailboxes.iter().filter(|(mailbox, _)| mailbox.active).filter_map(|(m, _)| m.profile) {
         *mailboxes.entry(profile).or_default() += 1;
     }
+    let locked = locks(&records);
+    let mut locked_mailboxes: BTreeMap<ProfileId, usize> = BTreeMap::new();
+    let with_lock = |(mailbox, password): &&(Mailbox, CredentialSource)| {
+        mailbox.active && locked(SecretOwner::Mailbox(mailbox.id), password).is_some()
+    };
+    for profile in records.mailboxes.iter().filter(with_lock).filter_map(|(mailbox, _)| mailbox.profile) {
+        *locked_mailboxes.entry(profile).or_default() += 1;
+    }
     let view = |(profile, password): &(ServerProfile, CredentialSource)| ProfileView {
         password: password.clone(),
+        password_locked_at: locked(SecretOwner::Profile(profile.id), password),
+        passwords_locked: locked_mailboxes.get(&profile.id).copied().unwrap_or(0),
         mailboxes: mailboxes.get(&profile.id).copied().unwrap_or(0),
         hold: holds.get(&profile.id).cloned(),
         outgoing_hold: outgoing_holds.get(&profile.id).cloned(),

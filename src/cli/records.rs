@@ -137,6 +137,7 @@ fn mailbox_facts(view: &MailboxView) -> String {
     facts.some("profile", view.profile_name.as_ref());
     facts.add("username", &mailbox.username);
     facts.add("password", password(&view.password));
+    facts.some("password locked since", view.password_locked_at.map(seconds));
     if mailbox.delete_after_processing {
         facts.add("delete after processing", "yes");
     }
@@ -278,8 +279,10 @@ fn profile_facts(view: &ProfileView) -> String {
     if profile.authenticate_using == AuthenticateUsing::Profile {
         facts.some("username", profile.username.as_ref());
         facts.add("password", password(&view.password));
+        facts.some("password locked since", view.password_locked_at.map(seconds));
     } else {
         facts.add("log-in", "each mailbox with its own name and password");
+        facts.some("passwords locked", Some(view.passwords_locked).filter(|locked| *locked > 0));
     }
     facts.add("mailboxes", view.mailboxes);
     facts.add("default", if profile.is_default { "yes" } else { "no" });

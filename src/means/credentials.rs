@@ -19,7 +19,8 @@ use crate::{
     config::{Config, KeyError},
     model::{
         failure::{Failure, FailureCode, Persistence, Scope},
-        record::{CredentialSource, SecretOwner},
+        record::{CredentialSource, KeptSecret, SecretOwner},
+        timestamp::Timestamp,
     },
     net::error::is_exhausted,
     store::{Store, StoreError},
@@ -36,6 +37,12 @@ pub enum CredentialsError {
     /// Nobody stored one.
     #[error("no password is stored")]
     NotStored,
+    /// One is stored, but not for the server that the profile names now.
+    #[error("the stored password is locked since {}: its profile names another server than the one it was entered for", since.to_the_second())]
+    Locked {
+        /// When the server was changed.
+        since: Timestamp,
+    },
     /// Its file cannot be read.
     #[error("could not read the password file {}", path.display())]
     File {
@@ -82,6 +89,8 @@ impl CredentialsError {
             {
                 Failure::new(FailureCode::ResourcesExhausted, Scope::Daemon, Persistence::Transient, &text)
             }
+            // Whoever may decide on it takes their time, and loses nothing by that.
+            Self::Locked { .. } => Failure::new(FailureCode::CredentialsLocked, scope, Persistence::Throttled, &text),
             // A wrong or missing key is the operator's affair: waited for, however long it takes.
             Self::Key(_) | Self::NoCredentials { .. } | Self::Sealed(SecretError::OtherKey { .. }) => {
                 Failure::new(FailureCode::CredentialsMissing, scope, Persistence::Throttled, &text)
@@ -123,8 +132,11 @@ impl Credentials {
                 None => Err(CredentialsError::NoCredentials { name }),
             },
             CredentialSource::Stored => {
-                let sealed = self.store.secret(owner).await.map_err(CredentialsError::Store)?;
-                let sealed = sealed.ok_or(CredentialsError::NotStored)?;
+                let sealed = match self.store.secret(owner).await.map_err(CredentialsError::Store)? {
+                    KeptSecret::Nothing => return Err(CredentialsError::NotStored),
+                    KeptSecret::Locked { since } => return Err(CredentialsError::Locked { since }),
+                    KeptSecret::Sealed(sealed) => sealed,
+                };
                 self.keys().map_err(CredentialsError::Key)?.open(owner, &sealed).map_err(CredentialsError::Sealed)
             }
         }

@@ -104,7 +104,7 @@ async fn a_stored_password_needs_its_key() {
     assert_eq!(error(&credentials, owner).await, "no password is stored");
     let key = Kek::from_file(&place.path("key")).unwrap();
     let sealed = key.seal(owner, &Secret::new("canary".to_owned())).unwrap();
-    place.store.put_secret(owner, &sealed, Timestamp::EPOCH).await.unwrap();
+    place.store.put_secret(owner, &sealed, &Actor::Configuration, Timestamp::EPOCH).await.unwrap();
     assert_eq!(credentials.password(owner).await.ok().unwrap().expose(), "canary");
 
     // The key is kept once it was read; another process finds another key, or none.
@@ -143,12 +143,16 @@ async fn what_is_not_the_password_s_fault_is_not_blamed_on_it() {
     for (error, persistence) in [
         (file(2), Persistence::UntilConfirmed),
         (CredentialsError::NotStored, Persistence::UntilConfirmed),
+        // Whoever decides on it takes their time.
+        (CredentialsError::Locked { since: Timestamp::EPOCH }, Persistence::Throttled),
         // The operator's affair: no mailbox may be disabled for it, however long it lasts.
         (key(13), Persistence::Throttled),
         (CredentialsError::Sealed(other), Persistence::Throttled),
     ] {
         let failure = error.failure(Scope::Profile);
-        assert_eq!((failure.code, failure.scope), (FailureCode::CredentialsMissing, Scope::Profile), "{error}");
+        let is_locked = matches!(error, CredentialsError::Locked { .. });
+        let code = if is_locked { FailureCode::CredentialsLocked } else { FailureCode::CredentialsMissing };
+        assert_eq!((failure.code, failure.scope), (code, Scope::Profile), "{error}");
         assert_eq!(failure.persistence, persistence, "{error}");
     }
 }

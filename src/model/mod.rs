@@ -13,6 +13,7 @@ pub mod failure;
 pub mod ids;
 pub mod lease;
 pub mod lockout;
+pub mod locks;
 pub mod mailbox;
 pub mod maildrop;
 pub mod message;

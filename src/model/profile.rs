@@ -108,6 +108,13 @@ pub struct ServerProfile {
     pub active: bool,
 }
 
+impl ServerProfile {
+    /// Its servers: where mail is read, and where it is handed in.
+    pub fn endpoints(&self) -> Vec<&Endpoint> {
+        [Some(&self.incoming), self.outgoing.as_ref()].into_iter().flatten().collect()
+    }
+}
+
 fn as_seconds<S: Serializer>(span: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_f64(span.as_secs_f64())
 }

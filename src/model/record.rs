@@ -7,6 +7,7 @@ use super::{
     mailbox::{Approval, Mailbox, MailboxKind},
     profile::ServerProfile,
     testing::TestRequest,
+    timestamp::Timestamp,
 };
 
 /// Which incoming mail of an owner is recorded.
@@ -59,6 +60,17 @@ pub struct Records {
     pub owners: Vec<Owner>,
     /// Mailboxes with the source of their password.
     pub mailboxes: Vec<(Mailbox, CredentialSource)>,
+    /// Which passwords are in the database.
+    pub passwords: Vec<StoredPassword>,
+}
+
+/// That there is a password in the database, and whether it is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoredPassword {
+    /// Whose.
+    pub owner: SecretOwner,
+    /// Since when it waits to be entered again, if it does: see [`locks`](super::locks).
+    pub locked_at: Option<Timestamp>,
 }
 
 /// One change to the records. Applied in order, in one transaction, all or none.
@@ -111,6 +123,20 @@ pub struct Resealed {
     pub before: SealedSecret,
     /// As it is to be.
     pub after: SealedSecret,
+}
+
+/// What the database gives of a secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeptSecret {
+    /// There is none.
+    Nothing,
+    /// It is not given out: its server was changed, and nobody has entered it for the new one.
+    Locked {
+        /// When that was.
+        since: Timestamp,
+    },
+    /// It may be opened and used.
+    Sealed(SealedSecret),
 }
 
 /// A secret as it lies in the database: sealed under its own key, that key sealed under the

@@ -228,7 +228,7 @@ struct Running {
     /// When the outbox is looked into next.
     next_outbox_look: Instant,
     /// Polls that somebody wants and that no cycle has answered yet.
-    requested: BTreeSet<MailboxId>,
+    requested: BTreeSet<(MailboxId, Timestamp)>,
     /// Troubles without a cycle between them that went well.
     troubles: u32,
     /// When cycles are cut, once the end has begun.

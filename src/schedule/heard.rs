@@ -74,7 +74,12 @@ fn sign(failure: &Failure) -> Sign {
         (Scope::Daemon, _) => Sign::None,
         (
             _,
-            C::CredentialsMissing | C::LoginGuarded | C::PortNotAllowed | C::InternalError | C::DatabaseUnavailable,
+            C::CredentialsMissing
+            | C::CredentialsLocked
+            | C::LoginGuarded
+            | C::PortNotAllowed
+            | C::InternalError
+            | C::DatabaseUnavailable,
         ) => Sign::None,
         (Scope::Profile, code) if concerns_server(code) => Sign::Down,
         (_, C::AuthUnavailable) => Sign::Ill,
@@ -160,6 +165,7 @@ mod tests {
             (C::MailRefused, Message, Sign::Answered),
             (C::ServerFault, Mailbox, Sign::Answered),
             (C::CredentialsMissing, Mailbox, Sign::None),
+            (C::CredentialsLocked, Mailbox, Sign::None),
             (C::LoginGuarded, Mailbox, Sign::None),
             (C::PortNotAllowed, Profile, Sign::None),
             (C::DiskFull, Daemon, Sign::None),

@@ -164,11 +164,11 @@ impl Store {
         write!(self, Lazy, 0, leases::request_polls(mailboxes = mailboxes.to_vec(), now = now))
     }
 
-    /// Mailboxes whose poll was asked for since they were last claimed, oldest wish first.
+    /// Mailboxes whose poll was asked for since they were last claimed, and when; oldest wish first.
     ///
     /// # Errors
     /// The database cannot be read.
-    pub async fn requested_polls(&self) -> Result<Vec<MailboxId>, StoreError> {
+    pub async fn requested_polls(&self) -> Result<Vec<(MailboxId, Timestamp)>, StoreError> {
         read!(self, leases::requested_polls())
     }
 

@@ -1,10 +1,11 @@
 //! What a [`Store`] can do with sealed secrets.
 
 use super::*;
-use crate::model::record::Resealed;
+use crate::model::record::{KeptSecret, Resealed};
 
 impl Store {
-    /// Stores a sealed secret, in place of the one before. Durable.
+    /// Stores a sealed secret, in place of the one before, with a row in the audit log; a lock on that is gone, and what waits for
+    /// it is due. Durable.
     ///
     /// # Errors
     /// The database does not take writes.
@@ -12,16 +13,18 @@ impl Store {
         &self,
         owner: SecretOwner,
         sealed: &SealedSecret,
+        actor: &Actor,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        write!(self, Durable, 0, secrets::put_secret(owner = owner, sealed = sealed.clone(), now = now))
+        let (sealed, who) = (|| sealed.clone(), || actor.to_string());
+        write!(self, Durable, 0, secrets::put_secret(owner = owner, sealed = sealed(), who = who(), now = now))
     }
 
-    /// The sealed secret of `owner`.
+    /// The sealed secret of `owner`. One that is locked is not given out.
     ///
     /// # Errors
     /// The database cannot be read.
-    pub async fn secret(&self, owner: SecretOwner) -> Result<Option<SealedSecret>, StoreError> {
+    pub async fn secret(&self, owner: SecretOwner) -> Result<KeptSecret, StoreError> {
         read!(self, secrets::secret(owner))
     }
 

@@ -162,12 +162,13 @@ mod maildrop;
 mod outbox;
 mod records;
 mod schedule;
+mod secrets;
 mod testing;
 mod views;
 
 pub use self::{
     alerts::*, around::*, audit::*, check::*, inbox::*, lockout::*, maildrop::*, outbox::*, records::*, schedule::*,
-    testing::*, views::*,
+    secrets::*, testing::*, views::*,
 };
 
 /// All of them.
@@ -182,6 +183,7 @@ pub const ALL: &[&[(&str, Sql)]] = &[
     outbox::ALL,
     records::ALL,
     schedule::ALL,
+    secrets::ALL,
     testing::ALL,
     views::ALL,
 ];

@@ -93,16 +93,12 @@ fn credential_text(source: &CredentialSource) -> String {
 pub fn profile_differences(
     before: &(ServerProfile, CredentialSource),
     after: &(ServerProfile, CredentialSource),
-    stored: usize,
 ) -> Differences {
     let mut found = Differences::default();
     let ((old, old_source), (new, new_source)) = (before, after);
     let outgoing = |profile: &ServerProfile| profile.outgoing.as_ref().map_or_else(String::new, endpoint);
     found.compare("incoming", endpoint(&old.incoming), endpoint(&new.incoming));
     found.compare("outgoing", outgoing(old), outgoing(new));
-    if !found.0.is_empty() && stored > 0 {
-        found.0.push(format!("{stored} stored passwords will be sent to the new server"));
-    }
     found.compare("auth", lower(old.incoming.auth), lower(new.incoming.auth));
     let outgoing_auth = |profile: &ServerProfile| profile.outgoing.as_ref().map(|outgoing| lower(outgoing.auth));
     if let (Some(before), Some(after)) = (outgoing_auth(old), outgoing_auth(new)) {

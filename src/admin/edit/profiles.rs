@@ -3,7 +3,7 @@
 use super::{Desk, Given, ProfilePair, names, not_declared, problem, refused};
 use crate::{
     admin::{
-        changes::{PlannedChange, Planner, changed_protocol, new_profile, profile_record},
+        changes::{PlannedChange, Planner, changed_protocol, new_profile, profile_differences, profile_record},
         error::AdminError,
     },
     config::{Declared, DeclaredProfile, Draft, Problem, check_together},
@@ -34,7 +34,7 @@ impl Desk<'_> {
         let (after, source) = self.write(draft, given, before, false)?;
         let text = match before {
             None => new_profile(&after),
-            Some(before) => planner.profile_text(before, &(after.clone(), source.clone())),
+            Some(before) => profile_differences(before, &(after.clone(), source.clone())).text(),
         };
         self.take_default(&mut planner, &after);
         planner.add(RecordChange::PutProfile(after, source), "profile", name, &text);
@@ -59,7 +59,7 @@ impl Desk<'_> {
             return Ok(Vec::new());
         }
         let mut planner = Planner::new(self.records, self.now);
-        let text = planner.profile_text(before, &after);
+        let text = profile_differences(before, &after).text();
         self.take_default(&mut planner, &after.0);
         planner.add(RecordChange::PutProfile(after.0, after.1), "profile", name, &text);
         Ok(planner.changes())

@@ -76,6 +76,9 @@ catalogue! {
     CredentialsMissing = "credentials-missing": "There is no password for the mailbox, or it cannot be read."
         because "none was stored, the file of it is not there, or the key that it was sealed with is another one"
         Administrator: "give password_file in the configuration, or run: mailsyncd secret set";
+    CredentialsLocked = "credentials-locked": "The stored password is not sent: its profile names another server than the one it was entered for."
+        because "somebody changed host, port or security of the profile, or moved the mailbox to another profile"
+        Administrator: "if the new server may have the password, enter it again: mailsyncd secret set";
 
     // Being asked to wait
     LoginThrottled = "login-throttled": "The server limits log-ins or connections."

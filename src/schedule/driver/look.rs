@@ -19,6 +19,7 @@ use crate::{
         ids::{MailboxId, ProfileId},
         mailbox::Workload,
         profile::ServerProfile,
+        timestamp::Timestamp,
     },
     store::StoreError,
 };
@@ -82,15 +83,16 @@ impl Running {
         if self.trouble.is_some() || self.mode == Mode::Once {
             return;
         }
-        let requested: BTreeSet<MailboxId> = match self.store.requested_polls().await {
+        let requested: BTreeSet<(MailboxId, Timestamp)> = match self.store.requested_polls().await {
             Ok(mailboxes) => mailboxes.into_iter().collect(),
             Err(error) => return self.fail(&error),
         };
-        // Whoever asks may have enabled the mailbox, or ended its postponement, in the same breath.
+        // Whoever asks may have enabled the mailbox, or ended its postponement, in the same breath; so may
+        // who asks again when the first wish has just been met.
         if !requested.is_subset(&self.requested) {
             self.refresh().await;
         }
-        let polls = requested.iter().map(|mailbox| Duty::new(Workload::Incoming, *mailbox));
+        let polls = requested.iter().map(|(mailbox, _)| Duty::new(Workload::Incoming, *mailbox));
         polls.for_each(|duty| self.tell(Event::Hinted(duty)));
         self.requested = requested;
     }

@@ -18,9 +18,9 @@ use crate::{
     },
     store::{
         alerts::{AlertDetail, AlertFilter, Health, Stale},
-        codec::{Id, Ids, Json, MailText, Time},
+        codec::{Id, Ids, MailText, Time},
         names::Named,
-        rows::{failure_code, json, span},
+        rows::{failure_code, span},
         sql,
     },
 };
@@ -149,10 +149,10 @@ pub async fn list(conn: &mut Conn, filter: &AlertFilter) -> Result<Vec<AlertDeta
     Ok(rows.into_iter().map(DetailRow::detail).collect())
 }
 
-/// An alert as JSON, as it is now.
-pub async fn snapshot(conn: &mut Conn, id: Uuid) -> Result<Option<Json>> {
+/// An alert as it is now.
+pub async fn snapshot(conn: &mut Conn, id: Uuid) -> Result<Option<AlertDetail>> {
     let row = sqlx::query_as::<Db, DetailRow>(text(sql::ALERT)).bind(Id(id)).fetch_optional(conn).await?;
-    row.map(|row| json(&row.detail())).transpose()
+    Ok(row.map(DetailRow::detail))
 }
 
 /// A stale workload as it lies there.

@@ -63,9 +63,10 @@ pub async fn request_polls(conn: &mut Conn, mailboxes: Vec<MailboxId>, now: Time
 }
 
 /// See [`crate::store::Store::requested_polls`].
-pub async fn requested_polls(conn: &mut Conn) -> Result<Vec<MailboxId>> {
-    let rows: Vec<Id> = sqlx::query_scalar::<Db, Id>(text(sql::REQUESTED_POLLS)).fetch_all(conn).await?;
-    Ok(rows.into_iter().map(|id| MailboxId(id.0)).collect())
+pub async fn requested_polls(conn: &mut Conn) -> Result<Vec<(MailboxId, Timestamp)>> {
+    type Row = (Id, Time);
+    let rows: Vec<Row> = sqlx::query_as::<Db, Row>(text(sql::REQUESTED_POLLS)).fetch_all(conn).await?;
+    Ok(rows.into_iter().map(|(id, at)| (MailboxId(id.0), at.0)).collect())
 }
 
 /// Takes the free leases among `mailboxes`. The condition stands in the update itself, so whoever

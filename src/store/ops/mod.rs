@@ -14,6 +14,7 @@ pub mod inbox;
 pub mod insert;
 pub mod leases;
 pub mod lockout;
+pub mod locks;
 pub mod maildrop;
 pub mod mails;
 pub mod outbox;

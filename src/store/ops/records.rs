@@ -1,8 +1,9 @@
 //! Profiles, users, queues and mailboxes.
 
+use serde::Serialize;
 use uuid::Uuid;
 
-use super::{Conn, Db, Result, alerts, testing, text};
+use super::{Conn, Db, Result, alerts, locks, secrets, testing, text};
 use crate::{
     model::{
         ids::MailboxId,
@@ -12,7 +13,8 @@ use crate::{
         timestamp::Timestamp,
     },
     store::{
-        codec::{Id, Json, Time},
+        AlertDetail,
+        codec::{Id, Time},
         error::StoreError,
         names::{Named, state_word},
         rows::{MailboxRow, OwnerRow, ProfileRow, credential_columns, json},
@@ -32,34 +34,38 @@ pub async fn records(conn: &mut Conn) -> Result<Records> {
     let users = sqlx::query_as::<Db, OwnerRow>(text(sql::USERS)).fetch_all(&mut *conn).await?;
     let queues = sqlx::query_as::<Db, OwnerRow>(text(sql::QUEUES)).fetch_all(&mut *conn).await?;
     let mailboxes = sqlx::query_as::<Db, MailboxRow>(text(sql::MAILBOXES)).fetch_all(&mut *conn).await?;
+    let passwords = secrets::passwords(conn).await?;
     let users = users.into_iter().map(|row| row.record(MailboxKind::User));
     let queues = queues.into_iter().map(|row| row.record(MailboxKind::Queue));
     Ok(Records {
         profiles: profiles.into_iter().map(ProfileRow::record).collect::<Result<_>>()?,
         owners: users.chain(queues).collect::<Result<_>>()?,
         mailboxes: mailboxes.into_iter().map(MailboxRow::record).collect::<Result<_>>()?,
+        passwords,
     })
 }
 
-/// Writes the changes and an audit row for each.
+/// Writes the changes and an audit row for each, and locks the passwords that would reach others.
 pub async fn apply(conn: &mut Conn, changes: Vec<RecordChange>, who: String, now: Timestamp) -> Result<()> {
     for change in &changes {
         let (what, kind, id) = subject(change);
         let before = snapshot(conn, kind, id).await?;
         write(conn, change, &who, now).await?;
-        let after = snapshot(conn, kind, id).await?;
-        if after.is_none() {
+        let Some(after) = snapshot(conn, kind, id).await? else {
             return Err(StoreError::Conflict { what: format!("{what}: there is no record {id}") });
-        }
+        };
         sqlx::query::<Db>(text(sql::ADD_AUDIT))
             .bind(Time(now))
             .bind(&who)
             .bind(what)
             .bind(Id(id))
-            .bind(before)
-            .bind(after)
+            .bind(before.as_ref().map(json).transpose()?)
+            .bind(json(&after)?)
             .execute(&mut *conn)
             .await?;
+        if let Some(before) = before {
+            locks::follow(conn, &before, &after, &who, now).await?;
+        }
     }
     Ok(())
 }
@@ -97,30 +103,43 @@ fn subject(change: &RecordChange) -> (&'static str, Kind, Uuid) {
     }
 }
 
-/// The record as JSON, as it is now. Records hold no secrets, only where they come from.
-async fn snapshot(conn: &mut Conn, kind: Kind, id: Uuid) -> Result<Option<Json>> {
+/// A record as it is at the moment, as it goes into the audit log. Records hold no secrets, only where
+/// they come from.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub enum Snapshot {
+    Profile(Box<(ServerProfile, CredentialSource)>),
+    Owner(Owner),
+    Mailbox(Box<(Mailbox, CredentialSource)>),
+    Alert(Box<AlertDetail>),
+}
+
+async fn snapshot(conn: &mut Conn, kind: Kind, id: Uuid) -> Result<Option<Snapshot>> {
     match kind {
-        Kind::Profile => {
-            let row = sqlx::query_as::<Db, ProfileRow>(text(sql::PROFILE)).bind(Id(id)).fetch_optional(conn).await?;
-            row.map(|row| row.record().and_then(|record| json(&record))).transpose()
-        }
+        Kind::Profile => Ok(profile(conn, id).await?.map(|record| Snapshot::Profile(Box::new(record)))),
         Kind::User => owner(conn, sql::USER, MailboxKind::User, id).await,
         Kind::Queue => owner(conn, sql::QUEUE, MailboxKind::Queue, id).await,
         Kind::Owner => match owner(conn, sql::USER, MailboxKind::User, id).await? {
             Some(user) => Ok(Some(user)),
             None => owner(conn, sql::QUEUE, MailboxKind::Queue, id).await,
         },
-        Kind::Alert => alerts::snapshot(conn, id).await,
+        Kind::Alert => Ok(alerts::snapshot(conn, id).await?.map(|alert| Snapshot::Alert(Box::new(alert)))),
         Kind::Mailbox => {
             let row = sqlx::query_as::<Db, MailboxRow>(text(sql::MAILBOX)).bind(Id(id)).fetch_optional(conn).await?;
-            row.map(|row| row.record().and_then(|record| json(&record))).transpose()
+            row.map(|row| Ok(Snapshot::Mailbox(Box::new(row.record()?)))).transpose()
         }
     }
 }
 
-async fn owner(conn: &mut Conn, statement: Sql, kind: MailboxKind, id: Uuid) -> Result<Option<Json>> {
+/// One profile with the source of its password.
+pub async fn profile(conn: &mut Conn, id: Uuid) -> Result<Option<(ServerProfile, CredentialSource)>> {
+    let row = sqlx::query_as::<Db, ProfileRow>(text(sql::PROFILE)).bind(Id(id)).fetch_optional(conn).await?;
+    row.map(ProfileRow::record).transpose()
+}
+
+async fn owner(conn: &mut Conn, statement: Sql, kind: MailboxKind, id: Uuid) -> Result<Option<Snapshot>> {
     let row = sqlx::query_as::<Db, OwnerRow>(text(statement)).bind(Id(id)).fetch_optional(conn).await?;
-    row.map(|row| row.record(kind).and_then(|record| json(&record))).transpose()
+    row.map(|row| Ok(Snapshot::Owner(row.record(kind)?))).transpose()
 }
 
 async fn write(conn: &mut Conn, change: &RecordChange, who: &str, now: Timestamp) -> Result<()> {

@@ -1,10 +1,10 @@
 //! Sealed secrets, and where passwords come from.
 
-use super::{Conn, Db, Result, text};
+use super::{Conn, Db, Result, locks, text};
 use crate::{
     model::{
         ids::{MailboxId, ProfileId},
-        record::{CredentialSource, Resealed, SealedSecret, SecretOwner},
+        record::{CredentialSource, KeptSecret, Resealed, SealedSecret, SecretOwner, StoredPassword},
         timestamp::Timestamp,
     },
     store::{
@@ -22,9 +22,29 @@ fn columns(owner: SecretOwner) -> (&'static str, Id) {
     }
 }
 
+/// Whose a row is, by its first two columns.
+pub fn owner_of(kind: &str, id: Id) -> Result<SecretOwner> {
+    match kind {
+        "mailbox" => Ok(SecretOwner::Mailbox(MailboxId(id.0))),
+        "profile" => Ok(SecretOwner::Profile(ProfileId(id.0))),
+        _ => Err(StoreError::unreadable("owner_kind", kind)),
+    }
+}
+
 /// See [`crate::store::Store::put_secret`].
-pub async fn put_secret(conn: &mut Conn, owner: SecretOwner, sealed: SealedSecret, now: Timestamp) -> Result<()> {
+pub async fn put_secret(
+    conn: &mut Conn,
+    owner: SecretOwner,
+    sealed: SealedSecret,
+    who: String,
+    now: Timestamp,
+) -> Result<()> {
+    type Row = (String, Option<Time>);
     let (kind, id) = columns(owner);
+    let before = sqlx::query_as::<Db, Row>(text(sql::SECRET_KEY)).bind(kind).bind(id);
+    let before: Option<Row> = before.fetch_optional(&mut *conn).await?;
+    let was = before.map(|(key_id, locked_at)| named(&key_id, locked_at.map(|at| at.0)));
+    let is = named(&sealed.key_id, None);
     sqlx::query::<Db>(text(sql::PUT_SECRET))
         .bind(kind)
         .bind(id)
@@ -32,18 +52,55 @@ pub async fn put_secret(conn: &mut Conn, owner: SecretOwner, sealed: SealedSecre
         .bind(sealed.data_key)
         .bind(sealed.ciphertext)
         .bind(Time(now))
-        .execute(conn)
+        .execute(&mut *conn)
         .await?;
+    audit(conn, &who, "secret.set", id, (was, is), now).await?;
+    locks::entered(conn, owner, now).await
+}
+
+/// What the audit log says of a secret.
+pub fn named(key_id: &str, locked_at: Option<Timestamp>) -> Json {
+    let mut said = serde_json::json!({ "key_id": key_id });
+    if let (Some(said), Some(at)) = (said.as_object_mut(), locked_at) {
+        said.insert("locked_at".to_owned(), at.to_string().into());
+    }
+    Json(said.to_string())
+}
+
+/// Writes a row about the secret of `owner`: what was done, and how it was before and after.
+pub async fn audit(
+    conn: &mut Conn,
+    who: &str,
+    what: &str,
+    owner: Id,
+    (before, after): (Option<Json>, Json),
+    now: Timestamp,
+) -> Result<()> {
+    let statement = sqlx::query::<Db>(text(sql::ADD_AUDIT)).bind(Time(now)).bind(who).bind(what);
+    statement.bind(owner).bind(before).bind(after).execute(conn).await?;
     Ok(())
 }
 
 /// See [`crate::store::Store::secret`].
-pub async fn secret(conn: &mut Conn, owner: SecretOwner) -> Result<Option<SealedSecret>> {
-    type Row = (String, Vec<u8>, Vec<u8>);
+pub async fn secret(conn: &mut Conn, owner: SecretOwner) -> Result<KeptSecret> {
+    type Row = (String, Vec<u8>, Vec<u8>, Option<Time>);
     let (kind, id) = columns(owner);
     let row: Option<Row> =
         sqlx::query_as::<Db, Row>(text(sql::SECRET)).bind(kind).bind(id).fetch_optional(conn).await?;
-    Ok(row.map(|(key_id, data_key, ciphertext)| SealedSecret { key_id, data_key, ciphertext }))
+    Ok(match row {
+        None => KeptSecret::Nothing,
+        Some((.., Some(since))) => KeptSecret::Locked { since: since.0 },
+        Some((key_id, data_key, ciphertext, None)) => KeptSecret::Sealed(SealedSecret { key_id, data_key, ciphertext }),
+    })
+}
+
+/// Which there are.
+pub async fn passwords(conn: &mut Conn) -> Result<Vec<StoredPassword>> {
+    type Row = (String, Id, Option<Time>);
+    let rows: Vec<Row> = sqlx::query_as::<Db, Row>(text(sql::SECRETS)).fetch_all(conn).await?;
+    let password =
+        |(kind, id, locked): Row| Ok(StoredPassword { owner: owner_of(&kind, id)?, locked_at: locked.map(|at| at.0) });
+    rows.into_iter().map(password).collect()
 }
 
 /// See [`crate::store::Store::credential_source`].
@@ -71,23 +128,17 @@ pub async fn secrets_under_others(
     let statement = sqlx::query_as::<Db, Row>(text(sql::SECRETS_UNDER_OTHERS));
     let rows = statement.bind(key_id).bind(kind).bind(id).bind(i64::from(limit)).fetch_all(conn).await?;
     let secret = |(kind, id, key_id, data_key, ciphertext): Row| {
-        let owner = match kind.as_str() {
-            "mailbox" => SecretOwner::Mailbox(MailboxId(id.0)),
-            "profile" => SecretOwner::Profile(ProfileId(id.0)),
-            _ => return Err(StoreError::unreadable("owner_kind", kind)),
-        };
-        Ok((owner, SealedSecret { key_id, data_key, ciphertext }))
+        Ok((owner_of(&kind, id)?, SealedSecret { key_id, data_key, ciphertext }))
     };
     rows.into_iter().map(secret).collect()
 }
 
 /// See [`crate::store::Store::reseal`].
 pub async fn reseal(conn: &mut Conn, secrets: Vec<Resealed>, who: String, now: Timestamp) -> Result<u64> {
-    let named = |sealed: &SealedSecret| Json(serde_json::json!({ "key_id": sealed.key_id }).to_string());
     let mut done = 0;
     for Resealed { owner, before, after } in secrets {
         let (kind, id) = columns(owner);
-        let (was, is) = (named(&before), named(&after));
+        let (was, is) = (named(&before.key_id, None), named(&after.key_id, None));
         let updated = sqlx::query::<Db>(text(sql::RESEAL_SECRET))
             .bind(kind)
             .bind(id)
@@ -103,15 +154,7 @@ pub async fn reseal(conn: &mut Conn, secrets: Vec<Resealed>, who: String, now: T
             continue;
         }
         done += 1;
-        sqlx::query::<Db>(text(sql::ADD_AUDIT))
-            .bind(Time(now))
-            .bind(&who)
-            .bind("secret.reseal")
-            .bind(id)
-            .bind(was)
-            .bind(is)
-            .execute(&mut *conn)
-            .await?;
+        audit(conn, &who, "secret.reseal", id, (Some(was), is), now).await?;
     }
     Ok(done)
 }

@@ -1,4 +1,4 @@
-//! Profiles, users, queues, mailboxes; secrets.
+//! Profiles, users, queues, mailboxes.
 
 use super::Sql;
 
@@ -138,22 +138,4 @@ statements! {
          m.incoming_test_status, m.outgoing_test_status, m.test_completed_at, m.declared_enabled, "
         {grants "m.id"}
         " FROM mailboxes m WHERE m.id = $1"];
-    PUT_SECRET = [
-        "INSERT INTO secrets (owner_kind, owner, key_id, data_key, ciphertext, updated_at) VALUES ($1, \
-         $2, $3, $4, $5, $6) ON CONFLICT (owner_kind, owner) DO UPDATE SET key_id = excluded.key_id, \
-         data_key = excluded.data_key, ciphertext = excluded.ciphertext, updated_at = excluded.updated_at"];
-    SECRET = [
-        "SELECT key_id, data_key, ciphertext FROM secrets WHERE owner_kind = $1 AND owner = $2"];
-    SECRETS_UNDER_OTHERS = [
-        "SELECT owner_kind, owner, key_id, data_key, ciphertext FROM secrets WHERE key_id <> $1 AND (owner_kind > $2 OR \
-         (owner_kind = $2 AND owner > $3)) ORDER BY owner_kind, owner LIMIT $4"];
-    RESEAL_SECRET = [
-        "UPDATE secrets SET key_id = $5, data_key = $6, ciphertext = $7, updated_at = $8 WHERE owner_kind = $1 AND \
-         owner = $2 AND key_id = $3 AND data_key = $4"];
-    SECRETS_BY_KEY = [
-        "SELECT key_id, count(*) FROM secrets GROUP BY key_id ORDER BY key_id"];
-    MAILBOX_CREDENTIALS = [
-        "SELECT credential_source, credential_name FROM mailboxes WHERE id = $1"];
-    PROFILE_CREDENTIALS = [
-        "SELECT credential_source, credential_name FROM server_profiles WHERE id = $1"];
 }

@@ -25,7 +25,7 @@ statements! {
          'login-guarded', 'credentials-missing') THEN NULL ELSE outgoing_postponed_until END WHERE id "
         {ids "$1"}];
     REQUESTED_POLLS = [
-        "SELECT id FROM mailboxes WHERE poll_requested_at IS NOT NULL ORDER BY poll_requested_at"];
+        "SELECT id, poll_requested_at FROM mailboxes WHERE poll_requested_at IS NOT NULL ORDER BY poll_requested_at"];
     CLAIM = [
         "UPDATE mailboxes SET lease_owner = $2, lease_epoch = lease_epoch + 1, lease_expires = $4, \
          poll_requested_at = NULL WHERE id "

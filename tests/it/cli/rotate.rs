@@ -6,9 +6,10 @@ use mailsyncd::{
     base::secret::{Kek, Secret},
     config::Config,
     model::{
+        audit::Actor,
         ids::{MailboxId, NodeId},
         presence::Heartbeat,
-        record::SecretOwner,
+        record::{KeptSecret, SecretOwner},
         timestamp::Timestamp,
     },
     store::{Role, Store},
@@ -50,7 +51,10 @@ async fn a_rotation_that_is_killed_again_and_again_loses_nothing() {
     let owners: Vec<_> = (0..SECRETS).map(|_| SecretOwner::Mailbox(MailboxId::generate(now()))).collect();
     let password = |number: usize| Secret::new(format!("password {number}"));
     let sealed: Vec<_> = owners.iter().enumerate().map(|(n, owner)| old.seal(*owner, &password(n)).unwrap()).collect();
-    let puts = owners.iter().zip(&sealed).map(|(owner, sealed)| store.put_secret(*owner, sealed, now()));
+    let puts = owners
+        .iter()
+        .zip(&sealed)
+        .map(|(owner, sealed)| store.put_secret(*owner, sealed, &Actor::Configuration, now()));
     futures::future::try_join_all(puts).await.unwrap();
 
     let mut changed = BTreeMap::new();
@@ -62,7 +66,10 @@ async fn a_rotation_that_is_killed_again_and_again_loses_nothing() {
         // Somebody sets a password meanwhile: near the front of the work, or behind it.
         let (number, owner) = (kill * SECRETS / KILLS, owners[kill * SECRETS / KILLS]);
         let text = format!("changed {kill}");
-        store.put_secret(owner, &new.seal(owner, &Secret::new(text.clone())).unwrap(), now()).await.unwrap();
+        store
+            .put_secret(owner, &new.seal(owner, &Secret::new(text.clone())).unwrap(), &Actor::Configuration, now())
+            .await
+            .unwrap();
         changed.insert(number, text);
         while child.try_wait().unwrap().is_none() && count(&store, new.id()).await <= before + 1 {
             tokio::time::sleep(Duration::from_millis(1)).await;
@@ -80,7 +87,7 @@ async fn a_rotation_that_is_killed_again_and_again_loses_nothing() {
     let passwords = serde_json::json!([{ "key_id": new.id(), "passwords": SECRETS }]);
     assert_eq!((&said["passwords"], &said["unopened"]), (&passwords, &serde_json::json!([])));
     for (number, owner) in owners.iter().enumerate() {
-        let sealed = store.secret(*owner).await.unwrap().unwrap();
+        let KeptSecret::Sealed(sealed) = store.secret(*owner).await.unwrap() else { panic!("{number}") };
         let expected = changed.get(&number).cloned().unwrap_or_else(|| password(number).expose().to_owned());
         assert_eq!(new.open(*owner, &sealed).unwrap().expose(), expected, "{number}");
     }

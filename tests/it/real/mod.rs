@@ -6,6 +6,7 @@ mod crashes;
 mod documents;
 mod exhausted;
 mod input;
+mod locks;
 mod maildrop_crashes;
 mod maildrops;
 mod moves;

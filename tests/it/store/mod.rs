@@ -7,6 +7,7 @@ mod copies;
 mod fixtures;
 mod listed;
 mod lockout;
+mod locks;
 mod migrating;
 mod opening;
 mod outbox;

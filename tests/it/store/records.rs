@@ -6,7 +6,7 @@ use mailsyncd::{
         failure::FailureCode,
         ids::{MailboxId, ProfileId},
         mailbox::MailboxKind,
-        record::{CredentialSource, RecordChange, SealedSecret, SecretOwner},
+        record::{CredentialSource, KeptSecret, RecordChange, SealedSecret, SecretOwner},
     },
     store::StoreError,
 };
@@ -87,12 +87,12 @@ async fn the_newest_secret_counts() {
         let id = MailboxId::generate(at(0));
         let owner = SecretOwner::Mailbox(id);
         let sealed = |byte| SealedSecret { key_id: "k".into(), data_key: vec![byte; 72], ciphertext: vec![0, byte] };
-        assert_eq!(store.secret(owner).await.unwrap(), None);
-        store.put_secret(owner, &sealed(1), at(0)).await.unwrap();
-        store.put_secret(owner, &sealed(2), at(1)).await.unwrap();
-        assert_eq!(store.secret(owner).await.unwrap(), Some(sealed(2)));
+        assert_eq!(store.secret(owner).await.unwrap(), KeptSecret::Nothing);
+        store.put_secret(owner, &sealed(1), &Actor::Configuration, at(0)).await.unwrap();
+        store.put_secret(owner, &sealed(2), &Actor::Configuration, at(1)).await.unwrap();
+        assert_eq!(store.secret(owner).await.unwrap(), KeptSecret::Sealed(sealed(2)));
         // The same identifier, but a profile's.
-        assert_eq!(store.secret(SecretOwner::Profile(ProfileId(id.0))).await.unwrap(), None);
+        assert_eq!(store.secret(SecretOwner::Profile(ProfileId(id.0))).await.unwrap(), KeptSecret::Nothing);
         assert!(matches!(store.credential_source(owner).await, Err(StoreError::Conflict { .. })));
     }
 }

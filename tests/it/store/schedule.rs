@@ -135,9 +135,9 @@ async fn a_wish_for_a_poll_is_seen_until_it_is_answered() {
         let nobody = MailboxId::generate(at(7));
         assert_eq!(store.request_polls(&[boxes[1].id], at(1)).await.unwrap(), 1);
         assert_eq!(store.request_polls(&[boxes[0].id, nobody], at(2)).await.unwrap(), 1);
-        assert_eq!(store.requested_polls().await.unwrap(), [boxes[1].id, boxes[0].id]);
+        assert_eq!(store.requested_polls().await.unwrap(), [(boxes[1].id, at(1)), (boxes[0].id, at(2))]);
         let fence = claim(store, boxes[1].id, at(3)).await;
-        assert_eq!(store.requested_polls().await.unwrap(), [boxes[0].id]);
+        assert_eq!(store.requested_polls().await.unwrap(), [(boxes[0].id, at(2))]);
 
         let later = Some(at(900));
         let state = WorkloadState { postponed_until: later, next_due_at: later, ..boxes[1].incoming.clone() };

@@ -2,7 +2,7 @@
 
 use mailsyncd::model::{
     audit::Actor,
-    record::{Resealed, SealedSecret, SecretOwner},
+    record::{KeptSecret, Resealed, SealedSecret, SecretOwner},
 };
 
 use super::fixtures::*;
@@ -19,25 +19,25 @@ async fn what_was_set_meanwhile_is_not_overwritten_by_sealing_anew() {
         let boxes = with_mailboxes(store, &["a@example.org", "b@example.org"]).await;
         let [a, b] = [boxes[0].id, boxes[1].id].map(SecretOwner::Mailbox);
         for (owner, byte) in [(a, 1), (b, 2)] {
-            store.put_secret(owner, &sealed("old", byte), at(1)).await.unwrap();
+            store.put_secret(owner, &sealed("old", byte), &Actor::Configuration, at(1)).await.unwrap();
         }
         let anew = |owner, byte| Resealed { owner, before: sealed("old", byte), after: sealed("new", byte + 10) };
         let batch = [anew(a, 1), anew(b, 2)];
         // Set again under the old key, by somebody who does not know of the new one yet.
-        store.put_secret(b, &sealed("old", 3), at(2)).await.unwrap();
+        store.put_secret(b, &sealed("old", 3), &Actor::Configuration, at(2)).await.unwrap();
         assert_eq!(store.reseal(&batch, &Actor::CommandLine("root".into()), at(3)).await.unwrap(), 1);
         assert_eq!(
             store.reseal(&batch, &Actor::CommandLine("root".into()), at(3)).await.unwrap(),
             0,
             "done again it does nothing"
         );
-        assert_eq!(store.secret(a).await.unwrap(), Some(sealed("new", 11)));
-        assert_eq!(store.secret(b).await.unwrap(), Some(sealed("old", 3)), "the password set last stays");
+        assert_eq!(store.secret(a).await.unwrap(), KeptSecret::Sealed(sealed("new", 11)));
+        assert_eq!(store.secret(b).await.unwrap(), KeptSecret::Sealed(sealed("old", 3)), "the password set last stays");
         assert_eq!(store.secrets_by_key().await.unwrap(), [("new".to_owned(), 1), ("old".to_owned(), 1)]);
         // And set under the new key: the same.
-        store.put_secret(b, &sealed("new", 4), at(4)).await.unwrap();
+        store.put_secret(b, &sealed("new", 4), &Actor::Configuration, at(4)).await.unwrap();
         assert_eq!(store.reseal(&[anew(b, 3)], &Actor::CommandLine("root".into()), at(5)).await.unwrap(), 0);
-        assert_eq!(store.secret(b).await.unwrap(), Some(sealed("new", 4)));
+        assert_eq!(store.secret(b).await.unwrap(), KeptSecret::Sealed(sealed("new", 4)));
         assert_eq!(store.secrets_under_others("new", None, 10).await.unwrap(), []);
     }
 }
@@ -52,7 +52,7 @@ async fn those_under_other_keys_are_listed_each_once_page_by_page() {
         owners.push(SecretOwner::Profile(boxes[0].profile.unwrap()));
         for (number, owner) in owners.iter().enumerate() {
             let key_id = ["old", "new", "older"][number % 3];
-            store.put_secret(*owner, &sealed(key_id, number as u8), at(1)).await.unwrap();
+            store.put_secret(*owner, &sealed(key_id, number as u8), &Actor::Configuration, at(1)).await.unwrap();
         }
         let (mut listed, mut after) = (Vec::new(), None);
         loop {
