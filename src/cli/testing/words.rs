@@ -26,12 +26,20 @@ fn refused_text(queued: &[Queued]) -> String {
     refused.map(|(queued, why)| format!("{}: not tested: {}\n", cell(&queued.mailbox), cell(why))).collect()
 }
 
+/// What was told of a test at the last look.
+#[derive(Clone, Copy, Default)]
+struct Told {
+    attempt: u32,
+    stages: usize,
+    /// Those of them that a further attempt begins with.
+    kept: usize,
+}
+
 /// What was told already, so that each thing is told once.
 pub(super) struct Teller<'a> {
     queued: &'a [Queued],
     names: BTreeMap<MailboxId, &'a str>,
-    /// The attempt, and how many of its stages were told of.
-    told: BTreeMap<MailboxId, (u32, usize)>,
+    told: BTreeMap<MailboxId, Told>,
 }
 
 impl<'a> Teller<'a> {
@@ -51,13 +59,13 @@ impl<'a> Teller<'a> {
             return format!("{name}: another test was asked for meanwhile\n");
         }
         let mut text = String::new();
-        let (attempt, told) = self.told.get(&run.mailbox).copied().unwrap_or((run.attempts, 0));
-        // A further attempt begins with the stages of what works already.
-        let known = if attempt == run.attempts { told } else { run.stages.len().min(kept(run)) };
+        let told = self.told.get(&run.mailbox).copied().unwrap_or_default();
+        let known = if told.attempt == run.attempts { told.stages } else { told.kept };
         for stage in run.stages.iter().skip(known) {
             text.push_str(&stage_line(&name, stage));
         }
-        self.told.insert(run.mailbox, (run.attempts, run.stages.len()));
+        let told = Told { attempt: run.attempts, stages: run.stages.len(), kept: kept(run) };
+        self.told.insert(run.mailbox, told);
         if let (Some(next), false) = (run.next_attempt_at.filter(|_| run.attempts > 0), run.running)
             && !text.is_empty()
         {
