@@ -18,49 +18,58 @@ use mailsyncd::{
     },
 };
 
+use tokio::task::yield_now;
+
 use super::{
     database::{Database, on_both},
     maildrop::{Maildrop, close, source},
     stop::stop_after,
     world::World,
 };
-use crate::support::pop3_server::PopStream;
+use crate::support::pop3_server::{PopMessage, PopServer, PopStream};
 
-/// A client as many are: what it has read it deletes, whatever became of it.
-struct Hasty(Pop3Source<PopStream>);
+/// A client as many are: what it has read is deleted, whatever became of it.
+struct Hasty {
+    source: Pop3Source<PopStream>,
+    server: PopServer,
+}
 
 impl MailSource for Hasty {
     async fn look(&mut self) -> Result<FolderView, Failure> {
-        self.0.look().await
+        self.source.look().await
     }
 
     async fn open(&mut self, ahead: &UidSet) -> Result<Opened, Failure> {
-        self.0.open(ahead).await
+        self.source.open(ahead).await
     }
 
     async fn list(&mut self, uids: &UidSet) -> Result<Vec<ListedMessage>, Failure> {
-        self.0.list(uids).await
+        self.source.list(uids).await
     }
 
     async fn message_ids(&mut self, uids: &UidSet) -> Result<Vec<(Uid, Option<String>)>, Failure> {
-        self.0.message_ids(uids).await
+        self.source.message_ids(uids).await
     }
 
     async fn request(&mut self, batch: &[ListedMessage]) -> Result<(), Failure> {
-        self.0.request(batch).await
+        self.source.request(batch).await
     }
 
     async fn receive(&mut self) -> Result<Vec<FetchedMessage>, Failure> {
-        self.0.receive().await
+        let fetched = self.source.receive().await?;
+        let is_read = |message: &PopMessage| fetched.iter().any(|read| read.raw == message.raw);
+        self.server.maildrop(|maildrop| maildrop.messages.retain(|message| !is_read(message)));
+        // A place to be cut at with the write surely not begun.
+        yield_now().await;
+        Ok(fetched)
     }
 
     fn gone(&self) -> Vec<Uid> {
-        self.0.gone()
+        self.source.gone()
     }
 
-    /// Called when all is fetched, and asked for what was recorded: marks everything that is there.
-    async fn delete(&mut self, _: &UidSet) -> Result<Deletion, Failure> {
-        self.0.delete(&UidSet::range(1, u32::MAX)).await
+    async fn delete(&mut self, uids: &UidSet) -> Result<Deletion, Failure> {
+        self.source.delete(uids).await
     }
 }
 
@@ -77,8 +86,9 @@ impl Client {
         let report = match self {
             Self::Real => receive(&world.context, &claimed, &world.policy, source, close).await,
             Self::Hasty => {
-                let close = |hasty: Hasty, more| close(hasty.0, more);
-                receive(&world.context, &claimed, &world.policy, Hasty(source), close).await
+                let hasty = Hasty { source, server: maildrop.server.clone() };
+                let close = |hasty: Hasty, more| close(hasty.source, more);
+                receive(&world.context, &claimed, &world.policy, hasty, close).await
             }
         };
         assert_eq!(report.failure, None);

@@ -108,6 +108,8 @@ async fn small_cycle(world: &World, claimed: Claimed, together: Together) {
         if together == Together::No {
             let ahead = BatchCommit { entries: Vec::new(), delete: false, cursor: cursor.clone() };
             store.commit_batch(claimed.fence, &ahead, NOW).await.unwrap();
+            // A place to be cut at with the other write surely not begun.
+            tokio::task::yield_now().await;
         }
         store
             .commit_batch(claimed.fence, &BatchCommit { entries, delete: false, cursor: cursor.clone() }, NOW)

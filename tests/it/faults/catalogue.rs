@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use mailsyncd::model::{alert::Severity, audit::Actor, mailbox::Workload, record::RecordChange, timestamp::Timestamp};
 
-use mailsyncd::store::AlertFilter;
+use mailsyncd::store::{AlertDetail, AlertFilter};
 
 use super::{
     observe::{Seen, View, is_punctual, why},
@@ -106,7 +106,10 @@ async fn recover(world: &mut World, stories: &mut [Story], healed: Timestamp) {
     let alerts = world.store.alerts(&AlertFilter::default()).await.unwrap();
     for (_, place) in stories.iter().zip(&world.places).filter(|(story, _)| story.recovered.is_none()) {
         let mailbox = mailboxes[&place.bad].id;
-        let alert = alerts.iter().find(|alert| alert.alert.subject == place.profile).map(|alert| alert.id);
+        let is_meant = |alert: &&AlertDetail| {
+            alert.alert.subject == place.profile && alert.alert.code == place.row.expected.code.name()
+        };
+        let alert = alerts.iter().find(is_meant).map(|alert| alert.id);
         let change = match (place.row.expected.recovery, place.row.language.workload()) {
             (Recovery::ByDismissing, _) => RecordChange::DismissAlert(alert.unwrap()),
             (_, Workload::Incoming) => RecordChange::EnableIncoming(mailbox),

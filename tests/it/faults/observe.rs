@@ -65,10 +65,15 @@ impl View {
     }
 
     /// Open alerts about the mailbox that the fault concerns, its profile, and the mail that met it:
-    /// `severity code` of each.
+    /// `severity code` of each. Not those of the caretaker, who looks in real time, which the moved
+    /// clock leaves far behind, nor those that stay until a person has read them.
     pub fn alerts(&self, place: &Place) -> Vec<String> {
         let about = [&place.bad, &place.profile, &format!("during {}", place.bad)];
-        let open = self.alerts.iter().filter(|(subject, ..)| about.contains(&subject));
+        let others = ["profile-failing", "mailbox-stale", "outbox-stale", "inbox-renumbered", "message-unanswered"];
+        let open = self
+            .alerts
+            .iter()
+            .filter(|(subject, code, _)| about.contains(&subject) && !others.contains(&code.to_string().as_str()));
         open.map(|(_, code, severity)| format!("{severity} {code}")).collect()
     }
 

@@ -111,7 +111,7 @@ async fn what_does_not_speak_tls_is_told_from_what_refuses() {
     };
     assert_eq!(fault(answer(b"* OK IMAP4rev1 ready\r\n", false).await), TlsFault::NotSpoken);
     assert_eq!(fault(answer(&[0x15, 3, 3, 0, 2, 2, 40], false).await), TlsFault::Handshake);
-    assert!(matches!(answer(b"", true).await, NetError::Io(_)));
+    assert!(matches!(answer(b"", true).await, NetError::TlsBroken(_)));
     assert!(matches!(answer(b"", false).await, NetError::TlsTimeout));
 }
 
@@ -213,6 +213,6 @@ async fn starttls_that_is_slow_or_gone_is_no_attack() {
     assert!(matches!(attempt(hello, &[], false).await, ImapError::Timeout { during: "STARTTLS" }));
     assert!(matches!(attempt(hello, &[], true).await, ImapError::Eof { during: "STARTTLS" }));
     assert!(matches!(attempt(hello, &[b"A0002 OK go\r\n"], false).await, ImapError::Net(NetError::TlsTimeout)));
-    assert!(matches!(attempt(hello, &[b"A0002 OK go\r\n"], true).await, ImapError::Net(NetError::Io(_))));
+    assert!(matches!(attempt(hello, &[b"A0002 OK go\r\n"], true).await, ImapError::Net(NetError::TlsBroken(_))));
     assert!(matches!(attempt("* BYE full\r\n", &[], true).await, ImapError::Greeting(_)));
 }

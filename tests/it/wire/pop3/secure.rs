@@ -88,6 +88,6 @@ async fn stls_that_is_slow_or_gone_is_no_attack() {
     assert!(matches!(attempt("+OK hi\r\n", &[], true).await, Pop3Error::Eof { during: "STLS" }));
     let go: &[&[u8]] = &[b"+OK go\r\n"];
     assert!(matches!(attempt("+OK hi\r\n", go, false).await, Pop3Error::Net(NetError::TlsTimeout)));
-    assert!(matches!(attempt("+OK hi\r\n", go, true).await, Pop3Error::Net(NetError::Io(_))));
+    assert!(matches!(attempt("+OK hi\r\n", go, true).await, Pop3Error::Net(NetError::TlsBroken(_))));
     assert!(matches!(attempt("-ERR full\r\n", &[], true).await, Pop3Error::Greeting(_)));
 }

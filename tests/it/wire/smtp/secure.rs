@@ -153,7 +153,7 @@ async fn starttls_that_is_slow_or_gone_is_no_attack() {
     let closing = attempt("421 4.3.2 shutting down\r\n", true).await;
     assert!(matches!(closing, SmtpError::Rejected { stage: Stage::StartTls, .. }), "{closing:?}");
     assert!(matches!(attempt("220 go\r\n", false).await, SmtpError::Net(NetError::TlsTimeout)));
-    assert!(matches!(attempt("220 go\r\n", true).await, SmtpError::Net(NetError::Io(_))));
+    assert!(matches!(attempt("220 go\r\n", true).await, SmtpError::Net(NetError::TlsBroken(_))));
 }
 
 #[tokio::test]
