@@ -1,5 +1,6 @@
 //! What the declared records change in the database, decided without touching it.
 
+mod approving;
 mod differences;
 mod enabling;
 mod locking;
@@ -12,6 +13,7 @@ use std::{
 
 use self::locking::Locking;
 pub(super) use self::{
+    approving::Newcomers,
     differences::{mailbox_differences, owner_differences, profile_differences},
     enabling::{switch_off, switch_off_of},
     records::{MailboxPlace, mailbox_record, new_mailbox, new_profile, owner_record, profile_record},
@@ -22,7 +24,7 @@ use crate::{
         failure::clean,
         ids::{OwnerId, ProfileId},
         locks::passwords_locked,
-        mailbox::{Mailbox, MailboxKind},
+        mailbox::{Approval, Mailbox, MailboxKind},
         profile::{ServerProfile, ServerType},
         record::{CredentialSource, Owner, RecordChange, Records, SecretOwner},
         timestamp::Timestamp,
@@ -105,7 +107,7 @@ fn second_mailboxes(config: &Config, records: &Records) -> Vec<Problem> {
 
 /// What is wrong with a profile that would change its protocol.
 pub(super) fn changed_protocol(profile: &DeclaredProfile, before: ServerType) -> Option<Problem> {
-    (before != profile.server_type).then(|| Problem {
+    (!profile.server_type.reads_like(before)).then(|| Problem {
         place: Some(profile.place.clone()),
         text: format!(
             "profile {} cannot become {}: it is {}",
@@ -121,6 +123,7 @@ const fn protocol(server_type: ServerType) -> &'static str {
     match server_type {
         ServerType::ImapSmtp => "imap_smtp",
         ServerType::Pop3Smtp => "pop3_smtp",
+        ServerType::ExchangeOnline => "exchange_online",
     }
 }
 
@@ -220,6 +223,9 @@ impl<'r> Planner<'r> {
     ) {
         let known: BTreeMap<String, _> =
             records.mailboxes.iter().map(|pair| (pair.0.email_address.to_lowercase(), pair)).collect();
+        let newcomers = Newcomers::new(records);
+        let types: BTreeMap<&str, ServerType> =
+            config.declared.profiles.iter().map(|profile| (profile.name.as_str(), profile.server_type)).collect();
         for declared in &config.declared.mailboxes {
             let before = known.get(&declared.email_address.to_lowercase()).copied();
             let required = config.email_settings.approval_required(declared.kind());
@@ -228,9 +234,15 @@ impl<'r> Planner<'r> {
                 owner: owner.and_then(|o| owners.get(&(kind_name(o.kind), o.name.clone())).copied()),
                 profile: declared.profile.as_deref().and_then(|name| profiles.get(name).copied()),
             };
-            let mailbox = mailbox_record(declared, before.map(|(mailbox, _)| mailbox), place, required, self.now);
+            let mut mailbox = mailbox_record(declared, before.map(|(mailbox, _)| mailbox), place, required, self.now);
+            let server_type = declared.profile.as_deref().and_then(|name| types.get(name).copied());
+            let undecided = required && before.is_none() && declared.approved.is_none();
+            let of_itself = undecided && newcomers.approved_of_itself(server_type, place.owner);
+            if of_itself {
+                mailbox.approval = Approval::Approved;
+            }
             let credentials = declared.credentials.clone().unwrap_or(CredentialSource::Stored);
-            self.mailbox(declared, before, (mailbox, credentials), profiles);
+            self.mailbox(declared, before, (mailbox, credentials), of_itself, profiles);
         }
     }
 
@@ -239,6 +251,7 @@ impl<'r> Planner<'r> {
         declared: &DeclaredMailbox,
         before: Option<&(Mailbox, CredentialSource)>,
         after: (Mailbox, CredentialSource),
+        of_itself: bool,
         profiles: &BTreeMap<&str, ProfileId>,
     ) {
         let address = &declared.email_address;
@@ -247,7 +260,7 @@ impl<'r> Planner<'r> {
             |before| enabling::of_known(declared, before, &after, self.now),
         );
         let text = match before {
-            None => Some(new_mailbox(&after.0)),
+            None => Some(new_mailbox(&after.0, of_itself)),
             Some(before) if *before == after => None,
             Some(before) => Some(mailbox_differences(before, &after, profiles).text()),
         };

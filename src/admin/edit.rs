@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::{
-    changes::PlannedChange,
+    changes::{Newcomers, PlannedChange},
     error::AdminError,
     views::{owner_name, unknown},
 };
@@ -71,6 +71,7 @@ pub struct Desk<'r> {
     owners_by_id: BTreeMap<OwnerId, &'r Owner>,
     mailboxes: BTreeMap<String, &'r MailboxPair>,
     mailboxes_by_owner: BTreeMap<OwnerId, &'r MailboxPair>,
+    newcomers: Newcomers,
 }
 
 impl<'r> Desk<'r> {
@@ -87,6 +88,7 @@ impl<'r> Desk<'r> {
             owners_by_id: records.owners.iter().map(|owner| (owner.id, owner)).collect(),
             mailboxes: records.mailboxes.iter().map(|pair| (pair.0.email_address.to_lowercase(), pair)).collect(),
             mailboxes_by_owner: records.mailboxes.iter().filter_map(owned).collect(),
+            newcomers: Newcomers::new(records),
         }
     }
 

@@ -409,3 +409,6 @@ fn mailboxes_are_disabled_wholly_or_in_part() {
     let lines = world.does(|desk| desk.disable(&Selection::All, &[Workload::Incoming, Workload::Outgoing]));
     assert_eq!(lines, ["mailbox support@contoso.example: disabled"]);
 }
+
+#[path = "edit/exchange_tests.rs"]
+mod exchange;

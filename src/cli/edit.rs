@@ -38,7 +38,7 @@ options! {
         description: "TEXT",
         /// Address of the person who looks after it, and is told of what concerns all its mailboxes.
         owner: "ADDRESS",
-        /// imap_smtp (default) or pop3_smtp.
+        /// imap_smtp (default), exchange_online (servers are filled in) or pop3_smtp.
         server_type: "TYPE",
         /// mailbox (default): each mailbox logs in itself; profile: all with the profile's own password.
         authenticate_using: "WHOSE",

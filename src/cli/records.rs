@@ -17,7 +17,7 @@ use crate::{
     model::{
         lease::ProfileHold,
         mailbox::{Approval, Mailbox, SyncMethod, TestStatus},
-        profile::{AuthenticateUsing, Endpoint},
+        profile::{AuthenticateUsing, Endpoint, ServerType},
         record::CredentialSource,
         timestamp::Timestamp,
     },
@@ -269,7 +269,12 @@ fn profile_facts(view: &ProfileView) -> String {
     facts.some("hint", view.hold.as_ref().map(|hold| hold.code.hint()));
     facts.some("sending held", view.outgoing_hold.as_ref().map(hold));
     facts.some("sending hint", view.outgoing_hold.as_ref().map(|hold| hold.code.hint()));
-    facts.add("protocols", format!("{:?}", profile.server_type).to_lowercase().replace("smtp", " and smtp"));
+    let protocols = match profile.server_type {
+        ServerType::ImapSmtp => "imap and smtp",
+        ServerType::Pop3Smtp => "pop3 and smtp",
+        ServerType::ExchangeOnline => "imap and smtp, of exchange_online",
+    };
+    facts.add("protocols", protocols);
     facts.add("incoming", endpoint(&profile.incoming));
     facts.add("outgoing", profile.outgoing.as_ref().map_or_else(|| "none".to_owned(), endpoint));
     if profile.outgoing.is_some() {

@@ -60,6 +60,11 @@ pub struct DeclaredProfile {
 const DEFAULT_POLLING_INTERVAL: Duration = Duration::from_secs(5 * 60);
 const DEFAULT_CONNECTIONS: u16 = 10;
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
+const SERVER_TYPES: &[(&str, ServerType)] = &[
+    ("imap_smtp", ServerType::ImapSmtp),
+    ("exchange_online", ServerType::ExchangeOnline),
+    ("pop3_smtp", ServerType::Pop3Smtp),
+];
 
 /// Every `[[profile]]`. One with a problem is left out only where it has no name, so that nobody is
 /// told that it does not exist.
@@ -72,8 +77,7 @@ fn profile(mut section: Section<'_>) -> Option<DeclaredProfile> {
     let name = section.require("name", text);
     let description = section.take("description", text).unwrap_or_default();
     let owner = section.take("owner", address);
-    let types = [("imap_smtp", ServerType::ImapSmtp), ("pop3_smtp", ServerType::Pop3Smtp)];
-    let server_type = section.take("server_type", choice(&types)).unwrap_or(ServerType::ImapSmtp);
+    let server_type = section.take("server_type", choice(SERVER_TYPES)).unwrap_or(ServerType::ImapSmtp);
     let (authenticate_using, username, credentials) = log_in(&mut section);
     let (incoming, incoming_place) = incoming(&mut section, &place, server_type);
     let (outgoing, outgoing_place) = endpoint(&mut section, "outgoing", &place, server_type).unzip();
@@ -136,15 +140,25 @@ fn log_in(section: &mut Section<'_>) -> (AuthenticateUsing, Option<String>, Cred
 pub(super) fn port(key: &str, server_type: ServerType, security: Security) -> u16 {
     let (tls, other) = match server_type {
         _ if key == "outgoing" => (465, 587),
-        ServerType::ImapSmtp => (993, 143),
+        ServerType::ImapSmtp | ServerType::ExchangeOnline => (993, 143),
         ServerType::Pop3Smtp => (995, 110),
     };
     if security == Security::Tls { tls } else { other }
 }
 
+/// What fills itself in of `incoming` or `outgoing` besides: the host, where the type has one, and how
+/// the connection is protected.
+fn preset(key: &str, server_type: ServerType) -> (Option<&'static str>, Security) {
+    match server_type {
+        ServerType::ExchangeOnline if key == "outgoing" => (Some("smtp.office365.com"), Security::Starttls),
+        ServerType::ExchangeOnline => (Some("outlook.office365.com"), Security::Tls),
+        ServerType::ImapSmtp | ServerType::Pop3Smtp => (None, Security::Tls),
+    }
+}
+
 fn incoming(profile: &mut Section<'_>, place: &Place, server_type: ServerType) -> (Endpoint, Place) {
     let example = match server_type {
-        ServerType::ImapSmtp => "imap.example.com",
+        ServerType::ImapSmtp | ServerType::ExchangeOnline => "imap.example.com",
         ServerType::Pop3Smtp => "pop.example.com",
     };
     endpoint(profile, "incoming", place, server_type).unwrap_or_else(|| {
@@ -155,17 +169,26 @@ fn incoming(profile: &mut Section<'_>, place: &Place, server_type: ServerType) -
     })
 }
 
-/// The endpoint at `key`, and where its port stands. Without a host where that is missing or wrong.
+/// The endpoint at `key`, or what fills itself in, and where its port stands. Without a host where that
+/// is missing or wrong.
 fn endpoint(
     profile: &mut Section<'_>,
     key: &'static str,
     place: &Place,
     server_type: ServerType,
 ) -> Option<(Endpoint, Place)> {
-    let mut section = profile.table(key)?;
-    let host = section.require("host", host).unwrap_or_default();
+    let (filled_in, protection) = preset(key, server_type);
+    let Some(mut section) = profile.table(key) else {
+        let port = port(key, server_type, protection);
+        let of = |host: &str| Endpoint { host: host.to_owned(), port, security: protection, auth: AuthMethod::Auto };
+        return filled_in.map(|host| (of(host), place.clone()));
+    };
+    let host = match filled_in {
+        Some(filled_in) if !section.given("host") => filled_in.to_owned(),
+        _ => section.require("host", host).unwrap_or_default(),
+    };
     let kinds = [("tls", Security::Tls), ("starttls", Security::Starttls), ("none", Security::None)];
-    let security = section.take("security", choice(&kinds)).unwrap_or(Security::Tls);
+    let security = section.take("security", choice(&kinds)).unwrap_or(protection);
     let filled_in = port(key, server_type, security);
     let given = section.take_placed("port", number(1..=u16::MAX));
     let (port, port_place) = given.unwrap_or_else(|| (filled_in, section.place().unwrap_or(place).clone()));

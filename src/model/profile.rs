@@ -14,6 +14,17 @@ pub enum ServerType {
     ImapSmtp,
     /// POP3 for reading, SMTP for sending.
     Pop3Smtp,
+    /// Exchange Online: IMAP and SMTP as `ImapSmtp`, with its servers filled in and new mailboxes
+    /// approved of themselves.
+    ExchangeOnline,
+}
+
+impl ServerType {
+    /// Whether a profile may become one of `other`: what is recorded is known by the numbers that the
+    /// protocol of reading gives it.
+    pub const fn reads_like(self, other: Self) -> bool {
+        matches!(self, Self::Pop3Smtp) == matches!(other, Self::Pop3Smtp)
+    }
 }
 
 /// Whose credentials log in.

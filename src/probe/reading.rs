@@ -35,7 +35,7 @@ pub(super) async fn greet(way: Way<'_>, server_type: ServerType, steps: &Steps) 
     let stream = way.dial(steps).await?;
     let (endpoint, timeouts) = (way.endpoint, Timeouts::new(way.timeout));
     match server_type {
-        ServerType::ImapSmtp => {
+        ServerType::ImapSmtp | ServerType::ExchangeOnline => {
             let failure = classify::imap::failure;
             let securing = imap::connect::secure(stream, endpoint, way.tls, &timeouts);
             let transport = if way.is_secured() {

@@ -76,7 +76,9 @@ impl Sources for ServerSources {
 
     async fn take(&self, account: &Account) -> Result<ServerSource, Failure> {
         match account.server_type {
-            ServerType::ImapSmtp => Ok(ServerSource::Imap(Box::new(self.imap.take(account).await?))),
+            ServerType::ImapSmtp | ServerType::ExchangeOnline => {
+                Ok(ServerSource::Imap(Box::new(self.imap.take(account).await?)))
+            }
             ServerType::Pop3Smtp => self.open_maildrop(account).await,
         }
     }

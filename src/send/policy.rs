@@ -52,7 +52,7 @@ impl SendPolicy {
     pub fn new(profile: &ServerProfile, mailbox: &Mailbox, rules: &SendRules, steps: SendSteps) -> Option<Self> {
         let in_doubt = profile.in_doubt.unwrap_or(rules.in_doubt);
         let reading = match profile.server_type {
-            ServerType::ImapSmtp => Some(Account::new(profile, mailbox)),
+            ServerType::ImapSmtp | ServerType::ExchangeOnline => Some(Account::new(profile, mailbox)),
             ServerType::Pop3Smtp => None,
         };
         Some(Self {

@@ -46,7 +46,7 @@ macro_rules! named {
 }
 
 named! {
-    ServerType in "server_type" { ImapSmtp = "imap_smtp", Pop3Smtp = "pop3_smtp" }
+    ServerType in "server_type" { ImapSmtp = "imap_smtp", Pop3Smtp = "pop3_smtp", ExchangeOnline = "exchange_online" }
     InDoubt in "in_doubt" { Verify = "verify", Retry = "retry", Hold = "hold" }
     AuthenticateUsing in "authenticate_using" { Mailbox = "mailbox", Profile = "profile" }
     Security in "security" { Tls = "tls", Starttls = "starttls", None = "none" }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use super::kind_name;
+use super::{kind_name, protocol};
 use crate::{
     config::show_duration,
     model::{
@@ -97,6 +97,7 @@ pub fn profile_differences(
     let mut found = Differences::default();
     let ((old, old_source), (new, new_source)) = (before, after);
     let outgoing = |profile: &ServerProfile| profile.outgoing.as_ref().map_or_else(String::new, endpoint);
+    found.compare("server_type", protocol(old.server_type), protocol(new.server_type));
     found.compare("incoming", endpoint(&old.incoming), endpoint(&new.incoming));
     found.compare("outgoing", outgoing(old), outgoing(new));
     found.compare("auth", lower(old.incoming.auth), lower(new.incoming.auth));

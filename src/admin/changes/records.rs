@@ -96,11 +96,12 @@ pub fn mailbox_record(
     }
 }
 
-/// A new mailbox, in a line.
-pub fn new_mailbox(mailbox: &Mailbox) -> String {
+/// A new mailbox, in a line. `of_itself`: nobody had to approve it.
+pub fn new_mailbox(mailbox: &Mailbox, of_itself: bool) -> String {
+    let approval = if of_itself { "approved of itself (exchange_online)" } else { approval_text(mailbox.approval) };
     let enabled = if mailbox.incoming.enabled { "enabled" } else { "not enabled" };
     let sends = if mailbox.outgoing_method == SyncMethod::ServerSideSync { ", sends" } else { "" };
-    format!("new, {}, {enabled}{sends}", approval_text(mailbox.approval))
+    format!("new, {approval}, {enabled}{sends}")
 }
 
 /// What the file says of approval wins; where it says nothing, people's decisions stay.

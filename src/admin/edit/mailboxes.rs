@@ -20,7 +20,7 @@ const OF_ONE: [&str; 3] = ["email_address", "name", "username"];
 
 impl Desk<'_> {
     /// Makes a mailbox, or brings one back that was removed: not enabled, and to be approved where that
-    /// is required.
+    /// is required and a new one is not approved of itself.
     ///
     /// # Errors
     /// There is one at this address, its owner has one, or it would be wrong; everything that is wrong.
@@ -73,12 +73,22 @@ impl Desk<'_> {
         let required = self.config.email_settings.approval_required(declared.kind());
         let mut mailbox = mailbox_record(&declared, before.map(|pair| &pair.0), place, required, self.now);
         mailbox.managed_by = None;
-        mailbox.approval = if required { Approval::Pending } else { Approval::Empty };
+        let profile = place.profile.and_then(|id| self.profiles_by_id.get(&id));
+        let server_type = profile.map(|pair| pair.0.server_type);
+        let of_itself = required && before.is_none() && self.newcomers.approved_of_itself(server_type, place.owner);
+        mailbox.approval = match required {
+            true if of_itself => Approval::Approved,
+            true => Approval::Pending,
+            false => Approval::Empty,
+        };
         let came_back = before.map(|pair| &pair.0);
         let text = match came_back {
-            None => new_mailbox(&mailbox),
+            None => new_mailbox(&mailbox, of_itself),
             Some(_) => {
-                format!("comes back, {}", new_mailbox(&Mailbox { incoming: Default::default(), ..mailbox.clone() }))
+                format!(
+                    "comes back, {}",
+                    new_mailbox(&Mailbox { incoming: Default::default(), ..mailbox.clone() }, false)
+                )
             }
         };
         let off = came_back.map(switch_off).unwrap_or_default();

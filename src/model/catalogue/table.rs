@@ -63,13 +63,13 @@ catalogue! {
         ProfileOwner: "ask the provider's administrator";
     AuthMethodBlocked = "auth-method-blocked": "The provider does not take passwords any more."
         because "the provider allows OAuth only"
-        ProfileOwner: "the provider blocks password sign-in for this profile: ask it for another way, or use another provider";
+        ProfileOwner: "mailsyncd knows no OAuth yet: ask the provider to let this profile sign in with passwords (or app passwords), or use another provider";
     AuthNotOffered = "auth-not-offered": "The server offers no log-in that we know."
         because "the host or the port is that of a server which takes mail from other servers, not from people"
         ProfileOwner: "check that outgoing names the provider's submission server and its port (465 or 587)";
     SmtpAuthDisabled = "smtp-auth-disabled": "The provider takes no mail over SMTP from this mailbox, or from anybody."
         because "the provider's administrator has Authenticated SMTP switched off, often by default"
-        ProfileOwner: "switch Authenticated SMTP on at the provider";
+        ProfileOwner: "switch Authenticated SMTP on at the provider, with passwords: mailsyncd knows no OAuth yet";
     AuthUnavailable = "auth-unavailable": "The server's own back end for logging in is ill."
         because "the server's directory or database is down or overloaded"
         Nobody: "nothing to do: tried again later";
