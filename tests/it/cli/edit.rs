@@ -58,6 +58,24 @@ fn the_life_of_records_that_are_made_by_command() {
 }
 
 #[test]
+fn a_profile_of_exchange_online_fills_its_servers_in_and_approves_of_itself() {
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path();
+    let url = format!("[database]\nurl = \"sqlite:{}/mail.db\"\n", directory.display());
+    fs::write(directory.join("mailsyncd.toml"), url).unwrap();
+    let commands: &[&[&str]] = &[
+        &["db", "migrate"],
+        &["profile", "add", "exo", "--server-type", "exchange_online", "--default", "true"],
+        &["profile", "show", "exo"],
+        &["user", "add", "Ada", "--email-address", "ada@contoso.example"],
+        &["mailbox", "set", "ada@contoso.example", "--email-address", "ada.l@contoso.example"],
+        &["profile", "set", "exo", "--server-type", "pop3_smtp"],
+        &["profile", "set", "exo", "--server-type", "imap_smtp"],
+    ];
+    golden::compare("cli/exchange.txt", &session(directory, commands));
+}
+
+#[test]
 fn declared_records_are_refused_and_made_ones_are_taken_over() {
     let world = World::full();
     let commands: &[&[&str]] = &[
