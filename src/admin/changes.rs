@@ -153,6 +153,11 @@ impl<'r> Planner<'r> {
         self.changes
     }
 
+    /// Those that were added since it was asked last.
+    pub(super) fn take(&mut self) -> Vec<PlannedChange> {
+        std::mem::take(&mut self.changes)
+    }
+
     pub(super) fn add(&mut self, change: RecordChange, what: &str, name: &str, text: &str) {
         let locks = self.locking.locked_by(&change);
         let locked = match locks.len() {

@@ -1,6 +1,7 @@
 //! Changing records by command. What a command means is decided here without touching the database, by
 //! the rules of the files; every problem of a command is found before anything is done.
 
+mod importing;
 mod mailboxes;
 mod owners;
 mod profiles;
@@ -9,6 +10,8 @@ mod switches;
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+
+pub use importing::{Importer, Outcome};
 
 use super::{
     changes::{Newcomers, PlannedChange},

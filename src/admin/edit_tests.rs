@@ -159,6 +159,14 @@ fn a_new_address_goes_to_the_owner_and_must_be_approved_again() {
     let given = [("email_address", "support@contoso.example")];
     world.does(|desk| desk.set_owner(MailboxKind::Queue, "Support", &given));
     assert_eq!(world.mailbox("support@contoso.example").approval, Approval::Pending);
+    // A name that is given with it stays.
+    let given = [("email_address", "help@contoso.example"), ("name", "Help")];
+    let lines = world.does(|desk| desk.set_owner(MailboxKind::Queue, "Support", &given));
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    let owner = &world.records.owners[0];
+    assert_eq!((owner.name.as_str(), owner.email_address.as_str()), ("Help", "help@contoso.example"));
+    let given = [("email_address", "support@contoso.example"), ("name", "Support")];
+    world.does(|desk| desk.set_owner(MailboxKind::Queue, "Help", &given));
     // Anything else leaves the approval as it is.
     world.mailbox("support@contoso.example").approval = Approval::Approved;
     let given = [("delete_after_processing", "true")];

@@ -104,6 +104,17 @@ pub enum AdminError {
     /// There is no key to seal with.
     #[error("could not seal the password")]
     Key(#[source] KeyError),
+    /// The database failed on the way.
+    #[error("the import stopped when {written} of {of} rows were written")]
+    ImportStopped {
+        /// Rows that are in the database.
+        written: usize,
+        /// Rows that make or change something.
+        of: usize,
+        /// What went wrong.
+        #[source]
+        error: StoreError,
+    },
     /// Sealing failed.
     #[error("could not seal the password")]
     Seal(#[source] SecretError),
@@ -140,6 +151,7 @@ impl AdminError {
             Self::Key(error) => error.hint().map(str::to_owned),
             Self::Seal(error) => error.hint().map(str::to_owned),
             Self::DamagedSource { .. } => Some("restore a backup, and run: mailsyncd db check".to_owned()),
+            Self::ImportStopped { .. } => Some("run it again: what is in already is left as it is".to_owned()),
             Self::NoSender => Some("give --from ADDRESS".to_owned()),
             Self::DoesNotSend { hint, .. } => hint.clone(),
             Self::Compose(ComposeError::NoRecipient) => Some("give --to, --cc or --bcc".to_owned()),

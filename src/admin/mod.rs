@@ -9,6 +9,7 @@ pub mod edit;
 pub mod error;
 #[cfg(test)]
 mod fixtures;
+pub mod import;
 pub mod owners;
 pub mod probing;
 pub mod rotate;

@@ -9,6 +9,7 @@ mod approval;
 mod audit;
 mod edit;
 mod explain;
+mod import;
 mod key;
 mod list;
 mod operate;

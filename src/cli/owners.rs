@@ -8,6 +8,7 @@ use super::{
     Context, Fault,
     args::Form,
     edit::{self, AddOwner, RemoveOne, SetOwner},
+    import::{ImportOwners, import_owners},
     output::{Facts, Table, show},
 };
 use crate::{
@@ -38,6 +39,8 @@ pub enum OwnerCommand {
     Set(SetOwner),
     /// Remove one that has no mailbox any more. Its activities stay.
     Remove(RemoveOne),
+    /// Make or change those of a file, and their mailboxes. Doing it again changes nothing.
+    Import(ImportOwners),
 }
 
 pub(super) async fn owner(context: &Context, kind: MailboxKind, command: OwnerCommand) -> Result<ExitCode, Fault> {
@@ -57,6 +60,7 @@ pub(super) async fn owner(context: &Context, kind: MailboxKind, command: OwnerCo
         OwnerCommand::Add(arguments) => edit::add_owner(context, kind, &arguments).await?,
         OwnerCommand::Set(arguments) => edit::set_owner(context, kind, &arguments).await?,
         OwnerCommand::Remove(arguments) => edit::remove_owner(context, kind, &arguments).await?,
+        OwnerCommand::Import(arguments) => return import_owners(context, kind, &arguments).await,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -38,6 +38,9 @@ const WORDS: &[(&str, &[&str])] = &[
 
 /// Files that decide and never act.
 const PURE_FILES: &[&str] = &[
+    "admin/import/rows.rs",
+    "admin/import/rows/csv.rs",
+    "admin/import/rows/json.rs",
     "admin/why.rs",
     "admin/why/words.rs",
     "receive/batch.rs",
@@ -74,6 +77,7 @@ const PURE_MODULES: &[&str] = &["classify", "mime", "model"];
 const IMPURE_WORDS: &[&str] = &["tokio", "async fn", "async move", ".await", "SystemTime", "Instant", "Clock"];
 /// What a pure file may name of modules that act: the errors that it classifies, and what it decides about.
 const PURE_MAY_NAME: &[&str] = &[
+    "config::nearest",
     "config::show_duration",
     "imap::error",
     "net::error",

@@ -3,6 +3,7 @@
 mod alerts;
 mod edit;
 mod explain;
+mod import;
 mod rotate;
 mod sending;
 mod world;
@@ -81,6 +82,7 @@ fn help_names_everything() {
         &["profile", "add", "--help"],
         &["user", "add", "--help"],
         &["queue", "set", "--help"],
+        &["user", "import", "--help"],
         &["mailbox", "add", "--help"],
         &["mailbox", "set", "--help"],
         &["mailbox", "disable", "--help"],

@@ -11,7 +11,7 @@ use crate::{
     model::{
         ids::OwnerId,
         mailbox::{Approval, Mailbox, SyncMethod},
-        record::{CredentialSource, RecordChange},
+        record::{CredentialSource, Owner, RecordChange},
     },
 };
 
@@ -138,6 +138,17 @@ impl Desk<'_> {
         before: &MailboxPair,
         given: &Given<'_>,
     ) -> Result<(), Vec<Problem>> {
+        self.change_mailbox_of(planner, before, given, None)
+    }
+
+    /// [`Desk::change_mailbox`]; `becomes` is what the same command makes of its owner.
+    pub(super) fn change_mailbox_of(
+        &self,
+        planner: &mut Planner<'_>,
+        before: &MailboxPair,
+        given: &Given<'_>,
+        becomes: Option<&Owner>,
+    ) -> Result<(), Vec<Problem>> {
         let (mailbox, _) = before;
         not_declared("mailbox", &mailbox.email_address, mailbox.managed_by.as_ref()).map_err(|wrong| vec![wrong])?;
         let mut draft = self.draft_of_mailbox(before);
@@ -151,8 +162,10 @@ impl Desk<'_> {
             let text = format!("there is, or was, a mailbox {} already", other.email_address);
             problems.push(problem(text, Some("give another --email-address")));
         }
+        // The owner follows, unless it went first.
         if problems.is_empty()
             && *address != mailbox.email_address
+            && becomes.is_none()
             && let Some(owner) = mailbox.owner
         {
             problems.extend(self.readdress_owner(planner, owner, address).err());

@@ -1,6 +1,6 @@
 //! Users and queues by command. Each gets its mailbox.
 
-use super::{Desk, Given, is_queue, kind_word, not_declared, problem, refused};
+use super::{Desk, Given, MailboxPair, is_queue, kind_word, not_declared, problem, refused};
 use crate::{
     admin::{
         changes::{PlannedChange, Planner, owner_differences, owner_record},
@@ -28,6 +28,20 @@ impl Desk<'_> {
         given: &Given<'_>,
         with_mailbox: bool,
     ) -> Result<Vec<PlannedChange>, AdminError> {
+        let mut planner = Planner::new(self.records, self.now);
+        self.new_owner(&mut planner, kind, name, given, with_mailbox.then_some(&[]))?;
+        Ok(planner.changes())
+    }
+
+    /// [`Desk::add_owner`]; `of_mailbox` is what is said of its mailbox, `None` where there is none.
+    pub(super) fn new_owner(
+        &self,
+        planner: &mut Planner<'_>,
+        kind: MailboxKind,
+        name: &str,
+        given: &Given<'_>,
+        of_mailbox: Option<&Given<'_>>,
+    ) -> Result<(), AdminError> {
         let what = kind_word(kind);
         let before = self.owners.get(&(is_queue(kind), name)).copied();
         if let Some(owner) = before.filter(|owner| owner.active) {
@@ -39,16 +53,15 @@ impl Desk<'_> {
         draft.set("name", name);
         let declared = self.read_owner(draft, given).or_else(refused)?;
         let owner = self.owner_of(&declared, before);
-        let mut planner = Planner::new(self.records, self.now);
         let address = &owner.email_address;
         let text = if before.is_some() { format!("comes back, {address}") } else { format!("new, {address}") };
         planner.add(RecordChange::PutOwner(owner.clone()), what, name, &text);
-        if with_mailbox {
+        if let Some(of_mailbox) = of_mailbox {
             let named = owner_name(&owner);
-            let given = [("name", name), ("owner", named.as_str())];
-            self.new_mailbox(&mut planner, address, &given, Some(owner.id))?;
+            let given = [&[("name", name), ("owner", named.as_str())], of_mailbox].concat();
+            self.new_mailbox(planner, address, &given, Some(owner.id))?;
         }
-        Ok(planner.changes())
+        Ok(())
     }
 
     /// Changes what is given of a user or queue; a new address goes to its mailbox too.
@@ -61,27 +74,42 @@ impl Desk<'_> {
         name: &str,
         given: &Given<'_>,
     ) -> Result<Vec<PlannedChange>, AdminError> {
-        let (what, before) = (kind_word(kind), self.owner(kind, name)?);
-        not_declared(what, name, before.managed_by.as_ref()).or_else(|wrong| refused(vec![wrong]))?;
-        let declared = self.read_owner(Draft::of_owner(before), given).or_else(refused)?;
-        let after = self.owner_of(&declared, Some(before));
-        if after.name != name && self.owners.contains_key(&(is_queue(kind), after.name.as_str())) {
-            let text = format!("there is, or was, a {what} {} already", after.name);
-            return refused(vec![problem(text, Some("give another --name"))]);
-        }
-        if after == *before {
-            return Ok(Vec::new());
-        }
         let mut planner = Planner::new(self.records, self.now);
-        let text = owner_differences(before, &after).text();
-        let address = after.email_address.clone();
-        planner.add(RecordChange::PutOwner(after), what, name, &text);
-        let its = self.mailboxes_by_owner.get(&before.id).copied();
-        let moves = |address: &str| address.eq_ignore_ascii_case(&before.email_address);
-        if let Some(pair) = its.filter(|pair| address != before.email_address && moves(&pair.0.email_address)) {
-            self.change_mailbox(&mut planner, pair, &[("email_address", &address)]).or_else(refused)?;
-        }
+        self.change_owner(&mut planner, self.owner(kind, name)?, given, &[]).or_else(refused)?;
         Ok(planner.changes())
+    }
+
+    /// Plans the change of one owner, and what is said of its mailbox.
+    pub(super) fn change_owner(
+        &self,
+        planner: &mut Planner<'_>,
+        before: &Owner,
+        given: &Given<'_>,
+        of_mailbox: &Given<'_>,
+    ) -> Result<(), Vec<Problem>> {
+        let (what, name) = (kind_word(before.kind), before.name.as_str());
+        not_declared(what, name, before.managed_by.as_ref()).map_err(|wrong| vec![wrong])?;
+        let declared = self.read_owner(Draft::of_owner(before), given)?;
+        let after = self.owner_of(&declared, Some(before));
+        if after.name != name && self.owners.contains_key(&(is_queue(before.kind), after.name.as_str())) {
+            let text = format!("there is, or was, a {what} {} already", after.name);
+            return Err(vec![problem(text, Some("give another --name"))]);
+        }
+        let its = self.mailboxes_by_owner.get(&before.id).copied();
+        let moves = |pair: &MailboxPair| {
+            after.email_address != before.email_address
+                && pair.0.email_address.eq_ignore_ascii_case(&before.email_address)
+        };
+        let address = its.filter(|pair| moves(pair)).map(|_| ("email_address", after.email_address.as_str()));
+        let given: Vec<(&str, &str)> = address.into_iter().chain(of_mailbox.iter().copied()).collect();
+        if after != *before {
+            let text = owner_differences(before, &after).text();
+            planner.add(RecordChange::PutOwner(after.clone()), what, name, &text);
+        }
+        match its {
+            Some(pair) if !given.is_empty() => self.change_mailbox_of(planner, pair, &given, Some(&after)),
+            _ => Ok(()),
+        }
     }
 
     /// Makes a user or queue inactive.
