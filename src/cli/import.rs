@@ -104,7 +104,7 @@ fn wrong(file: &Path, imported: &Imported) -> String {
     let mut text: String = imported.bad.iter().map(line).collect();
     if imported.refused {
         let (bad, rows) = (imported.bad_rows, imported.rows);
-        text.push_str(&format!("error: {bad} of {rows} rows are bad, nothing was done\n"));
+        text.push_str(&format!("error: {bad} of {rows} rows are bad\n"));
         text.push_str("hint: put them right, or leave them out with --skip-bad\n");
     }
     text
@@ -116,6 +116,8 @@ fn text(imported: &Imported) -> String {
     text.push_str(&format!("rows {rows}: new {new}, changed {changed}, unchanged {unchanged}, bad {bad_rows}\n"));
     if imported.dry_run {
         text.push_str("a dry run: nothing was done\n");
+    } else if imported.refused {
+        text.push_str("nothing was done\n");
     }
     text
 }

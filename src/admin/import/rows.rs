@@ -209,10 +209,12 @@ fn column(name: &str) -> Option<&'static str> {
 }
 
 fn no_column(line: usize, name: &str) -> BadRow {
-    let near = crate::config::nearest(name.trim(), COLUMNS);
-    let hint =
-        near.map_or_else(|| format!("there are: {}", COLUMNS.join(", ")), |near| format!("did you mean {near:?}?"));
-    BadRow::hint(line, format!("there is no column {}", shown(name)), hint)
+    let why = format!("there is no column {}", shown(name));
+    match crate::config::nearest(name.trim(), COLUMNS) {
+        // Beside the name: a header may have several such.
+        Some(near) => BadRow::new(line, format!("{why} (did you mean {near:?}?)")),
+        None => BadRow::hint(line, why, format!("there are: {}", COLUMNS.join(", "))),
+    }
 }
 
 fn shown(value: &str) -> String {

@@ -83,7 +83,7 @@ fn what_a_file_declares_is_no_row_to_change() {
     assert_eq!(ran.status, 1);
     let declared = format!("queues.csv:2: queue Support is declared at {}/mailsyncd.toml:", directory.display());
     assert!(ran.stderr.starts_with(&declared), "{}", ran.stderr);
-    assert_eq!(ran.text(), "rows 1: new 0, changed 0, unchanged 0, bad 1\n");
+    assert_eq!(ran.text(), "rows 1: new 0, changed 0, unchanged 0, bad 1\nnothing was done\n");
 }
 
 #[test]

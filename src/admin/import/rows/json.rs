@@ -50,7 +50,11 @@ fn values(line: usize, text: &[u8]) -> Result<Vec<(&'static str, String)>, Vec<B
         // It counts the lines of this one line.
         let said = error.to_string();
         let said = said.split_once(" at line ").map_or(said.as_str(), |(said, _)| said);
-        vec![BadRow::new(line, format!("is no JSON object: {said}, at character {}", error.column()))]
+        let at = match error.column() {
+            0 => String::new(),
+            column => format!(", at byte {column} of the line"),
+        };
+        vec![BadRow::new(line, format!("is no JSON object: {said}{at}"))]
     })?;
     let (mut values, mut wrong) = (Vec::<(&'static str, String)>::new(), Vec::new());
     for (name, value) in members.0 {
