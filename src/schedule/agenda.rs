@@ -35,8 +35,9 @@ use crate::model::{
     failure::FailureCode,
     ids::{MailboxId, ProfileId},
     lease::{ProfileHold, ScheduleEntry},
-    mailbox::{Mailbox, Workload},
+    mailbox::{Approval, Mailbox, Workload},
     rules::{Limits, Polling},
+    testing::uses,
     timestamp::Timestamp,
 };
 
@@ -263,12 +264,13 @@ impl Agenda {
     }
 
     /// What a mailbox's row, read with its lease, says against running `workload` now: somebody else
-    /// postponed, disabled or polled it since the last refresh. The event is to be told instead.
+    /// postponed, disabled, rejected or polled it since the last refresh. The event is to be told instead.
     pub fn objection(&self, workload: Workload, claimed: &Mailbox, now: Timestamp) -> Option<Event> {
         let (duty, state) = (Duty::new(workload, claimed.id), claimed.state(workload));
         let due = state.next_due_at.max(state.postponed_until);
         let stored = self.entries.get(&duty).and_then(|entry| entry.stored);
-        if !state.enabled || !claimed.active {
+        let approved = matches!(claimed.approval, Approval::Approved | Approval::Empty);
+        if !state.enabled || !claimed.active || !approved || !uses(claimed, workload) {
             Some(Event::Finished(duty, Outcome::Disabled, Heard::Nothing))
         } else if let Some(until) = state.postponed_until.filter(|until| *until > now) {
             Some(Event::Finished(duty, Outcome::Postponed(until), Heard::Nothing))
