@@ -24,6 +24,7 @@ use super::{
     deadline::within,
     error::{NetError, TlsFault},
 };
+use crate::model::profile::{Endpoint, Security};
 
 /// TLS sessions kept for resumption, over all hosts; the library keeps eight for a host.
 const SESSIONS_KEPT: usize = 8 * 512;
@@ -96,6 +97,24 @@ impl TlsClient {
         let config = Arc::clone(&self.config.read().unwrap_or_else(PoisonError::into_inner));
         let handshake = TlsConnector::from(config).connect(name, stream);
         within(limit, "TLS handshake", handshake).await.map_err(|_| NetError::TlsTimeout)?.map_err(tls_error)
+    }
+
+    /// What `endpoint` demands over `stream`: TLS, or none. Where it demands STARTTLS, that has been said.
+    ///
+    /// # Errors
+    /// As [`TlsClient::connect`].
+    pub async fn secure<S: Io>(
+        &self,
+        stream: S,
+        endpoint: &Endpoint,
+        limit: Duration,
+    ) -> Result<Transport<S>, NetError> {
+        Ok(match endpoint.security {
+            Security::None => Transport::Plain(stream),
+            Security::Tls | Security::Starttls => {
+                Transport::Tls(Box::new(self.connect(&endpoint.host, stream, limit).await?))
+            }
+        })
     }
 }
 

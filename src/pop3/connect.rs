@@ -95,19 +95,14 @@ pub async fn secure<S: Io>(
     tls: &TlsClient,
     timeouts: &Timeouts,
 ) -> Result<Transport<S>, Pop3Error> {
-    Ok(match endpoint.security {
-        Security::None => Transport::Plain(stream),
-        Security::Tls => Transport::Tls(Box::new(tls.connect(&endpoint.host, stream, timeouts.tls).await?)),
-        Security::Starttls => {
-            start_tls(&mut stream, timeouts).await?;
-            let upgraded = tls.connect(&endpoint.host, stream, timeouts.tls).await.map_err(|error| match error {
-                NetError::Tls { fault: TlsFault::NotSpoken, .. } => {
-                    Pop3Error::Security("cleartext after the answer to STLS")
-                }
-                other => other.into(),
-            })?;
-            Transport::Tls(Box::new(upgraded))
+    if endpoint.security == Security::Starttls {
+        start_tls(&mut stream, timeouts).await?;
+    }
+    tls.secure(stream, endpoint, timeouts.tls).await.map_err(|error| match error {
+        NetError::Tls { fault: TlsFault::NotSpoken, .. } if endpoint.security == Security::Starttls => {
+            Pop3Error::Security("cleartext after the answer to STLS")
         }
+        other => other.into(),
     })
 }
 
