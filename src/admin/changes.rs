@@ -16,7 +16,7 @@ pub(super) use self::{
     approving::Newcomers,
     differences::{mailbox_differences, owner_differences, profile_differences},
     enabling::{switch_off, switch_off_of},
-    records::{MailboxPlace, mailbox_record, new_mailbox, new_profile, owner_record, profile_record},
+    records::{MailboxPlace, mailbox_record, new_mailbox, new_profile},
 };
 use crate::{
     config::{Config, ConfigError, DeclaredMailbox, DeclaredProfile, Problem},
@@ -177,7 +177,7 @@ impl<'r> Planner<'r> {
             let id = before.map_or_else(|| ProfileId::generate(self.now), |(profile, _)| profile.id);
             ids.insert(declared.name.as_str(), id);
             let is_default = config.email_settings.default_profile.as_ref() == Some(&declared.name);
-            let after = (profile_record(declared, id, is_default), declared.credentials.clone());
+            let after = (declared.record(id, is_default), declared.credentials.clone());
             let text = match before {
                 None => new_profile(&after.0),
                 Some(before) if *before == after => continue,
@@ -208,7 +208,7 @@ impl<'r> Planner<'r> {
             let before = known.get(&key).copied();
             let id = before.map_or_else(|| OwnerId::generate(self.now), |owner| owner.id);
             ids.insert(key, id);
-            let after = owner_record(declared, id);
+            let after = declared.record(id);
             let text = match before {
                 None => format!("new, {}", after.email_address),
                 Some(before) if *before == after => continue,

@@ -10,8 +10,9 @@ use super::{
     value::{Read, Wrong, address, boolean, choice, list, text, time},
 };
 use crate::model::{
+    ids::OwnerId,
     mailbox::{DeclaredEnabled, MailboxKind, SyncMethod},
-    record::CredentialSource,
+    record::{CredentialSource, FilterMethod, Owner},
     timestamp::Timestamp,
 };
 
@@ -39,6 +40,22 @@ pub struct DeclaredOwner {
     pub email_address: String,
     /// The CRM's own identifier.
     pub external_id: Option<String>,
+}
+
+impl DeclaredOwner {
+    /// The record that is declared.
+    pub fn record(&self, id: OwnerId) -> Owner {
+        Owner {
+            id,
+            kind: self.kind,
+            name: self.name.clone(),
+            email_address: self.email_address.clone(),
+            external_id: self.external_id.clone(),
+            filter_method: FilterMethod::All,
+            managed_by: Some(self.place.managed_by()),
+            active: true,
+        }
+    }
 }
 
 /// Names an owner, as `queue:Support`.

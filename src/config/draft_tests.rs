@@ -1,5 +1,5 @@
 use super::*;
-use crate::model::profile::Security;
+use crate::model::{ids::ProfileId, profile::Security, timestamp::Timestamp};
 
 fn config() -> Config {
     let directory = tempfile::tempdir().unwrap();
@@ -17,29 +17,6 @@ fn draft(section: &'static str, options: &[(&str, &str)]) -> Draft {
 fn problems(result: Result<Declared, Vec<Problem>>) -> Vec<String> {
     let problems = result.err().unwrap_or_default();
     problems.iter().map(|problem| format!("{problem}").replace("\n    hint: ", " | ")).collect()
-}
-
-fn record(declared: &crate::config::DeclaredProfile) -> ServerProfile {
-    ServerProfile {
-        id: crate::model::ids::ProfileId::generate(crate::model::timestamp::Timestamp::EPOCH),
-        name: declared.name.clone(),
-        description: declared.description.clone(),
-        owner: declared.owner.clone(),
-        server_type: declared.server_type,
-        authenticate_using: declared.authenticate_using,
-        username: declared.username.clone(),
-        incoming: declared.incoming.clone(),
-        outgoing: declared.outgoing.clone(),
-        save_to_sent: declared.save_to_sent,
-        in_doubt: declared.in_doubt,
-        process_email_from: declared.process_email_from,
-        minimum_polling_interval: declared.minimum_polling_interval,
-        maximum_concurrent_connections: declared.maximum_concurrent_connections,
-        connection_timeout: declared.connection_timeout,
-        is_default: false,
-        managed_by: None,
-        active: true,
-    }
 }
 
 #[test]
@@ -117,7 +94,7 @@ fn a_draft_of_a_record_reads_back_as_the_record() {
         ("process_email_from", "2026-01-01T00:00:00Z"),
     ];
     let declared = draft("profile", &options).read(&config()).unwrap().profiles.pop().unwrap();
-    let mut profile = record(&declared);
+    let mut profile = declared.record(ProfileId::generate(Timestamp::EPOCH), false);
     let mut again = Draft::of_profile(&profile, &declared.credentials);
     let read = |draft: &Draft| draft.read(&config()).unwrap().profiles.pop().unwrap();
     let known = read(&again);

@@ -10,8 +10,9 @@ use super::{
     value::{Wrong, address, boolean, choice, duration, host, number, text, time},
 };
 use crate::model::{
+    ids::ProfileId,
     outbox::InDoubt,
-    profile::{AuthMethod, AuthenticateUsing, Endpoint, Security, ServerType},
+    profile::{AuthMethod, AuthenticateUsing, Endpoint, Security, ServerProfile, ServerType},
     record::CredentialSource,
     timestamp::Timestamp,
 };
@@ -55,6 +56,32 @@ pub struct DeclaredProfile {
     pub maximum_concurrent_connections: u16,
     /// For each step of a conversation.
     pub connection_timeout: Duration,
+}
+
+impl DeclaredProfile {
+    /// The record that is declared.
+    pub fn record(&self, id: ProfileId, is_default: bool) -> ServerProfile {
+        ServerProfile {
+            id,
+            name: self.name.clone(),
+            description: self.description.clone(),
+            owner: self.owner.clone(),
+            server_type: self.server_type,
+            authenticate_using: self.authenticate_using,
+            username: self.username.clone(),
+            incoming: self.incoming.clone(),
+            outgoing: self.outgoing.clone(),
+            save_to_sent: self.save_to_sent,
+            in_doubt: self.in_doubt,
+            process_email_from: self.process_email_from,
+            minimum_polling_interval: self.minimum_polling_interval,
+            maximum_concurrent_connections: self.maximum_concurrent_connections,
+            connection_timeout: self.connection_timeout,
+            is_default,
+            managed_by: Some(self.place.managed_by()),
+            active: true,
+        }
+    }
 }
 
 const DEFAULT_POLLING_INTERVAL: Duration = Duration::from_secs(5 * 60);

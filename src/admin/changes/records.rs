@@ -2,12 +2,11 @@
 
 use super::differences::{approval_text, endpoint};
 use crate::{
-    config::{DeclaredMailbox, DeclaredOwner, DeclaredProfile},
+    config::DeclaredMailbox,
     model::{
         ids::{MailboxId, OwnerId, ProfileId},
         mailbox::{Approval, DeclaredEnabled, Mailbox, SyncMethod, WorkloadState},
         profile::ServerProfile,
-        record::{FilterMethod, Owner},
         timestamp::Timestamp,
     },
 };
@@ -21,48 +20,10 @@ pub struct MailboxPlace {
     pub profile: Option<ProfileId>,
 }
 
-/// The profile.
-pub fn profile_record(declared: &DeclaredProfile, id: ProfileId, is_default: bool) -> ServerProfile {
-    ServerProfile {
-        id,
-        name: declared.name.clone(),
-        description: declared.description.clone(),
-        owner: declared.owner.clone(),
-        server_type: declared.server_type,
-        authenticate_using: declared.authenticate_using,
-        username: declared.username.clone(),
-        incoming: declared.incoming.clone(),
-        outgoing: declared.outgoing.clone(),
-        save_to_sent: declared.save_to_sent,
-        in_doubt: declared.in_doubt,
-        process_email_from: declared.process_email_from,
-        minimum_polling_interval: declared.minimum_polling_interval,
-        maximum_concurrent_connections: declared.maximum_concurrent_connections,
-        connection_timeout: declared.connection_timeout,
-        is_default,
-        managed_by: Some(declared.place.managed_by()),
-        active: true,
-    }
-}
-
 /// A new profile, in a line.
 pub fn new_profile(profile: &ServerProfile) -> String {
     let outgoing = profile.outgoing.as_ref().map(|outgoing| format!(", sending through {}", endpoint(outgoing)));
     format!("new, {}{}", endpoint(&profile.incoming), outgoing.unwrap_or_default())
-}
-
-/// The user or queue.
-pub fn owner_record(declared: &DeclaredOwner, id: OwnerId) -> Owner {
-    Owner {
-        id,
-        kind: declared.kind,
-        name: declared.name.clone(),
-        email_address: declared.email_address.clone(),
-        external_id: declared.external_id.clone(),
-        filter_method: FilterMethod::All,
-        managed_by: Some(declared.place.managed_by()),
-        active: true,
-    }
 }
 
 /// The mailbox. What `before` has of state stays.

@@ -3,7 +3,7 @@
 use super::{Desk, Given, MailboxPair, is_queue, kind_word, not_declared, problem, refused};
 use crate::{
     admin::{
-        changes::{PlannedChange, Planner, owner_differences, owner_record},
+        changes::{PlannedChange, Planner, owner_differences},
         error::AdminError,
         views::owner_name,
     },
@@ -150,6 +150,6 @@ impl Desk<'_> {
 
     fn owner_of(&self, declared: &DeclaredOwner, before: Option<&Owner>) -> Owner {
         let id = before.map_or_else(|| OwnerId::generate(self.now), |owner| owner.id);
-        Owner { managed_by: None, ..owner_record(declared, id) }
+        Owner { managed_by: None, ..declared.record(id) }
     }
 }

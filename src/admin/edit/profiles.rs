@@ -3,7 +3,7 @@
 use super::{Desk, Given, ProfilePair, names, not_declared, problem, refused};
 use crate::{
     admin::{
-        changes::{PlannedChange, Planner, changed_protocol, new_profile, profile_differences, profile_record},
+        changes::{PlannedChange, Planner, changed_protocol, new_profile, profile_differences},
         error::AdminError,
     },
     config::{Declared, DeclaredProfile, Draft, Problem, check_together},
@@ -115,7 +115,7 @@ impl Desk<'_> {
             Some(declared) if problems.is_empty() => {
                 let id = before.map_or_else(|| ProfileId::generate(self.now), |before| before.0.id);
                 let source: CredentialSource = declared.credentials.clone();
-                let mut profile = profile_record(&declared, id, is_default);
+                let mut profile = declared.record(id, is_default);
                 profile.managed_by = None;
                 Ok((profile, source))
             }
