@@ -1,28 +1,13 @@
-use std::fs;
-
 use super::{records::approval, *};
-use crate::model::{
-    failure::FailureCode,
-    ids::MailboxId,
-    mailbox::{Approval, WorkloadState},
-    record::StoredPassword,
+use crate::{
+    admin::fixtures::{NOW, apply, config},
+    model::{
+        failure::FailureCode,
+        ids::MailboxId,
+        mailbox::{Approval, WorkloadState},
+        record::StoredPassword,
+    },
 };
-
-const NOW: Timestamp = Timestamp::from_seconds(1_790_000_000);
-
-fn config(text: &str) -> Config {
-    let directory = tempfile::tempdir().unwrap();
-    let file = directory.path().join("mailsyncd.toml");
-    fs::write(&file, text).unwrap();
-    let mut config = Config::load_with(&file, None).unwrap();
-    // Every test reads from another directory: records do not care.
-    for profile in &mut config.declared.profiles {
-        profile.place.file = "test.toml".into();
-    }
-    config.declared.owners.iter_mut().for_each(|owner| owner.place.file = "test.toml".into());
-    config.declared.mailboxes.iter_mut().for_each(|mailbox| mailbox.place.file = "test.toml".into());
-    config
-}
 
 const FIRST: &str = r#"
 [email_settings]
@@ -43,43 +28,6 @@ approved = true
 enabled = true
 "#;
 
-/// What the store does with a plan.
-fn apply(records: &mut Records, plan: &[PlannedChange]) {
-    for planned in plan {
-        match planned.change.clone() {
-            RecordChange::PutProfile(profile, source) => {
-                records.profiles.retain(|(old, _)| old.id != profile.id);
-                records.profiles.push((profile, source));
-            }
-            RecordChange::RetireProfile(id) => {
-                records.profiles.iter_mut().filter(|(p, _)| p.id == id).for_each(|(p, _)| p.active = false);
-            }
-            RecordChange::PutOwner(owner) => {
-                records.owners.retain(|old| old.id != owner.id);
-                records.owners.push(owner);
-            }
-            RecordChange::RetireOwner(id) => {
-                records.owners.iter_mut().filter(|o| o.id == id).for_each(|o| o.active = false);
-            }
-            RecordChange::PutMailbox(mailbox, source) => {
-                records.mailboxes.retain(|(old, _)| old.id != mailbox.id);
-                records.mailboxes.push((*mailbox, source));
-            }
-            RecordChange::EnableIncoming(id) => state(records, id).enabled = true,
-            RecordChange::DisableIncoming(id) => state(records, id).enabled = false,
-            RecordChange::EnableOutgoing(id) => outgoing(records, id).enabled = true,
-            RecordChange::DisableOutgoing(id) => outgoing(records, id).enabled = false,
-            RecordChange::SetApproval(id, approval) => {
-                records.mailboxes.iter_mut().filter(|(m, _)| m.id == id).for_each(|(m, _)| m.approval = approval);
-            }
-            RecordChange::QueueTest(..) | RecordChange::DismissAlert(_) => {}
-            RecordChange::RetireMailbox(id) => {
-                records.mailboxes.iter_mut().filter(|(m, _)| m.id == id).for_each(|(m, _)| m.active = false);
-            }
-        }
-    }
-}
-
 fn state(records: &mut Records, id: MailboxId) -> &mut WorkloadState {
     &mut records.mailboxes.iter_mut().find(|(mailbox, _)| mailbox.id == id).unwrap().0.incoming
 }
@@ -91,7 +39,7 @@ fn outgoing(records: &mut Records, id: MailboxId) -> &mut WorkloadState {
 fn reconcile(records: &mut Records, text: &str) -> Vec<String> {
     let config = config(text);
     let plan = plan_declared(&config, records, NOW).unwrap();
-    apply(records, &plan);
+    plan.iter().for_each(|planned| apply(records, planned.change.clone()));
     assert_eq!(plan_declared(&config, records, NOW).unwrap(), [], "a second plan is empty");
     plan.iter().map(ToString::to_string).collect()
 }
@@ -357,77 +305,6 @@ profile = "north"
     assert!(lines(&repointed, &records)[0].contains("1 stored password is locked until"));
 }
 
-const SENDING: &str = r#"
-[email_settings]
-default_profile = "contoso"
-[[profile]]
-name = "contoso"
-incoming = { host = "imap.contoso.example" }
-outgoing = { host = "smtp.contoso.example" }
-[[queue]]
-name = "Support"
-email_address = "support@contoso.example"
-[[mailbox]]
-email_address = "support@contoso.example"
-owner = "queue:Support"
-outgoing = "server_side_sync"
-approved = true
-enabled = true
-"#;
-
-#[test]
-fn sending_is_enabled_where_it_is_wanted() {
-    let mut records = Records::default();
-    assert_eq!(
-        reconcile(&mut records, SENDING),
-        [
-            "profile contoso: new, imap.contoso.example:993 (tls), sending through smtp.contoso.example:465 (tls)",
-            "queue Support: new, support@contoso.example",
-            "mailbox support@contoso.example: new, approved, enabled, sends",
-        ]
-    );
-    let id = mailbox(&records, "support@contoso.example").id;
-    assert!(mailbox(&records, "support@contoso.example").outgoing.enabled);
-    let failed = WorkloadState { failure_code: Some(FailureCode::AuthRejected), ..WorkloadState::default() };
-    let line = "mailbox support@contoso.example: sending enabled (it was disabled: auth-rejected)";
-
-    let silent = SENDING.replace("server_side_sync", "none");
-    assert_eq!(reconcile(&mut records, &silent), ["mailbox support@contoso.example: send true -> false"]);
-    *outgoing(&mut records, id) = failed;
-    assert_eq!(reconcile(&mut records, &silent), [""; 0], "what is not wanted is not enabled");
-    assert_eq!(reconcile(&mut records, SENDING), ["mailbox support@contoso.example: send false -> true", line]);
-    let off = SENDING.replace("enabled = true", "enabled = false");
-    let lines = [
-        "mailbox support@contoso.example: declared enabled true -> false",
-        "mailbox support@contoso.example: disabled",
-        "mailbox support@contoso.example: sending disabled",
-    ];
-    assert_eq!(reconcile(&mut records, &off), lines);
-}
-
-#[test]
-fn changes_of_sending_are_told_field_by_field() {
-    let mut records = Records::default();
-    reconcile(&mut records, SENDING);
-    let changed = SENDING
-        .replace("\"smtp.contoso.example\"", "\"smtp.contoso.example\", security = \"starttls\", auth = \"login\"")
-        .replace("[[queue]]", "save_to_sent = true\nin_doubt = \"hold\"\n[[queue]]")
-        .replace("approved", "may_send_as = [\"b@x\", \"a@x\"]\ndelete_after_processing = true\napproved");
-    let lines = reconcile(&mut records, &changed);
-    assert_eq!(
-        &lines[..1],
-        ["profile contoso: outgoing smtp.contoso.example:465 (tls) -> smtp.contoso.example:587 (starttls); \
-          outgoing auth auto -> login; \
-          save_to_sent false -> true; in_doubt none -> hold"]
-    );
-    assert_eq!(
-        &lines[2..],
-        ["mailbox support@contoso.example: may_send_as none -> a@x, b@x; delete_after_processing false -> true"]
-    );
-    let unsent = changed.replace("save_to_sent = true\nin_doubt = \"hold\"", "");
-    assert!(reconcile(&mut records, &unsent)[0].contains("in_doubt hold -> none"));
-}
-
 #[test]
 fn a_profile_keeps_its_protocol() {
     let mut records = Records::default();
@@ -443,3 +320,6 @@ fn a_profile_keeps_its_protocol() {
     let lines = reconcile(&mut records, &moved);
     assert!(lines.iter().any(|line| line.ends_with("-> contoso-pop3")), "{lines:?}");
 }
+
+#[path = "changes/sending_tests.rs"]
+mod sending;

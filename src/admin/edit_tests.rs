@@ -1,12 +1,12 @@
-use std::fs;
-
 use super::*;
 use crate::{
-    admin::{changes::plan_declared, selection::Selection},
+    admin::{
+        changes::plan_declared,
+        fixtures::{NOW, apply, config},
+        selection::Selection,
+    },
     model::mailbox::{Approval, SyncMethod, Workload},
 };
-
-const NOW: Timestamp = crate::admin::fixtures::NOW;
 
 const PLAIN: &str = "[email_settings]\nincoming = \"server_side_sync\"\n";
 
@@ -16,8 +16,8 @@ struct World {
 }
 
 impl World {
-    fn new(config: &str) -> Self {
-        let mut world = Self { config: read(config), records: Records::default() };
+    fn new(text: &str) -> Self {
+        let mut world = Self { config: config(text), records: Records::default() };
         let plan = plan_declared(&world.config, &world.records, NOW).unwrap();
         world.apply(plan.into_iter().map(|planned| planned.change));
         world
@@ -58,57 +58,12 @@ impl World {
 
     /// What the store does.
     fn apply(&mut self, changes: impl Iterator<Item = RecordChange>) {
-        let records = &mut self.records;
-        for change in changes {
-            match change {
-                RecordChange::PutProfile(profile, source) => {
-                    records.profiles.retain(|(old, _)| old.id != profile.id);
-                    records.profiles.push((profile, source));
-                }
-                RecordChange::PutOwner(owner) => {
-                    records.owners.retain(|old| old.id != owner.id);
-                    records.owners.push(owner);
-                }
-                RecordChange::PutMailbox(mailbox, source) => {
-                    records.mailboxes.retain(|(old, _)| old.id != mailbox.id);
-                    records.mailboxes.push((*mailbox, source));
-                }
-                RecordChange::RetireProfile(id) => {
-                    records.profiles.iter_mut().filter(|(p, _)| p.id == id).for_each(|(p, _)| p.active = false);
-                }
-                RecordChange::RetireOwner(id) => {
-                    records.owners.iter_mut().filter(|o| o.id == id).for_each(|o| o.active = false);
-                }
-                RecordChange::RetireMailbox(id) => {
-                    records.mailboxes.iter_mut().filter(|(m, _)| m.id == id).for_each(|(m, _)| m.active = false);
-                }
-                RecordChange::DisableIncoming(id) => {
-                    let of_it = records.mailboxes.iter_mut().filter(|(m, _)| m.id == id);
-                    of_it.for_each(|(m, _)| m.incoming.enabled = false);
-                }
-                RecordChange::DisableOutgoing(id) => {
-                    let of_it = records.mailboxes.iter_mut().filter(|(m, _)| m.id == id);
-                    of_it.for_each(|(m, _)| m.outgoing.enabled = false);
-                }
-                _ => {}
-            }
-        }
+        changes.for_each(|change| apply(&mut self.records, change));
     }
 
     fn mailbox(&mut self, address: &str) -> &mut Mailbox {
         &mut self.records.mailboxes.iter_mut().find(|(mailbox, _)| mailbox.email_address == address).unwrap().0
     }
-}
-
-fn read(text: &str) -> Config {
-    let directory = tempfile::tempdir().unwrap();
-    let file = directory.path().join("mailsyncd.toml");
-    fs::write(&file, text).unwrap();
-    let mut config = Config::load_with(&file, None).unwrap();
-    config.declared.profiles.iter_mut().for_each(|profile| profile.place.file = "test.toml".into());
-    config.declared.owners.iter_mut().for_each(|owner| owner.place.file = "test.toml".into());
-    config.declared.mailboxes.iter_mut().for_each(|mailbox| mailbox.place.file = "test.toml".into());
-    config
 }
 
 fn of(address: &str) -> Selection {
@@ -270,7 +225,7 @@ fn there_is_one_default_profile() {
     // A file that names one wins.
     let text =
         "[email_settings]\ndefault_profile = \"f\"\n[[profile]]\nname = \"f\"\nincoming = { host = \"f.example\" }\n";
-    world.config = read(text);
+    world.config = config(text);
     let plan = plan_declared(&world.config, &world.records, NOW).unwrap();
     let lines: Vec<String> = plan.iter().map(ToString::to_string).collect();
     assert_eq!(lines, ["profile f: new, f.example:993 (tls)", "profile fabrikam: default true -> false"]);
@@ -353,7 +308,7 @@ fn a_file_takes_over_what_it_declares_and_leaves_the_rest_alone() {
     let mut world = World::made();
     world.does(|desk| desk.add_profile("other", &[("incoming_host", "imap.other.example")]));
     world.does(|desk| desk.set_profile("contoso", &[("default", "false")]));
-    world.config = read(DECLARED);
+    world.config = config(DECLARED);
     let plan = plan_declared(&world.config, &world.records, NOW).unwrap();
     let lines: Vec<String> = plan.iter().map(ToString::to_string).collect();
     assert_eq!(
@@ -370,7 +325,7 @@ fn a_file_takes_over_what_it_declares_and_leaves_the_rest_alone() {
     // A second mailbox of the same queue is told of, and nothing is done.
     let mut world = World::made();
     world.config =
-        read(&format!("{DECLARED}[[mailbox]]\nemail_address = \"s@contoso.example\"\nowner = \"queue:Support\"\n"));
+        config(&format!("{DECLARED}[[mailbox]]\nemail_address = \"s@contoso.example\"\nowner = \"queue:Support\"\n"));
     let wrong = plan_declared(&world.config, &world.records, NOW).unwrap_err().to_string();
     assert!(
         wrong.contains(

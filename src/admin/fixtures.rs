@@ -1,70 +1,33 @@
 //! Records for the tests of this module.
 
-use std::time::Duration;
+use std::fs;
 
-use crate::model::{
-    ids::{MailboxId, ProfileId},
-    mailbox::{Approval, Mailbox, MailboxKind, SyncMethod, WorkloadState},
-    profile::{AuthMethod, AuthenticateUsing, Endpoint, Security, ServerProfile, ServerType},
-    record::{CredentialSource, Records, SecretOwner, StoredPassword},
-    timestamp::Timestamp,
+use crate::{
+    config::Config,
+    model::{
+        ids::MailboxId,
+        mailbox::Mailbox,
+        profile::ServerProfile,
+        record::{CredentialSource, RecordChange, Records, SecretOwner, StoredPassword},
+        samples,
+        timestamp::Timestamp,
+    },
 };
 
 pub const NOW: Timestamp = Timestamp::from_seconds(1_790_000_000);
 
-/// IMAP and SMTP, each mailbox with its own password.
+/// IMAP and SMTP at servers of the profile's name, each mailbox with its own password.
 pub fn profile(name: &str) -> ServerProfile {
-    let endpoint = |host: &str, port| Endpoint {
-        host: format!("{host}.{name}.example"),
-        port,
-        security: Security::Tls,
-        auth: AuthMethod::Auto,
-    };
     ServerProfile {
-        id: ProfileId::generate(NOW),
-        name: name.to_owned(),
-        description: String::new(),
-        owner: None,
-        server_type: ServerType::ImapSmtp,
-        authenticate_using: AuthenticateUsing::Mailbox,
-        username: None,
-        incoming: endpoint("imap", 993),
-        outgoing: Some(endpoint("smtp", 465)),
-        save_to_sent: false,
-        in_doubt: None,
-        process_email_from: None,
-        minimum_polling_interval: Duration::from_secs(300),
-        maximum_concurrent_connections: 10,
-        connection_timeout: Duration::from_secs(30),
-        is_default: false,
-        managed_by: None,
-        active: true,
+        incoming: samples::endpoint(&format!("imap.{name}.example"), 993),
+        outgoing: Some(samples::endpoint(&format!("smtp.{name}.example"), 465)),
+        ..samples::profile(name, NOW)
     }
 }
 
 /// A forward mailbox that is read.
 pub fn mailbox(address: &str, profile: Option<&ServerProfile>) -> Mailbox {
-    Mailbox {
-        id: MailboxId::generate(NOW),
-        name: address.to_owned(),
-        email_address: address.to_owned(),
-        kind: MailboxKind::Forward,
-        owner: None,
-        profile: profile.map(|profile| profile.id),
-        username: address.to_owned(),
-        incoming_method: SyncMethod::ServerSideSync,
-        outgoing_method: SyncMethod::None,
-        delete_after_processing: false,
-        may_send_as: Vec::new(),
-        process_email_received_after: None,
-        approval: Approval::Empty,
-        active: true,
-        managed_by: None,
-        declared_enabled: None,
-        test_completed_at: None,
-        incoming: WorkloadState::default(),
-        outgoing: WorkloadState::default(),
-    }
+    Mailbox { profile: profile.map(|profile| profile.id), ..samples::mailbox(address, NOW) }
 }
 
 /// Without owners, every password in the database.
@@ -77,4 +40,52 @@ pub fn records(profiles: &[ServerProfile], mailboxes: &[Mailbox]) -> Records {
         mailboxes: mailboxes.iter().map(|mailbox| (mailbox.clone(), CredentialSource::Stored)).collect(),
         passwords: mailboxes.iter().map(|mailbox| stored(mailbox.id)).collect(),
     }
+}
+
+/// What a file with this text says. Each is read from another directory: records do not care.
+pub fn config(text: &str) -> Config {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("mailsyncd.toml");
+    fs::write(&file, text).unwrap();
+    let mut config = Config::load_with(&file, None).unwrap();
+    let declared = &mut config.declared;
+    declared.profiles.iter_mut().for_each(|profile| profile.place.file = "test.toml".into());
+    declared.owners.iter_mut().for_each(|owner| owner.place.file = "test.toml".into());
+    declared.mailboxes.iter_mut().for_each(|mailbox| mailbox.place.file = "test.toml".into());
+    config
+}
+
+/// What the store does with a change of the records.
+pub fn apply(records: &mut Records, change: RecordChange) {
+    match change {
+        RecordChange::PutProfile(profile, source) => {
+            records.profiles.retain(|(old, _)| old.id != profile.id);
+            records.profiles.push((profile, source));
+        }
+        RecordChange::RetireProfile(id) => {
+            records.profiles.iter_mut().filter(|(p, _)| p.id == id).for_each(|(p, _)| p.active = false);
+        }
+        RecordChange::PutOwner(owner) => {
+            records.owners.retain(|old| old.id != owner.id);
+            records.owners.push(owner);
+        }
+        RecordChange::RetireOwner(id) => {
+            records.owners.iter_mut().filter(|o| o.id == id).for_each(|o| o.active = false);
+        }
+        RecordChange::PutMailbox(mailbox, source) => {
+            records.mailboxes.retain(|(old, _)| old.id != mailbox.id);
+            records.mailboxes.push((*mailbox, source));
+        }
+        RecordChange::EnableIncoming(id) => mailbox_in(records, id).incoming.enabled = true,
+        RecordChange::DisableIncoming(id) => mailbox_in(records, id).incoming.enabled = false,
+        RecordChange::EnableOutgoing(id) => mailbox_in(records, id).outgoing.enabled = true,
+        RecordChange::DisableOutgoing(id) => mailbox_in(records, id).outgoing.enabled = false,
+        RecordChange::SetApproval(id, approval) => mailbox_in(records, id).approval = approval,
+        RecordChange::RetireMailbox(id) => mailbox_in(records, id).active = false,
+        RecordChange::QueueTest(..) | RecordChange::DismissAlert(_) => {}
+    }
+}
+
+fn mailbox_in(records: &mut Records, id: MailboxId) -> &mut Mailbox {
+    &mut records.mailboxes.iter_mut().find(|(mailbox, _)| mailbox.id == id).unwrap().0
 }

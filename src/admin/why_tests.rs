@@ -1,13 +1,10 @@
-use std::time::Duration;
-
 use super::*;
 use crate::model::{
     activity::ActivityStatus,
-    ids::{MailboxId, ProfileId, RunId},
     mailbox::{Approval, MailboxKind, SyncMethod},
     presence::Pause,
-    profile::{AuthMethod, AuthenticateUsing, Endpoint, Security, ServerType},
-    testing::{StageReport, TestRequest, TestResults},
+    samples,
+    testing::StageReport,
 };
 
 fn at(seconds: i64) -> Timestamp {
@@ -27,53 +24,20 @@ struct World {
 
 impl World {
     fn well() -> Self {
-        let endpoint = Endpoint {
-            host: "mail.contoso.example".to_owned(),
-            port: 993,
-            security: Security::Tls,
-            auth: AuthMethod::Auto,
-        };
         let profile = ServerProfile {
-            id: ProfileId::generate(at(0)),
-            name: "contoso".to_owned(),
-            description: String::new(),
-            owner: None,
-            server_type: ServerType::ImapSmtp,
-            authenticate_using: AuthenticateUsing::Mailbox,
-            username: None,
-            incoming: endpoint.clone(),
-            outgoing: Some(endpoint),
-            save_to_sent: false,
-            in_doubt: None,
-            process_email_from: None,
-            minimum_polling_interval: Duration::from_secs(300),
-            maximum_concurrent_connections: 10,
-            connection_timeout: Duration::from_secs(30),
+            outgoing: Some(samples::endpoint("smtp.example", 465)),
             is_default: true,
-            managed_by: None,
-            active: true,
+            ..samples::profile("contoso", at(0))
         };
         let state = WorkloadState { enabled: true, last_success_at: Some(at(-60)), ..WorkloadState::default() };
         let mailbox = Mailbox {
-            id: MailboxId::generate(at(0)),
-            name: "Ada".to_owned(),
-            email_address: "ada@contoso.example".to_owned(),
             kind: MailboxKind::User,
-            owner: None,
             profile: Some(profile.id),
-            username: "ada".to_owned(),
-            incoming_method: SyncMethod::ServerSideSync,
             outgoing_method: SyncMethod::ServerSideSync,
-            delete_after_processing: false,
-            may_send_as: Vec::new(),
-            process_email_received_after: None,
             approval: Approval::Approved,
-            active: true,
-            managed_by: None,
-            declared_enabled: None,
-            test_completed_at: None,
             incoming: WorkloadState { next_due_at: Some(at(240)), ..state.clone() },
             outgoing: state,
+            ..samples::mailbox("ada@contoso.example", at(0))
         };
         Self {
             mailbox,
@@ -115,20 +79,12 @@ impl World {
         ];
         self.both(|state| state.enabled = false);
         self.test = Some(TestRun {
-            mailbox: self.mailbox.id,
-            run: RunId::generate(at(0)),
-            request: TestRequest::default(),
             requested_at: at(-60),
-            requested_by: "cli:root".to_owned(),
             attempts,
             next_attempt_at: next.map(at),
-            running: false,
             stages: if attempts == 0 { Vec::new() } else { stages },
-            results: TestResults::default(),
-            preview: None,
-            mail: None,
-            refused: None,
             finished_at: next.is_none().then(|| at(-30)),
+            ..samples::test_run(self.mailbox.id, at(0))
         });
     }
 

@@ -3,7 +3,13 @@ use std::fs;
 use super::*;
 use crate::{
     base::{chain::Chain, secret::Kek},
-    model::{audit::Actor, ids::ProfileId, profile::ServerProfile, record::RecordChange, timestamp::Timestamp},
+    model::{
+        audit::Actor,
+        profile::{AuthenticateUsing, ServerProfile},
+        record::RecordChange,
+        samples,
+        timestamp::Timestamp,
+    },
     store::Role,
 };
 
@@ -22,29 +28,9 @@ impl Place {
         let url = format!("sqlite:{}/x.db", directory.path().display());
         let (store, _) = Store::open_and_migrate(&url, Role::Tool).await.unwrap();
         let profile = ServerProfile {
-            id: ProfileId::generate(Timestamp::EPOCH),
-            name: "p".to_owned(),
-            description: String::new(),
-            owner: None,
-            server_type: crate::model::profile::ServerType::ImapSmtp,
-            authenticate_using: crate::model::profile::AuthenticateUsing::Profile,
+            authenticate_using: AuthenticateUsing::Profile,
             username: Some("sync".to_owned()),
-            incoming: crate::model::profile::Endpoint {
-                host: "h".to_owned(),
-                port: 993,
-                security: crate::model::profile::Security::Tls,
-                auth: crate::model::profile::AuthMethod::Auto,
-            },
-            outgoing: None,
-            save_to_sent: false,
-            in_doubt: None,
-            process_email_from: None,
-            minimum_polling_interval: std::time::Duration::ZERO,
-            maximum_concurrent_connections: 1,
-            connection_timeout: std::time::Duration::from_secs(1),
-            is_default: false,
-            managed_by: None,
-            active: true,
+            ..samples::profile("p", Timestamp::EPOCH)
         };
         Self { directory, store, profile }
     }

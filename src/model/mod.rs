@@ -23,6 +23,8 @@ pub mod profile;
 pub mod record;
 pub mod report;
 pub mod rules;
+#[cfg(test)]
+pub(crate) mod samples;
 pub mod testing;
 pub mod timestamp;
 pub mod uid;

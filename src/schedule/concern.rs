@@ -25,37 +25,12 @@ pub fn concern(failure: Failure, profile: &ServerProfile, storm: bool) -> Failur
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
-    use crate::model::{
-        ids::ProfileId,
-        profile::{AuthMethod, Endpoint, Security, ServerType},
-        timestamp::Timestamp,
-    };
+    use crate::model::{samples, timestamp::Timestamp};
 
     fn profile(authenticate_using: AuthenticateUsing, username: Option<&str>) -> ServerProfile {
-        let host = "mail.example".to_owned();
-        ServerProfile {
-            id: ProfileId::generate(Timestamp::EPOCH),
-            name: "p".to_owned(),
-            description: String::new(),
-            owner: None,
-            server_type: ServerType::ImapSmtp,
-            authenticate_using,
-            username: username.map(str::to_owned),
-            incoming: Endpoint { host, port: 993, security: Security::Tls, auth: AuthMethod::Auto },
-            outgoing: None,
-            save_to_sent: false,
-            in_doubt: None,
-            process_email_from: None,
-            minimum_polling_interval: Duration::ZERO,
-            maximum_concurrent_connections: 1,
-            connection_timeout: Duration::from_secs(1),
-            is_default: false,
-            managed_by: None,
-            active: true,
-        }
+        let username = username.map(str::to_owned);
+        ServerProfile { authenticate_using, username, ..samples::profile("p", Timestamp::EPOCH) }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 use super::*;
 use crate::{
-    model::{mailbox::Workload, profile::*},
+    model::{mailbox::Workload, samples},
     store::OpenAlert,
 };
 
@@ -75,27 +75,7 @@ fn an_incident_begins_with_most_and_ends_when_most_are_well() {
 }
 
 fn profile(number: u128, name: &str) -> ServerProfile {
-    let incoming = Endpoint { host: String::new(), port: 993, security: Security::Tls, auth: AuthMethod::Auto };
-    ServerProfile {
-        id: id(number),
-        name: name.to_owned(),
-        description: String::new(),
-        owner: None,
-        server_type: ServerType::ImapSmtp,
-        authenticate_using: AuthenticateUsing::Mailbox,
-        username: None,
-        incoming,
-        outgoing: None,
-        save_to_sent: false,
-        in_doubt: None,
-        process_email_from: None,
-        minimum_polling_interval: Duration::ZERO,
-        maximum_concurrent_connections: 1,
-        connection_timeout: Duration::ZERO,
-        is_default: false,
-        managed_by: None,
-        active: true,
-    }
+    ServerProfile { id: id(number), ..samples::profile(name, at(0)) }
 }
 
 /// An open incident of the profile `name`.

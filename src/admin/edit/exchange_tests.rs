@@ -33,7 +33,7 @@ impl World {
 
     /// Does what the files say, and again, which does nothing.
     fn declares(&mut self, text: &str) -> Vec<String> {
-        self.config = read(text);
+        self.config = config(text);
         let plan = plan_declared(&self.config, &self.records, NOW).unwrap();
         let lines = plan.iter().map(ToString::to_string).collect();
         self.apply(plan.into_iter().map(|planned| planned.change));
@@ -72,7 +72,7 @@ fn protocols_of_the_same_reading_may_change_into_each_other() {
     world.does(|desk| desk.add_profile("pop", &[("server_type", "pop3_smtp"), ("incoming_host", "pop.example")]));
     let wrong = world.refuses(|desk| desk.set_profile("pop", &[("server_type", "exchange_online")]));
     assert!(wrong.starts_with("profile pop cannot become exchange_online: it is pop3_smtp | "), "{wrong}");
-    let config = read("[[profile]]\nname = \"pop\"\nserver_type = \"exchange_online\"\n");
+    let config = config("[[profile]]\nname = \"pop\"\nserver_type = \"exchange_online\"\n");
     let wrong = plan_declared(&config, &world.records, NOW).unwrap_err().to_string();
     assert!(wrong.contains("profile pop cannot become exchange_online: it is pop3_smtp"), "{wrong}");
 }

@@ -1,8 +1,9 @@
 use super::*;
 use crate::model::{
-    ids::{MailboxId, NodeId, RunId},
-    mailbox::{Approval, Mailbox, MailboxKind, SyncMethod, WorkloadState},
-    testing::{Stage, TestRequest, TestResults, TestRun},
+    ids::NodeId,
+    mailbox::{Approval, Mailbox, MailboxKind, SyncMethod},
+    samples,
+    testing::{Stage, TestRun},
 };
 
 const NOW: Timestamp = Timestamp::from_seconds(9_000);
@@ -11,42 +12,12 @@ const SECOND: Duration = Duration::from_secs(1);
 /// A test at its attempt of this number.
 fn test(attempts: u32) -> ClaimedTest {
     let mailbox = Mailbox {
-        id: MailboxId::generate(NOW),
-        name: "a@x".to_owned(),
-        email_address: "a@x".to_owned(),
         kind: MailboxKind::User,
-        owner: None,
-        profile: None,
-        username: "a@x".to_owned(),
-        incoming_method: SyncMethod::ServerSideSync,
         outgoing_method: SyncMethod::ServerSideSync,
-        delete_after_processing: false,
-        may_send_as: Vec::new(),
-        process_email_received_after: None,
         approval: Approval::Approved,
-        active: true,
-        managed_by: None,
-        declared_enabled: None,
-        test_completed_at: None,
-        incoming: WorkloadState::default(),
-        outgoing: WorkloadState::default(),
+        ..samples::mailbox("a@x", NOW)
     };
-    let run = TestRun {
-        mailbox: mailbox.id,
-        run: RunId::generate(NOW),
-        request: TestRequest::default(),
-        requested_at: NOW,
-        requested_by: "cli:root".to_owned(),
-        attempts,
-        next_attempt_at: Some(NOW),
-        running: true,
-        stages: Vec::new(),
-        results: TestResults::default(),
-        preview: None,
-        mail: None,
-        refused: None,
-        finished_at: None,
-    };
+    let run = TestRun { attempts, running: true, ..samples::test_run(mailbox.id, NOW) };
     ClaimedTest { run, mailbox, profile: None, node: NodeId::generate(NOW) }
 }
 
