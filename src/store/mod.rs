@@ -14,6 +14,7 @@ mod around;
 mod audit;
 mod batch;
 mod codec;
+mod copies;
 mod error;
 mod mails;
 mod names;
@@ -36,13 +37,13 @@ use std::{
 pub use alerts::{AlertDetail, AlertFilter, Health, Stale};
 pub use around::{Pulse, Surroundings, WaitingMail};
 pub use audit::{AuditFilter, AuditRow};
+pub use copies::{KnownCopy, KnownVerdict};
 pub use error::StoreError;
 #[doc(hidden)]
 pub use sql::{ALL as STATEMENTS, Sql};
 pub use views::{
-    ActivityDetail, ActivityFilter, ActivityRow, AttachmentRow, Delivery, Examined, HeldProfile, KnownCopy,
-    KnownVerdict, LateMailbox, MailboxCounts, OpenAlert, OutboxCounts, PartyRow, SeenIn, SetAsideRow, StatusView,
-    TroubledMailbox,
+    ActivityDetail, ActivityFilter, ActivityRow, AttachmentRow, Delivery, Examined, HeldProfile, LateMailbox,
+    MailboxCounts, OpenAlert, OutboxCounts, PartyRow, SeenIn, SetAsideRow, StatusView, TroubledMailbox,
 };
 
 use self::{
@@ -166,14 +167,6 @@ macro_rules! on_postgres {
 }
 
 mod api;
-mod api_alerts;
-mod api_around;
-mod api_audit;
-mod api_outbox;
-mod api_secrets;
-mod api_testing;
-mod copies;
-mod lockout;
 
 /// A database address without the password it may contain.
 fn without_password(url: &str) -> String {

@@ -1,53 +1,20 @@
-//! What people and the receive cycle are shown of the database.
+//! What people are shown of the database.
 
 use std::time::Duration;
 
 use serde::Serialize;
 
 use crate::model::{
-    activity::{ActivityStatus, IgnoreReason},
+    activity::ActivityStatus,
     failure::FailureCode,
     ids::{ActivityId, MailboxId},
     lease::ProfileHold,
     mailbox::Workload,
-    message::{MessageKey, Party, Sha256},
+    message::Party,
     outbox::RecipientState,
     timestamp::Timestamp,
     uid::Uid,
 };
-
-/// A ledger row of an older UIDVALIDITY or generation that looks like a message listed now.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KnownCopy {
-    /// The number it is listed under now.
-    pub uid: Uid,
-    /// Message-ID without brackets, as it was recorded.
-    pub message_id: Option<String>,
-    /// Its key, where it was read.
-    pub key: Option<MessageKey>,
-    /// The activity it became.
-    pub activity: Option<ActivityId>,
-    /// Where the bytes of a message that was set aside are kept.
-    pub source: Option<Sha256>,
-    /// What was decided then.
-    pub verdict: KnownVerdict,
-}
-
-/// What the ledger says of a message.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum KnownVerdict {
-    /// It became an activity, or was linked to one.
-    Recorded,
-    /// By rule.
-    Ignored(IgnoreReason),
-    /// It could not be recorded.
-    SetAside {
-        /// Why.
-        code: FailureCode,
-        /// The words for it.
-        detail: String,
-    },
-}
 
 /// What an examination of the database found, one sentence for each finding.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

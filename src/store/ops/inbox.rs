@@ -14,11 +14,11 @@ use crate::{
     },
     store::{
         codec::{Hash, Hashes, Id, Time, Times},
+        copies::{KnownCopy, KnownVerdict},
         error::StoreError,
         names::Named,
         rows::{CopyRow, CursorRow, failure_code, narrow, uid},
         sql::{self, Sql},
-        views::{KnownCopy, KnownVerdict},
     },
 };
 

@@ -1,12 +1,12 @@
 //! What a [`Store`] can do with mail on its way out.
 
-use super::{
-    mails::{Dot, End, MailWrite},
-    *,
-};
-use crate::model::{
-    activity::ActivityStatus,
-    outbox::{Composed, DoubtfulMail, MailSettlement, NewContent, NewMail, OutboxMail, RecipientResult, Recovered},
+use super::*;
+use crate::{
+    model::{
+        activity::ActivityStatus,
+        outbox::{Composed, DoubtfulMail, MailSettlement, NewContent, NewMail, OutboxMail, RecipientResult, Recovered},
+    },
+    store::mails::{Dot, End, MailWrite},
 };
 
 impl Store {
