@@ -4,12 +4,10 @@ use std::time::Duration;
 
 use super::{
     read::Root,
+    rules::{DAY, SECOND},
     value::{Wrong, address, boolean, duration},
 };
 use crate::model::{alert::Severity, rules::AlertRules};
-
-const SECOND: Duration = Duration::from_secs(1);
-const DAY: Duration = Duration::from_secs(86_400);
 
 pub(super) fn alerts(root: &mut Root<'_>) -> AlertRules {
     let mut section = root.section("alerts");

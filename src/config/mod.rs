@@ -9,6 +9,7 @@ mod draft;
 mod problem;
 mod profile;
 mod read;
+mod rules;
 mod settings;
 mod value;
 
@@ -139,7 +140,7 @@ impl Config {
         let mut root = Root::parse(sources, findings);
         // Names may be declared in a file that could not be read: then none is called missing.
         let complete = findings.problems.is_empty();
-        let limits = settings::limits(&mut root);
+        let limits = rules::limits(&mut root);
         let (key, old_keys) = settings::secrets(&mut root);
         let (email_settings, default_profile) = settings::email_settings(&mut root);
         let mut config = Self {
@@ -151,11 +152,11 @@ impl Config {
             log: settings::log(&mut root),
             network: settings::network(&mut root),
             metrics: settings::metrics(&mut root),
-            polling: settings::polling(&mut root),
-            receive: settings::receive(&mut root, &limits),
-            sending: settings::sending(&mut root, &limits),
+            polling: rules::polling(&mut root),
+            receive: rules::receive(&mut root, &limits),
+            sending: rules::sending(&mut root, &limits),
             limits,
-            failures: settings::failures(&mut root),
+            failures: rules::failures(&mut root),
             alerts: alerts::alerts(&mut root),
             declared: Declared {
                 profiles: profile::profiles(&mut root),

@@ -6,7 +6,7 @@ use super::{
     declared::credentials,
     problem::Place,
     read::{Root, Section},
-    settings::IN_DOUBT,
+    rules::IN_DOUBT,
     value::{Wrong, address, boolean, choice, duration, host, number, text, time},
 };
 use crate::model::{

@@ -6,7 +6,6 @@ use std::{
     net::SocketAddr,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 use serde::Serialize;
@@ -15,19 +14,12 @@ use tracing_subscriber::EnvFilter;
 use super::{
     problem::Place,
     read::{Root, Section},
-    value::{self, Read, Wrong, boolean, choice, duration, duration_or_off, list, number, size, text},
+    value::{Read, Wrong, boolean, choice, list, number, text},
 };
 use crate::{
     base::{secret::exposed, telemetry::Format},
-    model::{
-        mailbox::{MailboxKind, SyncMethod},
-        outbox::InDoubt,
-        rules::{FailureRules, Limits, Polling, ReceiveRules, SendRules},
-    },
+    model::mailbox::{MailboxKind, SyncMethod},
 };
-
-const SECOND: Duration = Duration::from_secs(1);
-const DAY: Duration = Duration::from_secs(86_400);
 
 /// Where the key-encryption key is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,9 +118,6 @@ impl Default for EmailSettings {
 
 pub(super) const SYNC_METHODS: &[(&str, SyncMethod)] =
     &[("server_side_sync", SyncMethod::ServerSideSync), ("none", SyncMethod::None)];
-
-pub(super) const IN_DOUBT: &[(&str, InDoubt)] =
-    &[("verify", InDoubt::Verify), ("retry", InDoubt::Retry), ("hold", InDoubt::Hold)];
 
 /// The database's address where none is given.
 pub const DEFAULT_DATABASE: &str = "sqlite:/var/lib/mailsyncd/mailsyncd.db";
@@ -301,111 +290,6 @@ fn address_or_off(value: &toml::de::DeValue<'_>) -> Read<Option<SocketAddr>> {
         address => address.parse().map(Some).map_err(|_| {
             Wrong::hint(format!("{text:?} is not an address with a port"), "write \"127.0.0.1:9464\", or \"off\"")
         }),
-    }
-}
-
-pub(super) fn polling(root: &mut Root<'_>) -> Polling {
-    let mut section = root.section("polling");
-    let default = Polling::default();
-    let polling = Polling {
-        idle_maximum: section.take("idle_maximum", duration_or_off(SECOND..=DAY)).unwrap_or(default.idle_maximum),
-        push: section.take("push", boolean).unwrap_or(default.push),
-        push_minimum: section.take("push_minimum", duration(SECOND..=DAY)).unwrap_or(default.push_minimum),
-    };
-    section.finish();
-    polling
-}
-
-pub(super) fn limits(root: &mut Root<'_>) -> Limits {
-    let mut section = root.section("limits");
-    let default = Limits::default();
-    let per_host = section.take("connections_per_host", number(1..=100_000));
-    let logins = section.take("logins_per_host_per_second", number(1..=10_000));
-    let bytes = section.take("bytes_in_flight", size(1_000_000..=64_000_000_000));
-    let limits = Limits {
-        connections: section.take("connections", number(1..=100_000)).unwrap_or(default.connections),
-        connections_per_host: per_host.unwrap_or(default.connections_per_host),
-        logins_per_host_per_second: logins.unwrap_or(default.logins_per_host_per_second),
-        bytes_in_flight: bytes.unwrap_or(default.bytes_in_flight),
-    };
-    section.finish();
-    limits
-}
-
-pub(super) fn receive(root: &mut Root<'_>, limits: &Limits) -> ReceiveRules {
-    let mut section = root.section("receive");
-    let default = ReceiveRules::default();
-    let message = message_size(&mut section, limits);
-    let attachment = section.take("maximum_attachment_size", size(0..=128_000_000));
-    let blocked = section.take("blocked_attachments", list(extension));
-    let delete_after = section.take("delete_after", duration(Duration::ZERO..=30 * DAY));
-    section.finish();
-    ReceiveRules {
-        maximum_message_size: message.unwrap_or(default.maximum_message_size),
-        maximum_attachment_size: attachment.unwrap_or(default.maximum_attachment_size),
-        blocked_attachments: blocked.map_or(default.blocked_attachments, BTreeSet::from_iter),
-        delete_after: delete_after.unwrap_or(default.delete_after),
-    }
-}
-
-/// One message must fit the memory that all share.
-fn message_size(section: &mut Section<'_>, limits: &Limits) -> Option<u64> {
-    let (size, place) = section.take_placed("maximum_message_size", size(1_000..=1_000_000_000))?;
-    if size > limits.bytes_in_flight {
-        let budget = value::show_size(limits.bytes_in_flight);
-        let wrong = Wrong::hint(format!("is over limits.bytes_in_flight ({budget})"), "raise limits.bytes_in_flight");
-        section.wrong(&place, "maximum_message_size", wrong);
-    }
-    Some(size)
-}
-
-pub(super) fn sending(root: &mut Root<'_>, limits: &Limits) -> SendRules {
-    let mut section = root.section("sending");
-    let default = SendRules::default();
-    let retry = section.take_placed("retry", list(duration(SECOND..=7 * DAY)));
-    if let Some((times, place)) = &retry
-        && times.is_empty()
-    {
-        section.wrong(place, "retry", Wrong::hint("must not be empty", "the last one is used again and again"));
-    }
-    let expire_after = section.take("expire_after", duration(60 * SECOND..=30 * DAY));
-    let in_doubt = section.take("in_doubt", choice(IN_DOUBT));
-    let maximum_message_size = message_size(&mut section, limits);
-    let outbox_poll = section.take("outbox_poll", duration(SECOND..=60 * SECOND));
-    section.finish();
-    SendRules {
-        retry: retry.map(|(times, _)| times).filter(|times| !times.is_empty()).unwrap_or(default.retry),
-        expire_after: expire_after.unwrap_or(default.expire_after),
-        in_doubt: in_doubt.unwrap_or(default.in_doubt),
-        maximum_message_size: maximum_message_size.unwrap_or(default.maximum_message_size),
-        outbox_poll: outbox_poll.unwrap_or(default.outbox_poll),
-    }
-}
-
-fn extension(value: &toml::de::DeValue<'_>) -> Read<String> {
-    let given = text(value)?;
-    let extension = given.strip_prefix('.').unwrap_or(&given).to_lowercase();
-    if extension.is_empty() || !extension.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-')) {
-        return Err(Wrong::hint(format!("{given:?} is not a file name extension"), "write it as \"exe\""));
-    }
-    Ok(extension)
-}
-
-pub(super) fn failures(root: &mut Root<'_>) -> FailureRules {
-    let mut section = root.section("failures");
-    let default = FailureRules::default();
-    let maximum = section.take("maximum_transient", number(1..=10_000));
-    let grace = section.take("transient_grace", duration(Duration::ZERO..=30 * DAY));
-    let transient = section.take("transient_backoff", duration(SECOND..=DAY));
-    let timeout = section.take("timeout_backoff", duration(SECOND..=DAY));
-    let confirmations = section.take("confirmations", list(duration(SECOND..=DAY)));
-    section.finish();
-    FailureRules {
-        maximum_transient: maximum.unwrap_or(default.maximum_transient),
-        transient_grace: grace.unwrap_or(default.transient_grace),
-        transient_backoff: transient.unwrap_or(default.transient_backoff),
-        timeout_backoff: timeout.unwrap_or(default.timeout_backoff),
-        confirmations: confirmations.unwrap_or(default.confirmations),
     }
 }
 
