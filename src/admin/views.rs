@@ -101,6 +101,8 @@ pub struct MailboxView {
     pub profile_name: Option<String>,
     /// Where its password comes from.
     pub password: CredentialSource,
+    /// Whether that is the database, and it is not there.
+    pub password_missing: bool,
     /// Since when its stored password waits to be entered again, where it does.
     pub password_locked_at: Option<Timestamp>,
     /// Why its profile waits, where it does.
@@ -150,6 +152,8 @@ impl MailboxView {
 pub struct ProfileView {
     /// Where its password comes from, if it logs in with its own.
     pub password: CredentialSource,
+    /// Whether that is the database, and it is not there.
+    pub password_missing: bool,
     /// Since when its own stored password waits to be entered again, where it does.
     pub password_locked_at: Option<Timestamp>,
     /// How many of its mailboxes have a stored password that waits so.
@@ -176,7 +180,7 @@ pub async fn mailboxes(store: &Store, now: Timestamp) -> Result<Vec<MailboxView>
     let profiles: BTreeMap<ProfileId, &ServerProfile> =
         records.profiles.iter().map(|(profile, _)| (profile.id, profile)).collect();
     let owners: BTreeMap<OwnerId, String> = records.owners.iter().map(|owner| (owner.id, owner_name(owner))).collect();
-    let locked = locks(&records);
+    let passwords = Passwords::of(&records);
     let view = |(mailbox, password): &(Mailbox, CredentialSource)| {
         let profile = mailbox.profile.and_then(|id| profiles.get(&id).copied());
         let hold = mailbox.profile.and_then(|id| holds.get(&id).cloned());
@@ -193,7 +197,8 @@ pub async fn mailboxes(store: &Store, now: Timestamp) -> Result<Vec<MailboxView>
             owner_name: mailbox.owner.and_then(|id| owners.get(&id).cloned()),
             profile_name: profile.map(|profile| profile.name.clone()),
             password: password.clone(),
-            password_locked_at: locked(SecretOwner::Mailbox(mailbox.id), password),
+            password_missing: passwords.missing(SecretOwner::Mailbox(mailbox.id), password),
+            password_locked_at: passwords.locked(SecretOwner::Mailbox(mailbox.id), password),
             hold,
             sending,
             sending_hint: sending_hint.filter(|_| sending != SendingStatus::NotSent),
@@ -206,11 +211,23 @@ pub async fn mailboxes(store: &Store, now: Timestamp) -> Result<Vec<MailboxView>
     Ok(views)
 }
 
-/// Since when the password of a record is locked, where it is a stored one.
-fn locks(records: &Records) -> impl Fn(SecretOwner, &CredentialSource) -> Option<Timestamp> + use<> {
-    let locked = records.passwords.iter().filter_map(|password| Some((password.owner, password.locked_at?)));
-    let locked: BTreeMap<SecretOwner, Timestamp> = locked.collect();
-    move |owner, source| locked.get(&owner).copied().filter(|_| *source == CredentialSource::Stored)
+/// The passwords in the database: since when each is locked, where it is.
+struct Passwords(BTreeMap<SecretOwner, Option<Timestamp>>);
+
+impl Passwords {
+    fn of(records: &Records) -> Self {
+        Self(records.passwords.iter().map(|password| (password.owner, password.locked_at)).collect())
+    }
+
+    /// Whether the password of a record should be in the database and is not.
+    fn missing(&self, owner: SecretOwner, source: &CredentialSource) -> bool {
+        *source == CredentialSource::Stored && !self.0.contains_key(&owner)
+    }
+
+    /// Since when the password of a record is locked, where it is a stored one.
+    fn locked(&self, owner: SecretOwner, source: &CredentialSource) -> Option<Timestamp> {
+        self.0.get(&owner).copied().flatten().filter(|_| *source == CredentialSource::Stored)
+    }
 }
 
 async fn holds(store: &Store, workload: Workload) -> Result<BTreeMap<ProfileId, ProfileHold>, AdminError> {
@@ -247,17 +264,18 @@ pub async fn profiles(store: &Store) -> Result<Vec<ProfileView>, AdminError> {
     for profile in records.mailboxes.iter().filter(|(mailbox, _)| mailbox.active).filter_map(|(m, _)| m.profile) {
         *mailboxes.entry(profile).or_default() += 1;
     }
-    let locked = locks(&records);
+    let passwords = Passwords::of(&records);
     let mut locked_mailboxes: BTreeMap<ProfileId, usize> = BTreeMap::new();
     let with_lock = |(mailbox, password): &&(Mailbox, CredentialSource)| {
-        mailbox.active && locked(SecretOwner::Mailbox(mailbox.id), password).is_some()
+        mailbox.active && passwords.locked(SecretOwner::Mailbox(mailbox.id), password).is_some()
     };
     for profile in records.mailboxes.iter().filter(with_lock).filter_map(|(mailbox, _)| mailbox.profile) {
         *locked_mailboxes.entry(profile).or_default() += 1;
     }
     let view = |(profile, password): &(ServerProfile, CredentialSource)| ProfileView {
         password: password.clone(),
-        password_locked_at: locked(SecretOwner::Profile(profile.id), password),
+        password_missing: passwords.missing(SecretOwner::Profile(profile.id), password),
+        password_locked_at: passwords.locked(SecretOwner::Profile(profile.id), password),
         passwords_locked: locked_mailboxes.get(&profile.id).copied().unwrap_or(0),
         mailboxes: mailboxes.get(&profile.id).copied().unwrap_or(0),
         hold: holds.get(&profile.id).cloned(),

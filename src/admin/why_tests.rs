@@ -198,6 +198,16 @@ const CASES: &[Case] = &[
          succeeds | -",
     ),
     (
+        |world| {
+            world.tested(0, Some(0));
+            world.daemon = DaemonState::Absent;
+        },
+        "TestUnderWay | cli:root asked for a test at 2025-12-31T23:59:00Z | - | as soon as a daemon runs, it is tested, and \
+         enabled where that succeeds | systemctl start mailsyncd",
+        "TestUnderWay | cli:root asked for a test at 2025-12-31T23:59:00Z | - | as soon as a daemon runs, it is tested, and \
+         enabled where that succeeds | systemctl start mailsyncd",
+    ),
+    (
         |world| world.tested(2, Some(90)),
         "TestUnderWay | the test that cli:root asked for at 2025-12-31T23:59:00Z failed 2 times, and is tried again | \
          auth-rejected x2 NO [AUTHENTICATIONFAILED] | 2026-01-01T00:01:30Z: it is tested, and enabled where that succeeds \

@@ -17,6 +17,7 @@ mod owners;
 mod records;
 mod selection;
 mod send;
+mod status;
 mod testing;
 mod why;
 
@@ -129,7 +130,7 @@ async fn dispatch(config: PathBuf, tool: Tool) -> Result<ExitCode, Fault> {
     let context = Context { config, clock: Clock::System };
     match tool {
         Tool::Check { plan, form } => operate::check(&context, plan, form).await,
-        Tool::Status { form } => operate::status(&context, form).await,
+        Tool::Status { form } => status::status(&context, form).await,
         Tool::Mailbox(command) => records::mailbox(&context, command).await,
         Tool::User(command) => owners::owner(&context, MailboxKind::User, command).await,
         Tool::Queue(command) => owners::owner(&context, MailboxKind::Queue, command).await,

@@ -136,7 +136,7 @@ fn mailbox_facts(view: &MailboxView) -> String {
     facts.some("owner", view.owner_name.as_ref());
     facts.some("profile", view.profile_name.as_ref());
     facts.add("username", &mailbox.username);
-    facts.add("password", password(&view.password));
+    facts.add("password", password(&view.password, view.password_missing));
     facts.some("password locked since", view.password_locked_at.map(seconds));
     if mailbox.delete_after_processing {
         facts.add("delete after processing", "yes");
@@ -194,8 +194,9 @@ fn tested(mailbox: &Mailbox, at: Timestamp) -> String {
     format!("{}: reading {incoming}, sending {outgoing}", seconds(at))
 }
 
-fn password(source: &CredentialSource) -> String {
+fn password(source: &CredentialSource, missing: bool) -> String {
     match source {
+        CredentialSource::Stored if missing => "not stored yet: mailsyncd secret set".to_owned(),
         CredentialSource::Stored => "stored in the database".to_owned(),
         CredentialSource::File(path) => format!("in the file {path}"),
         CredentialSource::SystemdCredential(name) => format!("the systemd credential {name}"),
@@ -283,7 +284,7 @@ fn profile_facts(view: &ProfileView) -> String {
     }
     if profile.authenticate_using == AuthenticateUsing::Profile {
         facts.some("username", profile.username.as_ref());
-        facts.add("password", password(&view.password));
+        facts.add("password", password(&view.password, view.password_missing));
         facts.some("password locked since", view.password_locked_at.map(seconds));
     } else {
         facts.add("log-in", "each mailbox with its own name and password");

@@ -24,6 +24,7 @@ use crate::{
     },
     model::{
         ids::{MailboxId, RunId},
+        presence::{DaemonState, daemon_state},
         testing::{StageReport, TestRequest, TestRun},
     },
     net::{dial::PortPolicy, tls::TlsClient},
@@ -76,6 +77,10 @@ pub(super) async fn test_enable(
     let refused = queued.iter().any(|queued| queued.refused.is_some());
     if !arguments.wait && !arguments.dry_run {
         show(arguments.form, &queued, || queued_text(&queued))?;
+        let daemon = daemon_state(&store.daemons().await?, context.clock.now());
+        if !matches!(daemon, DaemonState::Running) && queued.iter().any(|queued| queued.run.is_some()) {
+            remark(&format!("the daemon {daemon}\nuntil one works nothing is tested, but by: test-enable --wait\n"));
+        }
         return Ok(if refused { ExitCode::FAILURE } else { ExitCode::SUCCESS });
     }
     let waiting = Waiting { context, store, queued: &queued, quiet: arguments.form.json };
@@ -118,7 +123,7 @@ impl Waiting<'_> {
                 }
             }
             if !begun && here.is_none() && waited >= NOBODY_AFTER {
-                remark("no running daemon has begun the tests: they are run by this command");
+                remark("no running daemon has begun the tests: they are run by this command\n");
                 here = Some(here::start(self.context, self.store, ids).await?);
             }
             sleep(LOOK_EVERY).await;

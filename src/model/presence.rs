@@ -1,6 +1,6 @@
 //! Daemons that share a database, as they last wrote themselves down there.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use serde::Serialize;
 
@@ -68,6 +68,23 @@ pub enum DaemonState {
     },
     /// None runs.
     Absent,
+}
+
+impl fmt::Display for DaemonState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Running => f.write_str("runs"),
+            Self::Paused(Pause { since, code, text }) => {
+                write!(f, "starts nothing since {}: {code}: {text}", since.to_the_second())
+            }
+            Self::Silent { since } => write!(
+                f,
+                "has not been heard of since {}: it died, or the database takes no writes",
+                since.to_the_second()
+            ),
+            Self::Absent => f.write_str("does not run"),
+        }
+    }
 }
 
 /// Whether anybody does the work, judged by all who ever said they do.

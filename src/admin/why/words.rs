@@ -106,6 +106,20 @@ impl Told<'_> {
         }
     }
 
+    /// Whether its test is begun by nobody.
+    fn waits_for_a_daemon(&self) -> bool {
+        let absent = matches!(self.facts.daemon, DaemonState::Absent | DaemonState::Silent { .. });
+        absent && self.facts.test.is_some_and(|test| !test.running)
+    }
+
+    /// How to have a daemon that works.
+    fn start(&self) -> &'static str {
+        match self.facts.daemon {
+            DaemonState::Silent { .. } => "look: systemctl status mailsyncd; journalctl -u mailsyncd; df -h",
+            _ => "systemctl start mailsyncd",
+        }
+    }
+
     /// How far the test has come.
     fn test(&self) -> String {
         let Some(test) = self.facts.test else { return String::new() };
@@ -132,6 +146,9 @@ impl Told<'_> {
             | State::PendingApproval
             | State::NotEnabled => ("nothing".to_owned(), None),
             State::Disabled | State::TestFailed => ("nothing is tried until a test succeeds".to_owned(), None),
+            State::TestUnderWay if self.waits_for_a_daemon() => {
+                ("as soon as a daemon runs, it is tested, and enabled where that succeeds".to_owned(), None)
+            }
             State::TestUnderWay => {
                 let at = self.facts.test.and_then(|test| test.next_attempt_at).filter(|at| *at > self.facts.now);
                 ("it is tested, and enabled where that succeeds".to_owned(), at)
@@ -200,10 +217,8 @@ impl Told<'_> {
             State::Disabled | State::TestFailed => {
                 of_code().map(|hint| format!("{hint}; then: {}", command("test-enable")))
             }
-            State::NotRunning if matches!(self.facts.daemon, DaemonState::Silent { .. }) => {
-                Some("look: systemctl status mailsyncd; journalctl -u mailsyncd; df -h".to_owned())
-            }
-            State::NotRunning => Some("systemctl start mailsyncd".to_owned()),
+            State::NotRunning => Some(self.start().to_owned()),
+            State::TestUnderWay if self.waits_for_a_daemon() => Some(self.start().to_owned()),
             State::Late => {
                 let text =
                     "raise limits.connections or the profile's maximum_concurrent_connections, or poll less often";
