@@ -89,12 +89,14 @@ pub struct NewAlert {
 /// What is to become of alerts; data of what is written with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AlertChange {
-    /// Raise it, or count it where it is open. A severity that is switched off raises nothing.
+    /// Raise it, or count it where it is open: then it is as severe as the worse of the workloads that
+    /// raised it. A severity that is switched off raises nothing.
     Raise(NewAlert),
     /// Close it, whoever raised it.
     Close(AlertSubject, FailureCode),
     /// A workload fails no more (or only with the code `but`): what it raised about the subject is
-    /// closed. Where both workloads raised an alert, it stays until both are over.
+    /// closed. Where both workloads raised an alert, it stays until both are over, as severe as the other
+    /// one said.
     Over {
         /// Whose alerts.
         subject: AlertSubject,

@@ -27,6 +27,7 @@ use crate::{
 
 /// See [`crate::store::Store::raise_alert`].
 pub async fn raise(conn: &mut Conn, alert: NewAlert, now: Timestamp) -> Result<()> {
+    let of = |workload| (alert.workload == Some(workload)).then_some(alert.severity.word());
     sqlx::query::<Db>(text(sql::RAISE_ALERT))
         .bind(Id(AlertId::generate(now).0))
         .bind(alert.subject.kind())
@@ -36,8 +37,8 @@ pub async fn raise(conn: &mut Conn, alert: NewAlert, now: Timestamp) -> Result<(
         .bind(MailText(&alert.text))
         .bind(alert.code.hint())
         .bind(Time(now))
-        .bind(alert.workload == Some(Workload::Incoming))
-        .bind(alert.workload == Some(Workload::Outgoing))
+        .bind(of(Workload::Incoming))
+        .bind(of(Workload::Outgoing))
         .execute(conn)
         .await?;
     Ok(())
@@ -113,8 +114,8 @@ struct DetailRow {
     id: Id,
     #[sqlx(flatten)]
     alert: AlertRow,
-    incoming: bool,
-    outgoing: bool,
+    incoming_severity: Option<String>,
+    outgoing_severity: Option<String>,
     closed_at: Option<Time>,
     mailed_at: Option<Time>,
     owner: Option<String>,
@@ -122,11 +123,11 @@ struct DetailRow {
 
 impl DetailRow {
     fn detail(self) -> AlertDetail {
-        let raised = [(self.incoming, Workload::Incoming), (self.outgoing, Workload::Outgoing)];
+        let raised = [(self.incoming_severity, Workload::Incoming), (self.outgoing_severity, Workload::Outgoing)];
         AlertDetail {
             id: AlertId(self.id.0),
             alert: self.alert.alert(),
-            workloads: raised.into_iter().filter(|(raised, _)| *raised).map(|(_, workload)| workload).collect(),
+            workloads: raised.into_iter().filter_map(|(severity, workload)| severity.map(|_| workload)).collect(),
             owner: self.owner,
             closed_at: self.closed_at.map(|time| time.0),
             mailed_at: self.mailed_at.map(|time| time.0),

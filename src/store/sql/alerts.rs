@@ -3,28 +3,35 @@
 use super::Sql;
 
 statements! {
+    // As severe as the worse of the workloads that raised it.
     RAISE_ALERT = [
         "INSERT INTO alerts (id, subject_kind, subject, severity, code, text, hint, first_seen, last_seen, count, \
-         incoming, outgoing) SELECT $1, $2, $3, $4, $5, $6, $7, $8, $8, 1, $9, $10 WHERE EXISTS (SELECT 1 FROM \
-         alert_severities WHERE severity = $4 AND is_raised) ON CONFLICT (subject, code) WHERE closed_at IS NULL DO \
-         UPDATE SET severity = excluded.severity, text = excluded.text, hint = excluded.hint, last_seen = \
-         excluded.last_seen, count = alerts.count + 1, incoming = alerts.incoming OR excluded.incoming, outgoing = \
-         alerts.outgoing OR excluded.outgoing"];
+         incoming_severity, outgoing_severity) SELECT $1, $2, $3, $4, $5, $6, $7, $8, $8, 1, $9, $10 WHERE EXISTS (SELECT 1 \
+         FROM alert_severities WHERE severity = $4 AND is_raised) ON CONFLICT (subject, code) WHERE closed_at IS NULL DO \
+         UPDATE SET severity = CASE WHEN 'error' IN (excluded.severity, coalesce(excluded.incoming_severity, \
+         alerts.incoming_severity), coalesce(excluded.outgoing_severity, alerts.outgoing_severity)) THEN 'error' WHEN \
+         'warning' IN (excluded.severity, coalesce(excluded.incoming_severity, alerts.incoming_severity), \
+         coalesce(excluded.outgoing_severity, alerts.outgoing_severity)) THEN 'warning' ELSE 'information' END, text = \
+         excluded.text, hint = excluded.hint, last_seen = excluded.last_seen, count = alerts.count + 1, incoming_severity \
+         = coalesce(excluded.incoming_severity, alerts.incoming_severity), outgoing_severity = \
+         coalesce(excluded.outgoing_severity, alerts.outgoing_severity)"];
     CLOSE_ALERT = [
         "UPDATE alerts SET closed_at = $3 WHERE subject = $1 AND code = $2 AND closed_at IS NULL"];
     CLOSE_ALERTS = [
         "UPDATE alerts SET closed_at = $3 WHERE subject = $1 AND code <> $2 AND closed_at IS NULL"];
     END_ALERTS = [
-        "UPDATE alerts SET incoming = FALSE, closed_at = CASE WHEN NOT outgoing THEN $3 ELSE closed_at END WHERE subject = $1 AND code \
-         <> $2 AND closed_at IS NULL AND incoming"];
+        "UPDATE alerts SET incoming_severity = NULL, severity = coalesce(outgoing_severity, severity), closed_at = CASE WHEN \
+         outgoing_severity IS NULL THEN $3 ELSE closed_at END WHERE subject = $1 AND code <> $2 AND closed_at IS NULL AND \
+         incoming_severity IS NOT NULL"];
     END_ALERTS_OUTGOING = [
-        "UPDATE alerts SET outgoing = FALSE, closed_at = CASE WHEN NOT incoming THEN $3 ELSE closed_at END WHERE subject = $1 AND code \
-         <> $2 AND closed_at IS NULL AND outgoing"];
+        "UPDATE alerts SET outgoing_severity = NULL, severity = coalesce(incoming_severity, severity), closed_at = CASE WHEN \
+         incoming_severity IS NULL THEN $3 ELSE closed_at END WHERE subject = $1 AND code <> $2 AND closed_at IS NULL AND \
+         outgoing_severity IS NOT NULL"];
     SET_SEVERITY = [
         "UPDATE alert_severities SET is_raised = $2 WHERE severity = $1 AND is_raised <> $2"];
     ALERTS = [
         "SELECT al.id, al.subject_kind, coalesce(CASE al.subject_kind WHEN 'mailbox' THEN m.email_address WHEN 'profile' \
-         THEN p.name WHEN 'daemon' THEN 'mailsyncd' END, CAST(al.subject AS TEXT)) AS subject_name, al.severity, al.code, al.text, al.hint, al.first_seen, al.last_seen, al.count, al.incoming, al.outgoing, al.closed_at, al.mailed_at, CASE \
+         THEN p.name WHEN 'daemon' THEN 'mailsyncd' END, CAST(al.subject AS TEXT)) AS subject_name, al.severity, al.code, al.text, al.hint, al.first_seen, al.last_seen, al.count, al.incoming_severity, al.outgoing_severity, al.closed_at, al.mailed_at, CASE \
          WHEN al.subject_kind = 'profile' THEN p.owner ELSE coalesce(u.email_address, q.email_address) END AS owner \
          FROM alerts al LEFT JOIN email_activities a ON al.subject_kind = 'activity' AND a.id = al.subject LEFT JOIN \
          mailboxes m ON m.id = CASE WHEN al.subject_kind = 'activity' THEN a.mailbox ELSE al.subject END LEFT JOIN \
@@ -41,7 +48,7 @@ statements! {
     ALERT = [
         "SELECT al.id, al.subject_kind, coalesce(m.email_address, p.name, CAST(al.subject AS TEXT)) AS subject_name, \
          al.severity, al.code, al.text, al.hint, al.first_seen, al.last_seen, \
-         al.count, al.incoming, al.outgoing, al.closed_at, al.mailed_at, NULL AS owner FROM alerts al LEFT JOIN mailboxes m ON m.id = \
+         al.count, al.incoming_severity, al.outgoing_severity, al.closed_at, al.mailed_at, NULL AS owner FROM alerts al LEFT JOIN mailboxes m ON m.id = \
          al.subject LEFT JOIN server_profiles p ON p.id = al.subject WHERE al.id = $1"];
     DISMISS_ALERT = [
         "UPDATE alerts SET closed_at = $2 WHERE id = $1 AND closed_at IS NULL"];
@@ -92,8 +99,8 @@ statements! {
          l WHERE l.verdict = 'set_aside' AND l.mailbox = alerts.subject AND l.failure_code = alerts.code)"];
     // That something happened once is over when it is old.
     CLOSE_NOTICES = [
-        "UPDATE alerts SET closed_at = $1 WHERE closed_at IS NULL AND severity = 'information' AND NOT incoming AND NOT \
-         outgoing AND last_seen < $2"];
+        "UPDATE alerts SET closed_at = $1 WHERE closed_at IS NULL AND severity = 'information' AND incoming_severity \
+         IS NULL AND outgoing_severity IS NULL AND last_seen < $2"];
     FORGET_ALERTS = [
         "DELETE FROM alerts WHERE closed_at < $1"];
 }

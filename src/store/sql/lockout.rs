@@ -35,12 +35,12 @@ statements! {
          outgoing_failing_since >= $4 AND (outgoing_enabled OR outgoing_next_due_at IS NULL)"];
     // Before the charges, by which the mailboxes are known.
     TAKE_BACK_ALERTS = [
-        "UPDATE alerts SET incoming = FALSE, closed_at = CASE WHEN NOT outgoing THEN $2 ELSE closed_at END WHERE code = $3 AND \
-         closed_at IS NULL AND incoming AND subject IN (SELECT id FROM mailboxes WHERE server_profile = $1 AND \
+        "UPDATE alerts SET incoming_severity = NULL, severity = coalesce(outgoing_severity, severity), closed_at = CASE WHEN \
+         outgoing_severity IS NULL THEN $2 ELSE closed_at END WHERE code = $3 AND closed_at IS NULL AND incoming_severity IS NOT NULL AND subject IN (SELECT id FROM mailboxes WHERE server_profile = $1 AND \
          incoming_failure_code = $3 AND incoming_failing_since >= $4 AND (incoming_enabled OR incoming_next_due_at IS NULL))"];
     TAKE_BACK_ALERTS_OUTGOING = [
-        "UPDATE alerts SET outgoing = FALSE, closed_at = CASE WHEN NOT incoming THEN $2 ELSE closed_at END WHERE code = $3 AND \
-         closed_at IS NULL AND outgoing AND subject IN (SELECT id FROM mailboxes WHERE server_profile = $1 AND \
+        "UPDATE alerts SET outgoing_severity = NULL, severity = coalesce(incoming_severity, severity), closed_at = CASE WHEN \
+         incoming_severity IS NULL THEN $2 ELSE closed_at END WHERE code = $3 AND closed_at IS NULL AND outgoing_severity IS NOT NULL AND subject IN (SELECT id FROM mailboxes WHERE server_profile = $1 AND \
          outgoing_failure_code = $3 AND outgoing_failing_since >= $4 AND (outgoing_enabled OR outgoing_next_due_at IS NULL))"];
     RETRY_REFUSED = [
         "UPDATE server_profiles SET hold_until = $2 WHERE hold_until > $2 AND hold_code IN "

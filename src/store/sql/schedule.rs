@@ -83,14 +83,14 @@ statements! {
          incoming_failure_code = $8, incoming_last_error = $9, incoming_last_success_at = $10, \
          incoming_next_due_at = $11, updated_at = $12, lease_owner = NULL, lease_expires = NULL WHERE id = $1 AND \
          lease_epoch = $2 AND lease_owner IS NOT NULL RETURNING EXISTS (SELECT 1 FROM alerts WHERE subject = $1 AND \
-         closed_at IS NULL AND incoming) AS alerts"];
+         closed_at IS NULL AND incoming_severity IS NOT NULL) AS alerts"];
     SETTLE_OUTGOING = [
         "UPDATE mailboxes SET outgoing_enabled = outgoing_enabled AND $3, outgoing_postponed_until = $4, \
          outgoing_transient_failures = $5, outgoing_confirmations = $6, outgoing_failing_since = $7, \
          outgoing_failure_code = $8, outgoing_last_error = $9, outgoing_last_success_at = $10, \
          outgoing_next_due_at = $11, updated_at = $12, outgoing_lease_owner = NULL, outgoing_lease_expires = \
          NULL WHERE id = $1 AND outgoing_lease_epoch = $2 AND outgoing_lease_owner IS NOT NULL RETURNING EXISTS (SELECT \
-         1 FROM alerts WHERE subject = $1 AND closed_at IS NULL AND outgoing) AS alerts"];
+         1 FROM alerts WHERE subject = $1 AND closed_at IS NULL AND outgoing_severity IS NOT NULL) AS alerts"];
     RELEASE_NODE = [
         "UPDATE mailboxes SET lease_owner = NULL, lease_expires = NULL WHERE lease_owner = $1"];
     RELEASE_NODE_OUTGOING = [

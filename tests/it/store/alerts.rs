@@ -21,9 +21,9 @@ const OUT: Workload = Workload::Outgoing;
 
 /// Every alert: `severity code count workloads [closed]`, oldest first.
 async fn alerts(database: &TestDatabase) -> Vec<String> {
-    let query = "SELECT severity || ' ' || code || ' ' || CAST(count AS TEXT) || CASE WHEN incoming THEN ' in' ELSE '' END \
-                 || CASE WHEN outgoing THEN ' out' ELSE '' END || CASE WHEN closed_at IS NULL THEN '' ELSE ' closed' END \
-                 FROM alerts ORDER BY first_seen, code, id";
+    let query = "SELECT severity || ' ' || code || ' ' || CAST(count AS TEXT) || CASE WHEN incoming_severity IS NULL THEN \
+                 '' ELSE ' in' END || CASE WHEN outgoing_severity IS NULL THEN '' ELSE ' out' END || CASE WHEN closed_at IS \
+                 NULL THEN '' ELSE ' closed' END FROM alerts ORDER BY first_seen, code, id";
     rows(database, query).await
 }
 
@@ -76,6 +76,45 @@ async fn neither_workload_closes_what_the_other_raised() {
         // The next row of failures is another alert.
         settle(store, IN, mailbox, told(Severity::Warning, AuthRejected, IN), 9).await;
         assert_eq!(alerts(&database).await.last().unwrap(), "warning auth-rejected 1 in");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_alert_is_as_severe_as_the_worse_of_the_workloads_that_raised_it() {
+    use FailureCode::{AuthRejected, HostUnreachable};
+    use Severity::{Error, Information, Warning};
+    for database in databases().await {
+        let store = &database.store;
+        let mailbox = with_mailboxes(store, &["a@example.org"]).await.remove(0).id;
+        let subject = AlertSubject::Mailbox(mailbox);
+        let told = |severity, workload| vec![raise(subject, severity, AuthRejected, workload)];
+        // Reading is disabled, for which a person is needed; sending is not there yet.
+        settle(store, IN, mailbox, told(Error, IN), 1).await;
+        settle(store, OUT, mailbox, told(Warning, OUT), 2).await;
+        assert_eq!(alerts(&database).await, ["error auth-rejected 2 in out"]);
+        settle(store, OUT, mailbox, told(Information, OUT), 3).await;
+        assert_eq!(alerts(&database).await, ["error auth-rejected 3 in out"]);
+        // What it raised itself grows quieter as it says.
+        settle(store, IN, mailbox, told(Warning, IN), 4).await;
+        assert_eq!(alerts(&database).await, ["warning auth-rejected 4 in out"]);
+        settle(store, IN, mailbox, told(Error, IN), 5).await;
+        // Reading works: what is left is sending's, as sending said it.
+        settle(store, IN, mailbox, vec![over(subject, IN)], 6).await;
+        assert_eq!(alerts(&database).await, ["information auth-rejected 5 out"]);
+        settle(store, IN, mailbox, told(Warning, IN), 7).await;
+        settle(store, OUT, mailbox, told(Error, OUT), 8).await;
+        settle(store, OUT, mailbox, vec![over(subject, OUT)], 9).await;
+        assert_eq!(alerts(&database).await, ["warning auth-rejected 7 in"]);
+        settle(store, IN, mailbox, vec![over(subject, IN)], 10).await;
+        assert_eq!(alerts(&database).await, ["warning auth-rejected 7 closed"]);
+        // What is nobody's grows louder and quieter as it says.
+        for (severity, now) in [(Warning, 11), (Error, 12), (Information, 13)] {
+            store.change_alerts(&[raise(subject, severity, HostUnreachable, None)], at(now)).await.unwrap();
+            assert_eq!(
+                alerts(&database).await.last().unwrap(),
+                &format!("{} host-unreachable {}", severity.name(), now - 10)
+            );
+        }
     }
 }
 
