@@ -22,7 +22,7 @@ use crate::{
     config::{Config, ConfigError, DeclaredMailbox, DeclaredProfile, Problem},
     model::{
         failure::clean,
-        ids::{OwnerId, ProfileId},
+        ids::{MailboxId, OwnerId, ProfileId},
         locks::passwords_locked,
         mailbox::{Approval, Mailbox, MailboxKind},
         profile::{ServerProfile, ServerType},
@@ -141,12 +141,14 @@ const fn kind_name(kind: MailboxKind) -> &'static str {
 pub(super) struct Planner<'r> {
     changes: Vec<PlannedChange>,
     locking: Locking<'r>,
+    /// Mailboxes that an open test may enable.
+    tested: &'r BTreeSet<MailboxId>,
     now: Timestamp,
 }
 
 impl<'r> Planner<'r> {
     pub(super) fn new(records: &'r Records, now: Timestamp) -> Self {
-        Self { changes: Vec::new(), locking: Locking::new(records), now }
+        Self { changes: Vec::new(), locking: Locking::new(records), tested: &records.tested, now }
     }
 
     pub(super) fn changes(self) -> Vec<PlannedChange> {
@@ -262,7 +264,7 @@ impl<'r> Planner<'r> {
         let address = &declared.email_address;
         let enabling = before.map_or_else(
             || enabling::of_new(declared, &after.0, self.now),
-            |before| enabling::of_known(declared, before, &after, self.now),
+            |before| enabling::of_known(declared, before, &after, self.tested, self.now),
         );
         let text = match before {
             None => Some(new_mailbox(&after.0, of_itself)),

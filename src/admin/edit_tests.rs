@@ -373,5 +373,24 @@ fn mailboxes_are_disabled_wholly_or_in_part() {
     assert_eq!(lines, ["mailbox support@contoso.example: disabled"]);
 }
 
+#[test]
+fn who_disables_a_mailbox_calls_its_test_off() {
+    let mut world = World::made();
+    let mailbox = world.mailbox("support@contoso.example");
+    mailbox.outgoing_method = SyncMethod::ServerSideSync;
+    mailbox.outgoing.enabled = true;
+    let id = mailbox.id;
+    world.records.tested.insert(id);
+    let both = [Workload::Incoming, Workload::Outgoing];
+    let lines = world.does(|desk| desk.disable(&Selection::All, &both));
+    assert_eq!(lines, ["mailbox support@contoso.example: sending disabled, and its test is called off"]);
+    let called_off = ["mailbox support@contoso.example: its test is called off"];
+    for workloads in [&both[..], &both[..1], &both[1..]] {
+        assert_eq!(world.does(|desk| desk.disable(&Selection::All, workloads)), called_off);
+    }
+    world.records.tested.clear();
+    assert_eq!(world.does(|desk| desk.disable(&Selection::All, &both)), [""; 0]);
+}
+
 #[path = "edit/exchange_tests.rs"]
 mod exchange;

@@ -1,6 +1,6 @@
 //! Records for the tests of this module.
 
-use std::fs;
+use std::{collections::BTreeSet, fs};
 
 use crate::{
     config::Config,
@@ -39,6 +39,7 @@ pub fn records(profiles: &[ServerProfile], mailboxes: &[Mailbox]) -> Records {
         owners: Vec::new(),
         mailboxes: mailboxes.iter().map(|mailbox| (mailbox.clone(), CredentialSource::Stored)).collect(),
         passwords: mailboxes.iter().map(|mailbox| stored(mailbox.id)).collect(),
+        tested: BTreeSet::new(),
     }
 }
 

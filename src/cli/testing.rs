@@ -111,7 +111,7 @@ impl Waiting<'_> {
         let (mut over, mut here, mut waited) = (BTreeMap::new(), None, Duration::ZERO);
         while !open.is_empty() {
             let ids: Vec<MailboxId> = open.keys().copied().collect();
-            let runs = self.store.tests(&ids).await?;
+            let runs = self.store.tests(&ids, self.context.clock.now()).await?;
             let begun = runs.iter().any(|run| run.attempts > 0);
             for run in runs {
                 // Somebody else asked for another test: that one is over as well as this.

@@ -1,5 +1,7 @@
 //! Records an administrator declares or makes, and the changes to them.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -62,6 +64,8 @@ pub struct Records {
     pub mailboxes: Vec<(Mailbox, CredentialSource)>,
     /// Which passwords are in the database.
     pub passwords: Vec<StoredPassword>,
+    /// Mailboxes that a test which is not over may enable yet.
+    pub tested: BTreeSet<MailboxId>,
 }
 
 /// That there is a password in the database, and whether it is used.

@@ -6,10 +6,12 @@
 //! the password, whether it is read and sends), it comes back or is approved; or until somebody runs
 //! Test & Enable. `enabled = false` always holds.
 
+use std::collections::BTreeSet;
+
 use crate::{
     config::DeclaredMailbox,
     model::{
-        ids::RunId,
+        ids::{MailboxId, RunId},
         mailbox::{Approval, DeclaredEnabled, Mailbox, Workload},
         record::{CredentialSource, RecordChange},
         testing::{TestRequest, uses},
@@ -35,6 +37,7 @@ pub(super) fn of_known(
     declared: &DeclaredMailbox,
     before: &(Mailbox, CredentialSource),
     after: &(Mailbox, CredentialSource),
+    tested: &BTreeSet<MailboxId>,
     now: Timestamp,
 ) -> Changes {
     let mailbox = &after.0;
@@ -50,20 +53,31 @@ pub(super) fn of_known(
             .collect()
         }
         Some(DeclaredEnabled::Test) if is_new(before, after) => test(mailbox, now).into_iter().collect(),
-        Some(DeclaredEnabled::False) => switch_off(mailbox),
+        Some(DeclaredEnabled::False) => switch_off(mailbox, tested),
         Some(DeclaredEnabled::True | DeclaredEnabled::Test) | None => Vec::new(),
     }
 }
 
-/// Disables what is enabled.
-pub fn switch_off(mailbox: &Mailbox) -> Changes {
-    switch_off_of(mailbox, &WORKLOADS.map(|(workload, _)| workload))
+/// Disables what is enabled, or would be by a test that is open.
+pub fn switch_off(mailbox: &Mailbox, tested: &BTreeSet<MailboxId>) -> Changes {
+    switch_off_of(mailbox, &WORKLOADS.map(|(workload, _)| workload), tested)
 }
 
-/// Disables those of `workloads` that are enabled.
-pub fn switch_off_of(mailbox: &Mailbox, workloads: &[Workload]) -> Changes {
-    let on = WORKLOADS.iter().filter(|(workload, _)| mailbox.state(*workload).enabled && workloads.contains(workload));
-    on.map(|(workload, what)| (disable(*workload, mailbox), format!("{what}disabled"))).collect()
+/// Disables those of `workloads` that are enabled, or would be by a test that is open: those of `tested`.
+pub fn switch_off_of(mailbox: &Mailbox, workloads: &[Workload], tested: &BTreeSet<MailboxId>) -> Changes {
+    let called_off = if tested.contains(&mailbox.id) { ", and its test is called off" } else { "" };
+    let mut wanted = WORKLOADS.iter().filter(|(workload, _)| workloads.contains(workload));
+    let on = wanted.clone().filter(|(workload, _)| mailbox.state(*workload).enabled);
+    let off: Changes =
+        on.map(|(workload, what)| (disable(*workload, mailbox), format!("{what}disabled{called_off}"))).collect();
+    if !off.is_empty() || called_off.is_empty() {
+        return off;
+    }
+    let would_be = wanted.find(|(workload, _)| uses(mailbox, *workload));
+    would_be
+        .map(|(workload, _)| (disable(*workload, mailbox), "its test is called off".to_owned()))
+        .into_iter()
+        .collect()
 }
 
 /// Whether the file says it of something that it did not say it of before.

@@ -91,7 +91,7 @@ impl Desk<'_> {
                 )
             }
         };
-        let off = came_back.map(switch_off).unwrap_or_default();
+        let off = came_back.map(|mailbox| switch_off(mailbox, &self.records.tested)).unwrap_or_default();
         let source = declared.credentials.unwrap_or(CredentialSource::Stored);
         planner.add(RecordChange::PutMailbox(Box::new(mailbox), source), "mailbox", address, &text);
         off.into_iter().for_each(|(change, text)| planner.add(change, "mailbox", address, &text));

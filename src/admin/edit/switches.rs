@@ -58,7 +58,7 @@ impl Desk<'_> {
         if problems.is_empty() { Ok(Plan { changes, notes }) } else { refused(problems) }
     }
 
-    /// Switches reading, sending or both off.
+    /// Switches reading, sending or both off, and calls off a test that would enable them.
     ///
     /// # Errors
     /// Some mailboxes are not there, or a file enables them.
@@ -79,7 +79,7 @@ impl Desk<'_> {
         }
         let mut planner = Planner::new(self.records, self.now);
         for mailbox in &selected {
-            for (change, text) in switch_off_of(mailbox, workloads) {
+            for (change, text) in switch_off_of(mailbox, workloads, &self.records.tested) {
                 planner.add(change, "mailbox", &mailbox.email_address, &text);
             }
         }

@@ -17,7 +17,7 @@ pub async fn ask(store: &Store, config: &Config, address: &str, now: Timestamp) 
     let profiles = store.profiles().await?;
     let profile = profiles.iter().find(|profile| Some(profile.id) == view.mailbox.profile);
     let around = store.surroundings(view.mailbox.id, view.mailbox.profile).await?;
-    let tests = store.tests(&[view.mailbox.id]).await?;
+    let tests = store.tests(&[view.mailbox.id], now).await?;
     let daemon = daemon_state(&store.daemons().await?, now);
     let facts = Facts {
         now,

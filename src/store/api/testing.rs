@@ -11,12 +11,12 @@ use crate::model::{
 pub type TestFence = (MailboxId, RunId, NodeId);
 
 impl Store {
-    /// The last test of each of `mailboxes` that had one, in no order.
+    /// The last test of each of `mailboxes` that had one, as it stands at `now`, in no order.
     ///
     /// # Errors
     /// The database cannot be read.
-    pub async fn tests(&self, mailboxes: &[MailboxId]) -> Result<Vec<TestRun>, StoreError> {
-        read!(self, testing::tests(mailboxes))
+    pub async fn tests(&self, mailboxes: &[MailboxId], now: Timestamp) -> Result<Vec<TestRun>, StoreError> {
+        read!(self, testing::tests(mailboxes, now))
     }
 
     /// Mailboxes whose test is due and that nobody is at, with their profile, longest due first.
@@ -102,9 +102,9 @@ impl Store {
         Ok(read!(self, testing::test_mails(message_ids))?.into_iter().collect())
     }
 
-    /// Writes the end of an attempt: what it says, what it enables or disables, its alerts. A mailbox
-    /// that is inactive or not approved by now stays as it is. `false`: the lease is lost, or another test
-    /// was asked for; then nothing is written. Durable.
+    /// Writes the end of an attempt: what it says, what it enables or disables, its alerts.
+    /// `false`: the lease is lost, another test was asked for, or somebody decided otherwise meanwhile; then
+    /// nothing is written. Durable.
     ///
     /// # Errors
     /// The database does not take writes.

@@ -34,7 +34,8 @@ pub async fn records(conn: &mut Conn) -> Result<Records> {
     let users = sqlx::query_as::<Db, OwnerRow>(text(sql::USERS)).fetch_all(&mut *conn).await?;
     let queues = sqlx::query_as::<Db, OwnerRow>(text(sql::QUEUES)).fetch_all(&mut *conn).await?;
     let mailboxes = sqlx::query_as::<Db, MailboxRow>(text(sql::MAILBOXES)).fetch_all(&mut *conn).await?;
-    let passwords = secrets::passwords(conn).await?;
+    let passwords = secrets::passwords(&mut *conn).await?;
+    let tested = testing::open(conn).await?;
     let users = users.into_iter().map(|row| row.record(MailboxKind::User));
     let queues = queues.into_iter().map(|row| row.record(MailboxKind::Queue));
     Ok(Records {
@@ -42,10 +43,12 @@ pub async fn records(conn: &mut Conn) -> Result<Records> {
         owners: users.chain(queues).collect::<Result<_>>()?,
         mailboxes: mailboxes.into_iter().map(MailboxRow::record).collect::<Result<_>>()?,
         passwords,
+        tested,
     })
 }
 
-/// Writes the changes and an audit row for each, and locks the passwords that would reach others.
+/// Writes the changes and an audit row for each, locks the passwords that would reach others, and sees to
+/// the tests that are open.
 pub async fn apply(conn: &mut Conn, changes: Vec<RecordChange>, who: String, now: Timestamp) -> Result<()> {
     for change in &changes {
         let (what, kind, id) = subject(change);
@@ -65,6 +68,7 @@ pub async fn apply(conn: &mut Conn, changes: Vec<RecordChange>, who: String, now
             .await?;
         if let Some(before) = before {
             locks::follow(conn, &before, &after, &who, now).await?;
+            testing::follow(conn, change, (&before, &after), now).await?;
         }
     }
     Ok(())

@@ -1,6 +1,6 @@
 //! Sealed secrets, and where passwords come from.
 
-use super::{Conn, Db, Result, locks, text};
+use super::{Conn, Db, Result, locks, testing, text};
 use crate::{
     model::{
         ids::{MailboxId, ProfileId},
@@ -55,6 +55,7 @@ pub async fn put_secret(
         .execute(&mut *conn)
         .await?;
     audit(conn, &who, "secret.set", id, (was, is), now).await?;
+    testing::entered(conn, owner, now).await?;
     locks::entered(conn, owner, now).await
 }
 

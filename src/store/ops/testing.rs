@@ -1,10 +1,16 @@
-//! Test & Enable: what is asked for, who runs it, what comes out.
+//! Test & Enable: what is asked for, who runs it, what comes out, and what becomes of it where somebody
+//! decides otherwise meanwhile.
 
-use super::{Conn, Db, Result, alerts, lockout, text};
+use std::collections::BTreeSet;
+
+use uuid::Uuid;
+
+use super::{Conn, Db, Result, alerts, lockout, records::Snapshot, text};
 use crate::{
     model::{
         ids::{MailboxId, NodeId, ProfileId, RunId},
         mailbox::{Approval, Mailbox, TestStatus, Workload},
+        record::{RecordChange, SecretOwner},
         testing::{
             Change, ClaimedTest, Enabling, StageReport, TestRequest, TestResult, TestResults, TestRun, TestSettlement,
         },
@@ -14,7 +20,7 @@ use crate::{
         codec::{Id, Ids, MailText, Time},
         names::Named,
         rows::{MailboxRow, ProfileRow, TestRow, json},
-        sql,
+        sql::{self, Sql},
     },
 };
 
@@ -41,11 +47,76 @@ pub async fn queue(
     Ok(())
 }
 
+/// Mailboxes that a test may enable yet.
+pub async fn open(conn: &mut Conn) -> Result<BTreeSet<MailboxId>> {
+    let open: Vec<Id> = sqlx::query_scalar::<Db, Id>(text(sql::OPEN_TESTS)).fetch_all(conn).await?;
+    Ok(open.into_iter().map(|id| MailboxId(id.0)).collect())
+}
+
+/// After a record was written: the later command wins. Who disables, removes or rejects a mailbox calls
+/// its test off; where what is tested is not what it was, the test starts over, and is refused then if
+/// it may not be run any more.
+pub async fn follow(
+    conn: &mut Conn,
+    change: &RecordChange,
+    (before, after): (&Snapshot, &Snapshot),
+    now: Timestamp,
+) -> Result<()> {
+    match change {
+        RecordChange::DisableIncoming(id) | RecordChange::DisableOutgoing(id) => {
+            call_off(conn, *id, "it was disabled meanwhile", now).await
+        }
+        RecordChange::SetApproval(id, Approval::Rejected) => {
+            call_off(conn, *id, "it was rejected meanwhile", now).await
+        }
+        RecordChange::RetireMailbox(id) => call_off(conn, *id, "it was removed meanwhile", now).await,
+        RecordChange::PutMailbox(..)
+        | RecordChange::SetApproval(..)
+        | RecordChange::PutProfile(..)
+        | RecordChange::RetireProfile(_) => match (before, after) {
+            (Snapshot::Mailbox(before), Snapshot::Mailbox(after)) if before != after => {
+                start_over(conn, sql::START_TEST_OVER, after.0.id.0, now).await
+            }
+            (Snapshot::Profile(before), Snapshot::Profile(after)) if before != after => {
+                start_over(conn, sql::START_TESTS_OVER, after.0.id.0, now).await
+            }
+            _ => Ok(()),
+        },
+        RecordChange::PutOwner(_)
+        | RecordChange::RetireOwner(_)
+        | RecordChange::EnableIncoming(_)
+        | RecordChange::EnableOutgoing(_)
+        | RecordChange::QueueTest(..)
+        | RecordChange::DismissAlert(_) => Ok(()),
+    }
+}
+
+/// After a password of `owner` was entered: what was tried with another one starts over.
+pub async fn entered(conn: &mut Conn, owner: SecretOwner, now: Timestamp) -> Result<()> {
+    match owner {
+        SecretOwner::Mailbox(id) => start_over(conn, sql::START_TEST_OVER, id.0, now).await,
+        SecretOwner::Profile(id) => start_over(conn, sql::START_TESTS_OVER, id.0, now).await,
+    }
+}
+
+async fn call_off(conn: &mut Conn, mailbox: MailboxId, why: &str, now: Timestamp) -> Result<()> {
+    let statement = sqlx::query::<Db>(text(sql::CALL_OFF_TEST)).bind(Id(mailbox.0)).bind(Time(now)).bind(why);
+    statement.execute(conn).await?;
+    Ok(())
+}
+
+async fn start_over(conn: &mut Conn, statement: Sql, id: Uuid, now: Timestamp) -> Result<()> {
+    let statement = sqlx::query::<Db>(text(statement)).bind(Id(id)).bind(Time(now));
+    let (stages, results) = (json(&Vec::<StageReport>::new())?, json(&TestResults::default())?);
+    statement.bind(stages).bind(results).execute(conn).await?;
+    Ok(())
+}
+
 /// See [`crate::store::Store::tests`].
-pub async fn tests(conn: &mut Conn, mailboxes: &[MailboxId]) -> Result<Vec<TestRun>> {
+pub async fn tests(conn: &mut Conn, mailboxes: &[MailboxId], now: Timestamp) -> Result<Vec<TestRun>> {
     let ids = Ids(mailboxes.iter().map(|id| Id(id.0)).collect());
     let rows = sqlx::query_as::<Db, TestRow>(text(sql::TESTS)).bind(ids).fetch_all(conn).await?;
-    rows.into_iter().map(TestRow::run).collect()
+    rows.into_iter().map(|row| row.run(now)).collect()
 }
 
 /// See [`crate::store::Store::due_tests`].
@@ -63,7 +134,7 @@ pub async fn claim_test(
     now: Timestamp,
     expires: Timestamp,
 ) -> Result<Option<ClaimedTest>> {
-    let Some(mut run) = tests(conn, &[mailbox]).await?.pop() else { return Ok(None) };
+    let Some(mut run) = tests(conn, &[mailbox], now).await?.pop() else { return Ok(None) };
     run.stages.retain(|stage| run.results.of(stage.workload) == Some(&TestResult::Success));
     let taken = sqlx::query::<Db>(text(sql::CLAIM_TEST))
         .bind(Id(mailbox.0))
@@ -171,7 +242,7 @@ pub async fn test_mails(conn: &mut Conn, message_ids: &[String]) -> Result<Vec<(
     Ok(found)
 }
 
-/// Writes the end of an attempt. A mailbox that may not be processed any more is not enabled.
+/// See [`crate::store::Store::settle_test`].
 pub async fn settle_test(conn: &mut Conn, settlement: TestSettlement, now: Timestamp) -> Result<bool> {
     let TestSettlement { mailbox, run, node, next_attempt_at, results, stages, preview, refused, .. } = settlement;
     let written = sqlx::query::<Db>(text(sql::SETTLE_TEST))
@@ -189,15 +260,10 @@ pub async fn settle_test(conn: &mut Conn, settlement: TestSettlement, now: Times
     if written.rows_affected() == 0 {
         return Ok(false);
     }
-    let allowed = self::mailbox(conn, mailbox)
-        .await?
-        .is_some_and(|mailbox| mailbox.active && matches!(mailbox.approval, Approval::Empty | Approval::Approved));
-    if allowed {
-        for enabling in settlement.enabling {
-            enable(conn, mailbox, enabling, now).await?;
-        }
-        alerts::change(conn, settlement.alerts, now).await?;
+    for enabling in settlement.enabling {
+        enable(conn, mailbox, enabling, now).await?;
     }
+    alerts::change(conn, settlement.alerts, now).await?;
     Ok(true)
 }
 

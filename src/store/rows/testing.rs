@@ -13,6 +13,7 @@ use super::{
 use crate::model::{
     ids::{MailboxId, RunId},
     testing::{TestMail, TestRequest, TestRun},
+    timestamp::Timestamp,
 };
 
 /// Of `mailbox_tests`.
@@ -37,8 +38,8 @@ pub struct TestRow {
 }
 
 impl TestRow {
-    /// The test.
-    pub fn run(self) -> Result<TestRun, StoreError> {
+    /// The test at `now`.
+    pub fn run(self, now: Timestamp) -> Result<TestRun, StoreError> {
         let sent_at = self.sent_at.map(|time| time.0);
         Ok(TestRun {
             mailbox: MailboxId(self.mailbox.0),
@@ -48,7 +49,7 @@ impl TestRow {
             requested_by: self.requested_by,
             attempts: narrow("attempts", self.attempts)?,
             next_attempt_at: self.next_attempt_at.map(|time| time.0),
-            running: self.lease_expires.is_some(),
+            running: self.lease_expires.is_some_and(|expires| expires.0 > now),
             stages: from_json("stages", &self.stages)?,
             results: from_json("results", &self.results)?,
             preview: self.preview.as_deref().map(|text| from_json("preview", text)).transpose()?,

@@ -42,6 +42,21 @@ statements! {
         "UPDATE mailbox_tests SET next_attempt_at = $4, lease_owner = NULL, lease_expires = NULL, results = \
          $5, stages = $6, preview = $7, refused = $8, finished_at = $9 WHERE mailbox = $1 AND run = $2 AND \
          lease_owner = $3"];
+    // Of one that would enable something.
+    CALL_OFF_TEST = [
+        "UPDATE mailbox_tests SET next_attempt_at = NULL, lease_owner = NULL, lease_expires = NULL, refused = \
+         $3, finished_at = $2 WHERE mailbox = $1 AND next_attempt_at IS NOT NULL AND NOT dry_run"];
+    // Without its lease an attempt under way can write nothing more. The attempts stay counted.
+    START_TEST_OVER = [
+        "UPDATE mailbox_tests SET next_attempt_at = $2, lease_owner = NULL, lease_expires = NULL, stages = $3, \
+         results = $4, preview = NULL, message_id = NULL, sent_at = NULL WHERE next_attempt_at IS NOT NULL AND \
+         attempts > 0 AND mailbox = $1"];
+    START_TESTS_OVER = [
+        "UPDATE mailbox_tests SET next_attempt_at = $2, lease_owner = NULL, lease_expires = NULL, stages = $3, \
+         results = $4, preview = NULL, message_id = NULL, sent_at = NULL WHERE next_attempt_at IS NOT NULL AND \
+         attempts > 0 AND mailbox IN (SELECT id FROM mailboxes WHERE server_profile = $1)"];
+    OPEN_TESTS = [
+        "SELECT mailbox FROM mailbox_tests WHERE next_attempt_at IS NOT NULL AND NOT dry_run"];
     TEST_STATUS_INCOMING = [
         "UPDATE mailboxes SET incoming_test_status = $3, test_completed_at = $2 WHERE id = $1"];
     TEST_STATUS_OUTGOING = [

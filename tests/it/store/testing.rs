@@ -9,7 +9,7 @@ use mailsyncd::{
         failure::FailureCode,
         ids::{ActivityId, MailboxId, NodeId, RunId},
         mailbox::{Approval, Mailbox, TestStatus, Workload, WorkloadState},
-        record::RecordChange,
+        record::{CredentialSource, RecordChange, SealedSecret, SecretOwner},
         testing::{
             Change, ClaimedTest, Enabling, Preview, Stage, StageReport, TestFailure, TestMail, TestRequest, TestResult,
             TestSettlement,
@@ -75,7 +75,7 @@ async fn a_test_is_asked_for_claimed_once_watched_and_over() {
         let run = queue(store, a, request, 10).await;
         assert_eq!(store.due_tests(at(9)).await.unwrap(), []);
         assert_eq!(store.due_tests(at(10)).await.unwrap(), [(a, mailboxes[0].profile)]);
-        assert!(store.tests(&[b]).await.unwrap().is_empty());
+        assert!(store.tests(&[b], at(10)).await.unwrap().is_empty());
 
         let (first, second) = (node(1), node(2));
         assert!(claim(store, first, b, 10).await.is_none());
@@ -95,7 +95,7 @@ async fn a_test_is_asked_for_claimed_once_watched_and_over() {
         let message_id = format!("{}@example.org", ActivityId::generate(at(10)));
         store.add_test_mail(fence, &message_id, at(11)).await.unwrap();
         store.note_test_mail_sent(fence, at(12)).await.unwrap();
-        let seen = store.tests(&[a, b]).await.unwrap().pop().unwrap();
+        let seen = store.tests(&[a, b], at(13)).await.unwrap().pop().unwrap();
         assert_eq!((seen.stages.as_slice(), seen.running), (stages.as_slice(), true));
         assert_eq!(seen.mail, Some(TestMail { message_id: message_id.clone(), sent_at: Some(at(12)) }));
 
@@ -103,7 +103,7 @@ async fn a_test_is_asked_for_claimed_once_watched_and_over() {
         let mut settled = TestSettlement { preview: Some(preview), stages: stages.to_vec(), ..settlement(&test) };
         settled.results.set(Workload::Incoming, TestResult::Success);
         assert!(store.settle_test(&settled, at(13)).await.unwrap());
-        let over = store.tests(&[a]).await.unwrap().pop().unwrap();
+        let over = store.tests(&[a], at(13)).await.unwrap().pop().unwrap();
         assert_eq!((over.finished_at, over.next_attempt_at, over.running), (Some(at(13)), None, false));
         assert_eq!((over.preview, &over.results), (Some(preview), &settled.results));
         assert!(over.went_well());
@@ -154,7 +154,7 @@ async fn a_test_that_is_asked_for_again_is_another_one() {
         let late = TestSettlement { enabling: vec![enable], ..settlement(&old) };
         assert!(!store.settle_test(&late, at(6)).await.unwrap());
         store.note_stages((a, old.run.run, old.node), &[stage(Workload::Incoming)]).await.unwrap();
-        let seen = store.tests(&[a]).await.unwrap().pop().unwrap();
+        let seen = store.tests(&[a], at(6)).await.unwrap().pop().unwrap();
         assert_eq!((seen.run, seen.attempts, seen.stages.len(), seen.finished_at), (new, 0, 0, None));
         assert_eq!(mailbox_of(store, a).await.incoming.test_status, TestStatus::NotRun);
     }
@@ -221,27 +221,109 @@ async fn the_end_of_a_test_enables_forgets_disables_and_alerts() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_mailbox_that_may_not_be_processed_any_more_is_not_enabled() {
+async fn who_disables_removes_or_rejects_a_mailbox_calls_its_test_off() {
+    let by_hand = |id| {
+        [
+            (RecordChange::DisableIncoming(id), "it was disabled meanwhile"),
+            (RecordChange::DisableOutgoing(id), "it was disabled meanwhile"),
+            (RecordChange::SetApproval(id, Approval::Rejected), "it was rejected meanwhile"),
+            (RecordChange::RetireMailbox(id), "it was removed meanwhile"),
+        ]
+    };
     for database in databases().await {
         let store = &database.store;
         let a = with_mailboxes(store, &["a@example.org"]).await[0].clone();
-        let off = [RecordChange::DisableIncoming(a.id), RecordChange::DisableOutgoing(a.id)];
-        store.apply(&off, &Actor::Configuration, at(0)).await.unwrap();
-        for change in [RecordChange::SetApproval(a.id, Approval::Rejected), RecordChange::RetireMailbox(a.id)] {
-            queue(store, a.id, TestRequest::default(), 0).await;
-            let test = claim(store, node(1), a.id, 0).await.unwrap();
-            store.apply(&[change], &Actor::Configuration, at(1)).await.unwrap();
-            let enabling = [Workload::Incoming, Workload::Outgoing].map(|workload| Enabling {
-                workload,
-                status: TestStatus::Success,
-                change: Some(Change::Enable),
-            });
-            let settled = TestSettlement { enabling: enabling.to_vec(), ..settlement(&test) };
-            assert!(store.settle_test(&settled, at(2)).await.unwrap());
-            let after = mailbox_of(store, a.id).await;
-            assert!(!after.incoming.enabled && !after.outgoing.enabled);
-            assert_eq!(after.incoming.test_status, TestStatus::NotRun);
+        for under_way in [false, true] {
+            for (change, why) in by_hand(a.id) {
+                let back = RecordChange::PutMailbox(Box::new(a.clone()), CredentialSource::Stored);
+                let off = [RecordChange::DisableIncoming(a.id), RecordChange::DisableOutgoing(a.id)];
+                store.apply(&[vec![back], off.to_vec()].concat(), &Actor::Configuration, at(0)).await.unwrap();
+                queue(store, a.id, TestRequest::default(), 0).await;
+                assert!(store.records().await.unwrap().tested.contains(&a.id));
+                let test = if under_way { claim(store, node(1), a.id, 0).await } else { None };
+                store.apply(&[change.clone()], &Actor::Configuration, at(1)).await.unwrap();
+                let over = store.tests(&[a.id], at(1)).await.unwrap().pop().unwrap();
+                assert_eq!((over.refused.as_deref(), over.finished_at), (Some(why), Some(at(1))), "{change:?}");
+                assert!(!over.running && !over.went_well());
+                assert!(!store.records().await.unwrap().tested.contains(&a.id));
+                assert!(claim(store, node(2), a.id, 9_999).await.is_none());
+                if let Some(test) = test {
+                    let enabling = [Workload::Incoming, Workload::Outgoing].map(|workload| Enabling {
+                        workload,
+                        status: TestStatus::Success,
+                        change: Some(Change::Enable),
+                    });
+                    let settled = TestSettlement { enabling: enabling.to_vec(), ..settlement(&test) };
+                    assert!(!store.settle_test(&settled, at(2)).await.unwrap(), "{change:?}");
+                }
+                let after = mailbox_of(store, a.id).await;
+                assert!(!after.incoming.enabled && !after.outgoing.enabled, "{change:?}");
+                assert_eq!(after.incoming.test_status, TestStatus::NotRun, "{change:?}");
+            }
         }
+        // What enables nothing may go on.
+        queue(store, a.id, TestRequest { dry_run: true, ..TestRequest::default() }, 3).await;
+        assert!(!store.records().await.unwrap().tested.contains(&a.id));
+        store.apply(&[RecordChange::DisableIncoming(a.id)], &Actor::Configuration, at(4)).await.unwrap();
+        assert!(claim(store, node(1), a.id, 5).await.is_some());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_test_of_what_was_changed_meanwhile_starts_over() {
+    let actor = Actor::Configuration;
+    for database in databases().await {
+        let store = &database.store;
+        let (here, mut there) = (profile("here"), profile("there"));
+        let mut a = mailbox("a@example.org", &here);
+        let profiles = [&here, &there].map(|p| RecordChange::PutProfile(p.clone(), CredentialSource::Stored));
+        store.apply(&[profiles.to_vec(), vec![put(&a)]].concat(), &actor, at(0)).await.unwrap();
+        let mut changes: Vec<RecordChange> = Vec::new();
+        a.profile = Some(there.id);
+        changes.push(put(&a));
+        a.email_address = "b@example.org".to_owned();
+        changes.push(put(&a));
+        changes.push(RecordChange::PutMailbox(Box::new(a.clone()), CredentialSource::File("/run/x".into())));
+        there.incoming.port = 1;
+        changes.push(RecordChange::PutProfile(there.clone(), CredentialSource::Stored));
+        changes.push(RecordChange::RetireProfile(there.id));
+        let starts_over = async |seconds, store: &Store, what: &str| {
+            let run = store.tests(&[a.id], at(seconds)).await.unwrap().pop().unwrap();
+            assert_eq!((run.results, run.stages, run.mail), Default::default(), "{what}");
+            assert!(!run.running && run.next_attempt_at == Some(at(seconds)), "{what}");
+        };
+        let begun = async |seconds, store: &Store| {
+            queue(store, a.id, TestRequest::default(), seconds).await;
+            let test = claim(store, node(1), a.id, seconds).await.unwrap();
+            let mail = format!("{}@example.org", ActivityId::generate(at(seconds)));
+            let fence = (a.id, test.run.run, test.node);
+            store.add_test_mail(fence, &mail, at(seconds)).await.unwrap();
+            store.note_test_mail_sent(fence, at(seconds)).await.unwrap();
+            let mut half = TestSettlement { next_attempt_at: Some(at(seconds)), ..settlement(&test) };
+            half.stages = vec![stage(Workload::Incoming)];
+            half.results.set(Workload::Incoming, TestResult::Success);
+            assert!(store.settle_test(&half, at(seconds)).await.unwrap());
+            claim(store, node(1), a.id, seconds).await.unwrap()
+        };
+        for (seconds, change) in (1_i64..).map(|n| n * 100).zip(changes) {
+            let late = begun(seconds, store).await;
+            store.apply(std::slice::from_ref(&change), &actor, at(seconds + 1)).await.unwrap();
+            starts_over(seconds + 1, store, &format!("{change:?}")).await;
+            assert!(!store.settle_test(&settlement(&late), at(seconds + 2)).await.unwrap(), "{change:?}");
+            assert_eq!(claim(store, node(1), a.id, seconds + 2).await.unwrap().run.run, late.run.run, "{change:?}");
+        }
+        for (seconds, owner) in [(1_000, SecretOwner::Mailbox(a.id)), (2_000, SecretOwner::Profile(there.id))] {
+            begun(seconds, store).await;
+            let sealed = SealedSecret { key_id: "k".into(), data_key: vec![1], ciphertext: vec![2] };
+            store.put_secret(owner, &sealed, &actor, at(seconds + 1)).await.unwrap();
+            starts_over(seconds + 1, store, &format!("{owner:?}")).await;
+        }
+        // What was written as it was changes nothing.
+        let same = store.records().await.unwrap().mailboxes.pop().unwrap();
+        let going = begun(3_000, store).await;
+        let again = RecordChange::PutMailbox(Box::new(same.0), same.1);
+        store.apply(&[again], &actor, at(3_001)).await.unwrap();
+        assert!(store.settle_test(&settlement(&going), at(3_002)).await.unwrap());
     }
 }
 
