@@ -1,5 +1,6 @@
 //! `mailbox test-enable` and `profile test`.
 
+mod attended;
 mod here;
 mod words;
 
@@ -9,7 +10,10 @@ use clap::Args;
 use serde::Serialize;
 use tokio::time::sleep;
 
-use self::words::{Teller, queued_text};
+use self::{
+    attended::Attended,
+    words::{Teller, queued_text},
+};
 use super::{
     Context, Fault,
     args::Form,
@@ -33,8 +37,6 @@ use crate::{
 
 /// How often the database is asked how tests stand.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
-/// A running daemon begins within a second what is due; where nobody has for so long, nobody will.
-const NOBODY_AFTER: Duration = Duration::from_secs(5);
 
 /// `mailbox test-enable`
 #[derive(Debug, Args)]
@@ -43,7 +45,7 @@ pub struct TestArguments {
     #[command(flatten)]
     which: SelectionArguments,
     /// Show each stage as it ends, and the result: exit status 1 if a test failed. Where no daemon
-    /// begins the tests, they are run by this command.
+    /// runs the tests, or one dies over them, they are run by this command.
     #[arg(long)]
     wait: bool,
     /// Log in, but send nothing and enable nothing; say what would be imported. Waits.
@@ -108,11 +110,12 @@ impl Waiting<'_> {
             self.queued.iter().filter_map(|queued| Some((queued.id, queued.run?))).collect();
         let mut teller = Teller::new(self.queued);
         self.say(&teller.refused())?;
-        let (mut over, mut here, mut waited) = (BTreeMap::new(), None, Duration::ZERO);
+        let (mut over, mut here, mut attended) = (BTreeMap::new(), None, Attended::default());
         while !open.is_empty() {
             let ids: Vec<MailboxId> = open.keys().copied().collect();
-            let runs = self.store.tests(&ids, self.context.clock.now()).await?;
-            let begun = runs.iter().any(|run| run.attempts > 0);
+            let now = self.context.clock.now();
+            let runs = self.store.tests(&ids, now).await?;
+            let nobody = attended.look(&runs, now);
             for run in runs {
                 // Somebody else asked for another test: that one is over as well as this.
                 let replaced = open.get(&run.mailbox) != Some(&run.run);
@@ -122,12 +125,11 @@ impl Waiting<'_> {
                     over.insert(run.mailbox, run);
                 }
             }
-            if !begun && here.is_none() && waited >= NOBODY_AFTER {
-                remark("no running daemon has begun the tests: they are run by this command\n");
+            if let (Some(nobody), None) = (nobody, &here) {
+                remark(&format!("{}\n", nobody.words()));
                 here = Some(here::start(self.context, self.store, ids).await?);
             }
             sleep(LOOK_EVERY).await;
-            waited += LOOK_EVERY;
         }
         if let Some(here) = here {
             here.end().await;

@@ -97,6 +97,15 @@ pub fn decide(test: &ClaimedTest, attempt: &Attempt, stages: Vec<StageReport>, n
     settled
 }
 
+/// Why a test is not tried once more: every attempt that it had ended with the program that made it, and
+/// perhaps it was their cause.
+pub fn worn_out(test: &ClaimedTest) -> Option<Failure> {
+    let most = WAITS.len().saturating_add(1);
+    let too_many = usize::try_from(test.run.attempts).unwrap_or(usize::MAX) > most;
+    let text = format!("the program died in each of {most} attempts");
+    too_many.then(|| Failure::new(FailureCode::InternalError, Scope::Mailbox, Persistence::Transient, &text))
+}
+
 /// Whether waiting may help, while somebody waits for the answer.
 fn may_pass(failure: &Failure) -> bool {
     use FailureCode as Code;

@@ -147,6 +147,16 @@ fn what_is_known_is_not_tried_again() {
 }
 
 #[test]
+fn a_test_that_its_programs_do_not_survive_ends() {
+    assert_eq!(worn_out(&test(5)), None);
+    let failure = worn_out(&test(6)).unwrap();
+    let settled = decide(&test(6), &both(Err(failure.clone()), Err(failure)), Vec::new(), NOW);
+    assert_eq!(settled.next_attempt_at, None);
+    assert!(settled.enabling.iter().all(|one| one.change.is_none() && one.status == TestStatus::Failure));
+    assert_eq!(raised(&settled), [(FailureCode::InternalError, Severity::Error); 2]);
+}
+
+#[test]
 fn a_dry_run_changes_nothing() {
     let mut dry = test(1);
     dry.run.request.dry_run = true;

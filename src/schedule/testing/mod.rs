@@ -24,7 +24,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use self::{
-    decide::{decide, refuse},
+    decide::{decide, refuse, worn_out},
     trial::{Trial, failed, within},
 };
 use super::{driver::Settings, journal};
@@ -33,15 +33,15 @@ use crate::{
     means::stored,
     model::{
         failure::{Failure, FailureCode, Persistence, Scope},
-        ids::{MailboxId, NodeId, ProfileId},
+        ids::{MailboxId, NodeId},
         testing::{ClaimedTest, StageReport, TestSettlement, testable},
     },
     store::{Store, StoreError},
 };
 
-/// Tests under way at once, in all and of one profile: log-in rates and connection limits hold besides.
+/// Tests under way at once, in all and at one host: log-in rates and connection limits hold besides.
 const MOST: usize = 10;
-const MOST_OF_A_PROFILE: usize = 3;
+const MOST_AT_A_HOST: usize = 3;
 /// How often the database is asked what is due.
 const TICK: Duration = Duration::from_secs(1);
 /// How long a lease holds, and how often it is renewed.
@@ -101,7 +101,8 @@ impl<T: Trial> Testing<T> {
 /// An attempt under way.
 struct Aloft {
     test: ClaimedTest,
-    profile: Option<ProfileId>,
+    /// Where it reads; `None`: nobody knows its server.
+    host: Option<String>,
     abort: AbortHandle,
 }
 
@@ -154,27 +155,27 @@ impl<T: Trial> Running<T> {
             Ok(due) => due,
             Err(error) => return journal::untested(&stored::failure(&error)),
         };
-        for (mailbox, profile) in due {
+        for (mailbox, host) in due {
             if self.aloft.len() >= MOST {
                 return;
             }
-            if self.may_start(mailbox, profile) {
-                self.start(mailbox, profile).await;
+            if self.may_start(mailbox, host.as_deref()) {
+                self.start(mailbox, host).await;
             }
         }
     }
 
-    fn may_start(&self, mailbox: MailboxId, profile: Option<ProfileId>) -> bool {
+    fn may_start(&self, mailbox: MailboxId, host: Option<&str>) -> bool {
         let wanted = match &self.extent {
             Extent::All => true,
             Extent::Only(mailboxes) => mailboxes.contains(&mailbox),
             Extent::Once => !self.done.contains(&mailbox),
         };
-        let of_profile = self.aloft.values().filter(|aloft| aloft.profile == profile).count();
-        wanted && !self.aloft.contains_key(&mailbox) && of_profile < MOST_OF_A_PROFILE
+        let at_host = self.aloft.values().filter(|aloft| aloft.host.as_deref() == host).count();
+        wanted && !self.aloft.contains_key(&mailbox) && at_host < MOST_AT_A_HOST
     }
 
-    async fn start(&mut self, mailbox: MailboxId, profile: Option<ProfileId>) {
+    async fn start(&mut self, mailbox: MailboxId, host: Option<String>) {
         let (store, node, now) = (&self.store, self.node, self.clock.now());
         let test = match stored::patiently(|| store.claim_test(node, mailbox, now, LEASE)).await {
             Ok(Some(test)) => test,
@@ -185,7 +186,7 @@ impl<T: Trial> Running<T> {
         let organization = self.settings.borrow().organization.clone();
         let flight = fly(Arc::clone(&self.trial), self.store.clone(), self.clock.clone(), test.clone(), organization);
         let handle = self.tasks.spawn("test", flight);
-        self.aloft.insert(mailbox, Aloft { test, profile, abort: handle.abort_handle() });
+        self.aloft.insert(mailbox, Aloft { test, host, abort: handle.abort_handle() });
         self.flights.push(handle.map(move |ended| (mailbox, ended)).boxed());
     }
 
@@ -205,7 +206,7 @@ impl<T: Trial> Running<T> {
                     self.hints.records();
                 }
             }
-            // Asked for anew meanwhile, or somebody else has taken it over: they know better.
+            // Somebody asked for it anew, decided otherwise or has taken it over: they know better.
             Ok(false) => {}
             Err(error) => journal::untested(&stored::failure(&error)),
         }
@@ -241,6 +242,9 @@ async fn fly<T: Trial>(
 ) -> TestSettlement {
     if let Err(why) = testable(&test.mailbox, test.profile.as_ref(), test.run.request) {
         return refuse(&test, &why.to_string());
+    }
+    if let Some(failure) = worn_out(&test) {
+        return decide(&test, &failed(&test, &failure), test.run.stages.clone(), clock.now());
     }
     let (told, heard) = mpsc::unbounded_channel();
     let attempt = within(LONGEST, &test, trial.attempt(test.clone(), organization, told));

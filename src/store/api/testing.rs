@@ -19,11 +19,12 @@ impl Store {
         read!(self, testing::tests(mailboxes, now))
     }
 
-    /// Mailboxes whose test is due and that nobody is at, with their profile, longest due first.
+    /// Mailboxes whose test is due and that nobody is at, with the host that they read from in lower case,
+    /// longest due first.
     ///
     /// # Errors
     /// The database cannot be read.
-    pub async fn due_tests(&self, now: Timestamp) -> Result<Vec<(MailboxId, Option<ProfileId>)>, StoreError> {
+    pub async fn due_tests(&self, now: Timestamp) -> Result<Vec<(MailboxId, Option<String>)>, StoreError> {
         read!(self, testing::due_tests(now))
     }
 

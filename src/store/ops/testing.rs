@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::{Conn, Db, Result, alerts, lockout, records::Snapshot, text};
 use crate::{
     model::{
-        ids::{MailboxId, NodeId, ProfileId, RunId},
+        ids::{MailboxId, NodeId, RunId},
         mailbox::{Approval, Mailbox, TestStatus, Workload},
         record::{RecordChange, SecretOwner},
         testing::{
@@ -120,10 +120,10 @@ pub async fn tests(conn: &mut Conn, mailboxes: &[MailboxId], now: Timestamp) -> 
 }
 
 /// See [`crate::store::Store::due_tests`].
-pub async fn due_tests(conn: &mut Conn, now: Timestamp) -> Result<Vec<(MailboxId, Option<ProfileId>)>> {
-    type Row = (Id, Option<Id>);
+pub async fn due_tests(conn: &mut Conn, now: Timestamp) -> Result<Vec<(MailboxId, Option<String>)>> {
+    type Row = (Id, Option<String>);
     let rows: Vec<Row> = sqlx::query_as::<Db, Row>(text(sql::DUE_TESTS)).bind(Time(now)).fetch_all(conn).await?;
-    Ok(rows.into_iter().map(|(mailbox, profile)| (MailboxId(mailbox.0), profile.map(|id| ProfileId(id.0)))).collect())
+    Ok(rows.into_iter().map(|(mailbox, host)| (MailboxId(mailbox.0), host)).collect())
 }
 
 /// Takes the lease of a test that is due; what its attempts before found to work is kept.

@@ -17,8 +17,8 @@ statements! {
          TEXT) AS preview, message_id, sent_at, refused, finished_at FROM mailbox_tests WHERE mailbox "
         {ids "$1"}];
     DUE_TESTS = [
-        "SELECT t.mailbox, m.server_profile FROM mailbox_tests t JOIN mailboxes m ON m.id = t.mailbox WHERE \
-         t.next_attempt_at <= $1 AND (t.lease_expires IS NULL OR t.lease_expires <= $1) ORDER BY \
+        "SELECT t.mailbox, lower(p.incoming_host) FROM mailbox_tests t JOIN mailboxes m ON m.id = t.mailbox LEFT \
+         JOIN server_profiles p ON p.id = m.server_profile WHERE t.next_attempt_at <= $1 AND (t.lease_expires IS NULL OR t.lease_expires <= $1) ORDER BY \
          t.next_attempt_at, t.mailbox"];
     CLAIM_TEST = [
         "UPDATE mailbox_tests SET lease_owner = $2, lease_expires = $4, attempts = attempts + 1, stages = $5 \
@@ -46,14 +46,14 @@ statements! {
     CALL_OFF_TEST = [
         "UPDATE mailbox_tests SET next_attempt_at = NULL, lease_owner = NULL, lease_expires = NULL, refused = \
          $3, finished_at = $2 WHERE mailbox = $1 AND next_attempt_at IS NOT NULL AND NOT dry_run"];
-    // Without its lease an attempt under way can write nothing more. The attempts stay counted.
+    // Without its lease an attempt under way can write nothing more.
     START_TEST_OVER = [
-        "UPDATE mailbox_tests SET next_attempt_at = $2, lease_owner = NULL, lease_expires = NULL, stages = $3, \
-         results = $4, preview = NULL, message_id = NULL, sent_at = NULL WHERE next_attempt_at IS NOT NULL AND \
+        "UPDATE mailbox_tests SET next_attempt_at = $2, lease_owner = NULL, lease_expires = NULL, attempts = 0, \
+         stages = $3, results = $4, preview = NULL, message_id = NULL, sent_at = NULL WHERE next_attempt_at IS NOT NULL AND \
          attempts > 0 AND mailbox = $1"];
     START_TESTS_OVER = [
-        "UPDATE mailbox_tests SET next_attempt_at = $2, lease_owner = NULL, lease_expires = NULL, stages = $3, \
-         results = $4, preview = NULL, message_id = NULL, sent_at = NULL WHERE next_attempt_at IS NOT NULL AND \
+        "UPDATE mailbox_tests SET next_attempt_at = $2, lease_owner = NULL, lease_expires = NULL, attempts = 0, \
+         stages = $3, results = $4, preview = NULL, message_id = NULL, sent_at = NULL WHERE next_attempt_at IS NOT NULL AND \
          attempts > 0 AND mailbox IN (SELECT id FROM mailboxes WHERE server_profile = $1)"];
     OPEN_TESTS = [
         "SELECT mailbox FROM mailbox_tests WHERE next_attempt_at IS NOT NULL AND NOT dry_run"];

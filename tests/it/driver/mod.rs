@@ -2,6 +2,7 @@
 
 mod reading;
 mod sending;
+mod testing;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -74,7 +74,7 @@ async fn a_test_is_asked_for_claimed_once_watched_and_over() {
         let request = TestRequest { round_trip: true, dry_run: true };
         let run = queue(store, a, request, 10).await;
         assert_eq!(store.due_tests(at(9)).await.unwrap(), []);
-        assert_eq!(store.due_tests(at(10)).await.unwrap(), [(a, mailboxes[0].profile)]);
+        assert_eq!(store.due_tests(at(10)).await.unwrap(), [(a, Some("imap.example.org".to_owned()))]);
         assert!(store.tests(&[b], at(10)).await.unwrap().is_empty());
 
         let (first, second) = (node(1), node(2));
@@ -241,7 +241,7 @@ async fn who_disables_removes_or_rejects_a_mailbox_calls_its_test_off() {
                 queue(store, a.id, TestRequest::default(), 0).await;
                 assert!(store.records().await.unwrap().tested.contains(&a.id));
                 let test = if under_way { claim(store, node(1), a.id, 0).await } else { None };
-                store.apply(&[change.clone()], &Actor::Configuration, at(1)).await.unwrap();
+                store.apply(std::slice::from_ref(&change), &Actor::Configuration, at(1)).await.unwrap();
                 let over = store.tests(&[a.id], at(1)).await.unwrap().pop().unwrap();
                 assert_eq!((over.refused.as_deref(), over.finished_at), (Some(why), Some(at(1))), "{change:?}");
                 assert!(!over.running && !over.went_well());
