@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
+    care::Care,
     failure::FailureCode,
     ids::{MailboxId, OwnerId, ProfileId},
     timestamp::Timestamp,
@@ -113,6 +114,9 @@ pub struct WorkloadState {
     pub next_due_at: Option<Timestamp>,
     /// What its last test said. No cycle changes it.
     pub test_status: TestStatus,
+    /// What is taken care of, whatever became of the last cycle.
+    #[serde(skip_serializing_if = "Care::is_none")]
+    pub care: Care,
 }
 
 /// One address we process; belongs to a profile.

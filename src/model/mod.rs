@@ -7,6 +7,7 @@ pub mod activity;
 pub mod alert;
 pub mod audit;
 pub mod authority;
+pub mod care;
 pub mod catalogue;
 pub mod cursor;
 pub mod failure;

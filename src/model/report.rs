@@ -118,6 +118,8 @@ pub struct SendReport {
     pub in_doubt: u64,
     /// Mails that wait for a person.
     pub held: u64,
+    /// Mails in a row, up to the last one, whose sender the server refused; those of earlier cycles count.
+    pub senders_refused: u32,
     /// Bytes of mail sent.
     pub bytes: u64,
     /// It stopped at its limit: due again at once.

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::{
+    care,
     heard::is_lost,
     jitter::jittered,
     waits::{self, Growing},
@@ -96,6 +97,12 @@ pub struct Ending {
 
 /// Decides the end of a cycle that found the workload in `state`.
 pub fn settle(state: &WorkloadState, report: &Report, rules: &FailureRules, ending: Ending) -> Settled {
+    let mut settled = end(state, report, rules, ending);
+    settled.state.care = care::after(&state.care, report, ending.now);
+    settled
+}
+
+fn end(state: &WorkloadState, report: &Report, rules: &FailureRules, ending: Ending) -> Settled {
     let Ending { mailbox, interval, took, now } = ending;
     let Some(failure) = report.failure().filter(|failure| failure.scope != Scope::Message) else {
         return succeeded(state, report, interval, mailbox, now);

@@ -6,6 +6,7 @@ pub mod agenda;
 pub mod alarm;
 pub mod backoff;
 pub mod breaker;
+pub mod care;
 pub mod caretaker;
 pub mod concern;
 pub mod driver;

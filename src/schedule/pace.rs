@@ -4,7 +4,6 @@ use std::{
     collections::BTreeMap,
     num::NonZeroU32,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
 };
 
 use governor::{
@@ -13,7 +12,7 @@ use governor::{
 };
 
 use crate::{
-    model::{failure::Failure, ids::MailboxId, timestamp::Timestamp},
+    model::{care::Care, failure::Failure, ids::MailboxId, timestamp::Timestamp},
     send::{
         judge::Answer,
         sink::{Begun, MailSink, Shipment},
@@ -22,32 +21,27 @@ use crate::{
 
 /// Exchange Online, the strictest of the large ones, takes 30 a minute.
 const A_MINUTE: NonZeroU32 = NonZeroU32::new(28).unwrap();
-/// For how long.
-const SLOW_FOR: Duration = Duration::from_secs(24 * 3_600);
 
 /// How fast one sends.
 pub(super) type Pace = Arc<DefaultDirectRateLimiter>;
 
-/// Who sends slowly, and until when.
+/// How fast they go who send slowly. Who does, and until when, is remembered with the mailbox.
 #[derive(Debug, Default)]
 pub(super) struct Paces {
-    slow: Mutex<BTreeMap<MailboxId, (Timestamp, Pace)>>,
+    slow: Mutex<BTreeMap<MailboxId, Pace>>,
 }
 
 impl Paces {
-    /// The provider finds that `mailbox` sends too fast.
-    pub(super) fn slow_down(&self, mailbox: MailboxId, now: Timestamp) {
+    /// How `mailbox` sends, of which the server made us take `care`; `None`: as fast as it can.
+    pub(super) fn of(&self, mailbox: MailboxId, care: &Care, now: Timestamp) -> Option<Pace> {
         // Each change is complete before the lock is let go, so a panic elsewhere spoils nothing.
         let mut slow = self.slow.lock().unwrap_or_else(PoisonError::into_inner);
-        slow.retain(|_, (until, _)| *until > now);
+        if !care.is_slow(now) {
+            slow.remove(&mailbox);
+            return None;
+        }
         let even = || Arc::new(RateLimiter::direct(Quota::per_minute(A_MINUTE).allow_burst(NonZeroU32::MIN)));
-        slow.entry(mailbox).or_insert_with(|| (now, even())).0 = now.plus(SLOW_FOR);
-    }
-
-    /// How `mailbox` sends; `None`: as fast as it can.
-    pub(super) fn of(&self, mailbox: MailboxId, now: Timestamp) -> Option<Pace> {
-        let slow = self.slow.lock().unwrap_or_else(PoisonError::into_inner);
-        slow.get(&mailbox).filter(|(until, _)| *until > now).map(|(_, pace)| Arc::clone(pace))
+        Some(Arc::clone(slow.entry(mailbox).or_insert_with(even)))
     }
 }
 
@@ -91,19 +85,25 @@ impl<S: MailSink> MailSink for Paced<S> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
-    fn a_mailbox_that_was_limited_is_slow_for_a_day_and_no_other_is() {
+    fn a_mailbox_that_was_limited_is_slow_until_it_may_be_faster_and_no_other_is() {
         let (paces, now) = (Paces::default(), Timestamp::from_seconds(1_800_000_000));
         let [limited, other] = [1, 2].map(|number| MailboxId(uuid::Uuid::from_u128(number)));
-        paces.slow_down(limited, now);
-        assert!(paces.of(other, now).is_none());
-        let pace = paces.of(limited, now.plus(SLOW_FOR / 2)).unwrap();
+        let slow = Care { slow_until: Some(now.plus(Duration::from_secs(60))), ..Care::default() };
+        assert!(paces.of(other, &Care::default(), now).is_none());
+        assert!(paces.of(limited, &slow, now).unwrap().check().is_ok());
+        let pace = paces.of(limited, &slow, now).unwrap();
+        assert!(pace.check().is_err(), "one pace for all its cycles");
+        let pace = Paces::default().of(limited, &slow, now).unwrap();
         assert!(pace.check().is_ok());
         let not_until = pace.check().unwrap_err();
         let wait = not_until.wait_time_from(DefaultClock::default().now());
         assert!(wait > Duration::from_secs(1) && wait <= Duration::from_millis(2_150), "{wait:?}");
-        assert!(paces.of(limited, now.plus(SLOW_FOR)).is_none());
+        assert!(paces.of(limited, &slow, now.plus(Duration::from_secs(60))).is_none());
+        assert!(paces.slow.lock().unwrap().is_empty());
     }
 }

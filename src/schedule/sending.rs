@@ -13,11 +13,7 @@ use super::{
 use crate::{
     base::clock::Clock,
     means::{Context, account::Account, budget::Budget},
-    model::{
-        failure::{Failure, FailureCode},
-        mailbox::Workload,
-        report::Report,
-    },
+    model::{failure::Failure, mailbox::Workload, report::Report},
     send::{cycle::send, policy::SendPolicy, sink::Sinks},
     store::Store,
 };
@@ -70,14 +66,9 @@ impl<K: Sinks> Sending<K> {
         let Some(policy) = policy.filter(|_| !stop.is_cancelled()) else { return Ended::Cut };
         let context =
             Context { store: self.store.clone(), clock: self.clock.clone(), budget: self.budget.clone(), stop };
-        let (mailbox, clock) = (claimed.mailbox.id, self.clock.clone());
-        let pace = self.paces.of(mailbox, clock.now());
+        let pace = self.paces.of(claimed.mailbox.id, &claimed.mailbox.outgoing.care, self.clock.now());
         let sinks = Permitted { sinks: Arc::clone(&self.sinks), logins, pace };
-        let report = send(&context, &claimed, &policy, &sinks).await;
-        if report.failure.as_ref().is_some_and(|failure| failure.code == FailureCode::SendingThrottled) {
-            self.paces.slow_down(mailbox, clock.now());
-        }
-        Ended::Report(Report::Sent(report))
+        Ended::Report(Report::Sent(send(&context, &claimed, &policy, &sinks).await))
     }
 }
 

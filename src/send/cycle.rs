@@ -49,7 +49,7 @@ pub async fn send<K: Sinks>(context: &Context, claimed: &Claimed, policy: &SendP
         outbox: Outbox::new(context, fence),
         line: Line { sinks, policy, sink: None, used: false, broken: 0 },
         began: context.clock.now(),
-        senders_refused: 0,
+        senders_refused: claimed.mailbox.outgoing.care.senders_refused,
         report: SendReport::default(),
     };
     let sent = cycle.run(sinks).await;
@@ -59,6 +59,7 @@ pub async fn send<K: Sinks>(context: &Context, claimed: &Claimed, policy: &SendP
         true => file_copies(context, fence, policy, sinks).await,
         false => Ok(()),
     };
+    cycle.report.senders_refused = cycle.senders_refused;
     cycle.report.failure = sent.and(filed).err();
     cycle.report
 }
@@ -102,6 +103,7 @@ struct Cycle<'a, K: Sinks> {
     outbox: Outbox<'a>,
     line: Line<'a, K>,
     began: Timestamp,
+    /// In a row, those of earlier cycles included.
     senders_refused: u32,
     report: SendReport,
 }
@@ -203,7 +205,7 @@ impl<K: Sinks> Cycle<'_, K> {
     fn next(&mut self, verdict: &MailVerdict, next: Next) -> Result<(), Failure> {
         match verdict {
             MailVerdict::Failed(failure) if failure.code == FailureCode::SenderRefused => {
-                self.senders_refused += 1;
+                self.senders_refused = self.senders_refused.saturating_add(1);
                 if self.senders_refused >= SENDERS_REFUSED {
                     let (scope, persistence) = (Scope::Mailbox, Persistence::UntilConfirmed);
                     return Err(Failure { scope, persistence, ..failure.clone() });

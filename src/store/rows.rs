@@ -1,20 +1,23 @@
 //! Rows as they come out of the database, and what they become.
 
+mod json;
 mod testing;
 
 use std::time::Duration;
 
-use serde::Serialize;
 use sqlx::FromRow;
 
+use json::from_json;
+pub use json::json;
 pub use testing::TestRow;
 
 use super::{
-    codec::{Hash, Id, Json, Time},
+    codec::{Hash, Id, Time},
     error::StoreError,
     names::Named,
 };
 use crate::model::{
+    care::Care,
     cursor::{Cursor, InFlight},
     failure::FailureCode,
     ids::{MailboxId, OwnerId, ProfileId},
@@ -212,7 +215,13 @@ pub struct MailboxRow {
     outgoing_test_status: String,
     test_completed_at: Option<Time>,
     declared_enabled: Option<String>,
+    incoming_care: Option<String>,
+    outgoing_care: Option<String>,
     grants: Option<String>,
+}
+
+fn care(column: &str, text: Option<&str>) -> Result<Care, StoreError> {
+    text.map_or_else(|| Ok(Care::default()), |text| from_json(column, text))
 }
 
 impl MailboxRow {
@@ -256,6 +265,7 @@ impl MailboxRow {
                 last_success_at: self.incoming_last_success_at.map(|time| time.0),
                 next_due_at: self.incoming_next_due_at.map(|time| time.0),
                 test_status: TestStatus::of(&self.incoming_test_status)?,
+                care: care("incoming_care", self.incoming_care.as_deref())?,
             },
             outgoing: WorkloadState {
                 enabled: self.outgoing_enabled,
@@ -268,6 +278,7 @@ impl MailboxRow {
                 last_success_at: self.outgoing_last_success_at.map(|time| time.0),
                 next_due_at: self.outgoing_next_due_at.map(|time| time.0),
                 test_status: TestStatus::of(&self.outgoing_test_status)?,
+                care: care("outgoing_care", self.outgoing_care.as_deref())?,
             },
         };
         Ok((mailbox, source))
@@ -388,10 +399,4 @@ pub struct CopyRow {
     pub failure_detail: Option<String>,
     /// Where its bytes are, if they were kept.
     pub source: Option<Hash>,
-}
-
-/// A document for a JSON column.
-pub fn json(value: &impl Serialize) -> Result<Json, StoreError> {
-    let text = serde_json::to_string(value);
-    text.map(Json).map_err(|error| StoreError::Sql(std::sync::Arc::new(sqlx::Error::Encode(error.into()))))
 }

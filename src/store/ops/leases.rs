@@ -15,7 +15,7 @@ use crate::{
     store::{
         codec::{Id, Ids, Time},
         error::StoreError,
-        rows::{CursorRow, HoldRow, LeasedRow},
+        rows::{CursorRow, HoldRow, LeasedRow, json},
         sql::{self, Sql},
     },
 };
@@ -125,6 +125,8 @@ pub async fn settle(conn: &mut Conn, mut settlements: Vec<Settlement>, now: Time
     for Settlement { fence, state, alerts: mut changes } in settlements {
         let statement = sqlx::query::<Db>(of(fence.workload, sql::SETTLE, sql::SETTLE_OUTGOING));
         let settled = bind_state(statement.bind(Id(fence.mailbox.0)).bind(fence.epoch), &state).bind(Time(now));
+        let care = (!state.care.is_none()).then(|| json(&state.care)).transpose()?;
+        let settled = settled.bind(care);
         let Some(row) = settled.fetch_optional(&mut *conn).await? else { continue };
         if !row.try_get::<bool, _>("alerts")? {
             changes.retain(|change| !matches!(change, AlertChange::Over { .. }));

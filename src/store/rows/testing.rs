@@ -1,6 +1,5 @@
 //! Rows of Test & Enable.
 
-use serde::Deserialize;
 use sqlx::FromRow;
 
 use super::{
@@ -8,7 +7,7 @@ use super::{
         codec::{Id, Time},
         error::StoreError,
     },
-    narrow,
+    from_json, narrow,
 };
 use crate::model::{
     ids::{MailboxId, RunId},
@@ -58,8 +57,4 @@ impl TestRow {
             finished_at: self.finished_at.map(|time| time.0),
         })
     }
-}
-
-fn from_json<'t, T: Deserialize<'t>>(column: &str, text: &'t str) -> Result<T, StoreError> {
-    serde_json::from_str(text).map_err(|_| StoreError::unreadable(column, text))
 }

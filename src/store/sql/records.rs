@@ -70,7 +70,8 @@ statements! {
          m.outgoing_method, m.delete_after_processing, m.outgoing_enabled, m.outgoing_postponed_until, \
          m.outgoing_transient_failures, m.outgoing_confirmations, m.outgoing_failing_since, \
          m.outgoing_failure_code, m.outgoing_last_error, m.outgoing_last_success_at, m.outgoing_next_due_at, \
-         m.incoming_test_status, m.outgoing_test_status, m.test_completed_at, m.declared_enabled, "
+         m.incoming_test_status, m.outgoing_test_status, m.test_completed_at, m.declared_enabled, \
+         CAST(m.incoming_care AS TEXT) AS incoming_care, CAST(m.outgoing_care AS TEXT) AS outgoing_care, "
         {grants "m.id"}
         " FROM mailboxes m ORDER BY m.email_address"];
     PUT_MAILBOX = [
@@ -106,8 +107,8 @@ statements! {
     ENABLE_OUTGOING = [
         "UPDATE mailboxes SET outgoing_enabled = TRUE, outgoing_postponed_until = NULL, \
          outgoing_transient_failures = 0, outgoing_confirmations = 0, outgoing_failing_since = NULL, \
-         outgoing_failure_code = NULL, outgoing_last_error = NULL, outgoing_next_due_at = NULL, updated_at = \
-         $2 WHERE id = $1"];
+         outgoing_failure_code = NULL, outgoing_last_error = NULL, outgoing_next_due_at = NULL, outgoing_care = \
+         NULL, updated_at = $2 WHERE id = $1"];
     DISABLE_INCOMING = [
         "UPDATE mailboxes SET incoming_enabled = FALSE, updated_at = $2 WHERE id = $1"];
     DISABLE_OUTGOING = [
@@ -135,7 +136,8 @@ statements! {
          m.outgoing_method, m.delete_after_processing, m.outgoing_enabled, m.outgoing_postponed_until, \
          m.outgoing_transient_failures, m.outgoing_confirmations, m.outgoing_failing_since, \
          m.outgoing_failure_code, m.outgoing_last_error, m.outgoing_last_success_at, m.outgoing_next_due_at, \
-         m.incoming_test_status, m.outgoing_test_status, m.test_completed_at, m.declared_enabled, "
+         m.incoming_test_status, m.outgoing_test_status, m.test_completed_at, m.declared_enabled, \
+         CAST(m.incoming_care AS TEXT) AS incoming_care, CAST(m.outgoing_care AS TEXT) AS outgoing_care, "
         {grants "m.id"}
         " FROM mailboxes m WHERE m.id = $1"];
 }

@@ -51,7 +51,8 @@ statements! {
          m.outgoing_method, m.delete_after_processing, m.outgoing_enabled, m.outgoing_postponed_until, \
          m.outgoing_transient_failures, m.outgoing_confirmations, m.outgoing_failing_since, \
          m.outgoing_failure_code, m.outgoing_last_error, m.outgoing_last_success_at, m.outgoing_next_due_at, \
-         m.incoming_test_status, m.outgoing_test_status, m.test_completed_at, m.declared_enabled, "
+         m.incoming_test_status, m.outgoing_test_status, m.test_completed_at, m.declared_enabled, \
+         CAST(m.incoming_care AS TEXT) AS incoming_care, CAST(m.outgoing_care AS TEXT) AS outgoing_care, "
         {grants "m.id"}
         ", m.lease_epoch, c.uid_validity, c.generation, c.last_uid, c.message_count, c.compared_at, \
          c.starting_point, c.starts_over, c.in_flight_first, c.in_flight_last, c.in_flight_attempts FROM \
@@ -67,7 +68,8 @@ statements! {
          m.outgoing_method, m.delete_after_processing, m.outgoing_enabled, m.outgoing_postponed_until, \
          m.outgoing_transient_failures, m.outgoing_confirmations, m.outgoing_failing_since, \
          m.outgoing_failure_code, m.outgoing_last_error, m.outgoing_last_success_at, m.outgoing_next_due_at, \
-         m.incoming_test_status, m.outgoing_test_status, m.test_completed_at, m.declared_enabled, "
+         m.incoming_test_status, m.outgoing_test_status, m.test_completed_at, m.declared_enabled, \
+         CAST(m.incoming_care AS TEXT) AS incoming_care, CAST(m.outgoing_care AS TEXT) AS outgoing_care, "
         {grants "m.id"}
         ", m.outgoing_lease_epoch AS lease_epoch FROM mailboxes m WHERE m.id "
         {ids "$1"}
@@ -81,14 +83,14 @@ statements! {
         "UPDATE mailboxes SET incoming_enabled = incoming_enabled AND $3, incoming_postponed_until = $4, \
          incoming_transient_failures = $5, incoming_confirmations = $6, incoming_failing_since = $7, \
          incoming_failure_code = $8, incoming_last_error = $9, incoming_last_success_at = $10, \
-         incoming_next_due_at = $11, updated_at = $12, lease_owner = NULL, lease_expires = NULL WHERE id = $1 AND \
+         incoming_next_due_at = $11, updated_at = $12, incoming_care = $13, lease_owner = NULL, lease_expires = NULL WHERE id = $1 AND \
          lease_epoch = $2 AND lease_owner IS NOT NULL RETURNING EXISTS (SELECT 1 FROM alerts WHERE subject = $1 AND \
          closed_at IS NULL AND incoming_severity IS NOT NULL) AS alerts"];
     SETTLE_OUTGOING = [
         "UPDATE mailboxes SET outgoing_enabled = outgoing_enabled AND $3, outgoing_postponed_until = $4, \
          outgoing_transient_failures = $5, outgoing_confirmations = $6, outgoing_failing_since = $7, \
          outgoing_failure_code = $8, outgoing_last_error = $9, outgoing_last_success_at = $10, \
-         outgoing_next_due_at = $11, updated_at = $12, outgoing_lease_owner = NULL, outgoing_lease_expires = \
+         outgoing_next_due_at = $11, updated_at = $12, outgoing_care = $13, outgoing_lease_owner = NULL, outgoing_lease_expires = \
          NULL WHERE id = $1 AND outgoing_lease_epoch = $2 AND outgoing_lease_owner IS NOT NULL RETURNING EXISTS (SELECT \
          1 FROM alerts WHERE subject = $1 AND closed_at IS NULL AND outgoing_severity IS NOT NULL) AS alerts"];
     RELEASE_NODE = [

@@ -36,8 +36,8 @@ use mailsyncd::{
         sending::Sending,
         summary::Summary,
     },
-    send::policy::SendSteps,
-    store::{Role, Store},
+    send::{judge::Refusal, policy::SendSteps},
+    store::{AlertFilter, Role, Store},
 };
 use tempfile::TempDir;
 use tokio::{sync::watch, task::JoinHandle};

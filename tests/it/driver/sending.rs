@@ -186,3 +186,60 @@ async fn what_a_dead_node_was_sending_is_taken_up_though_other_mail_waits_for_to
     assert_eq!(world.once().await.sent, 1);
     assert_eq!(world.status(mail).await, ActivityStatus::Sent);
 }
+
+/// The server says no to every sender.
+fn refuses_senders(world: &World) {
+    world.post.direct(|_, step| {
+        let failure = Failure::new(FailureCode::SenderRefused, Scope::Message, Persistence::Permanent, "not as him");
+        (step == PostStep::Begin).then(|| PostFault::Refuse(Refusal { reply: None, failure }))
+    });
+}
+
+#[tokio::test]
+async fn three_refused_senders_stop_a_mailbox_though_restarts_lie_between_them() {
+    let world = World::new(&[sending_profile("a")], 1).await;
+    let address = "m0@example.org";
+    for refused in 1..=3 {
+        refuses_senders(&world);
+        let mail = world.queue(address, "mail").await;
+        let summary = world.once().await;
+        assert_eq!((summary.failed, summary.failures), (1, u64::from(refused == 3)), "{refused}");
+        assert_eq!(world.status(mail).await, ActivityStatus::Failed);
+        let state = world.mailbox(address).await.outgoing;
+        assert_eq!(state.failure_code, (refused == 3).then_some(FailureCode::SenderRefused), "{refused}");
+    }
+    let state = world.mailbox(address).await.outgoing;
+    assert!(state.enabled && state.postponed_until > Some(NOW), "{state:?}");
+    let alerts = world.store.alerts(&AlertFilter::default()).await.unwrap();
+    let of_mailbox = alerts.iter().filter(|alert| alert.alert.subject == address);
+    assert_eq!(of_mailbox.map(|alert| alert.alert.code.as_str()).collect::<Vec<_>>(), ["sender-refused"]);
+
+    // One that is taken ends the row.
+    world.post.obey();
+    world.clock.set(NOW.plus(10 * MINUTE));
+    world.queue(address, "mail").await;
+    assert_eq!(world.once().await.sent, 1);
+    refuses_senders(&world);
+    world.queue(address, "mail").await;
+    assert_eq!(world.once().await.failures, 0);
+    assert_eq!(world.mailbox(address).await.outgoing.care.senders_refused, 1);
+}
+
+#[tokio::test]
+async fn who_sent_too_fast_sends_slowly_also_after_a_restart() {
+    let world = World::new(&[sending_profile("a")], 1).await;
+    let address = "m0@example.org";
+    world.post.direct(|_, step| {
+        let failure = Failure::new(FailureCode::SendingThrottled, Scope::Mailbox, Persistence::Throttled, "slowly");
+        (step == PostStep::Begin).then_some(PostFault::Fail(failure))
+    });
+    world.queue(address, "mail").await;
+    world.once().await;
+    world.post.obey();
+    world.clock.set(NOW.plus(60 * MINUTE));
+    world.queue(address, "mail").await;
+    let begin = std::time::Instant::now();
+    assert_eq!(world.once().await.sent, 2);
+    assert!(begin.elapsed() > Duration::from_secs(2), "28 a minute");
+    assert!(world.mailbox(address).await.outgoing.care.is_slow(world.clock.now()));
+}

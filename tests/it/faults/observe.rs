@@ -1,7 +1,7 @@
 //! What became of a fault, as the database and the explanations show it.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     time::{Duration, Instant},
 };
 
@@ -74,7 +74,7 @@ impl View {
             .alerts
             .iter()
             .filter(|(subject, code, _)| about.contains(&subject) && !others.contains(&code.to_string().as_str()));
-        open.map(|(_, code, severity)| format!("{severity} {code}")).collect()
+        open.map(|(_, code, severity)| format!("{severity} {code}")).collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     /// How the fault of `place` shows now, if it does.

@@ -22,6 +22,8 @@ pub struct Row {
     pub language: Language,
     pub security: &'static str,
     pub inject: Inject,
+    /// How many mails meet it, where it is met in sending.
+    pub mails: u32,
     pub expected: Expected,
     /// What `why` must say of it: a part of the server's words, or of what was seen.
     pub words: &'static str,
@@ -206,7 +208,7 @@ impl Expected {
 
 impl Row {
     pub fn imap(name: &'static str, inject: Inject, expected: Expected, words: &'static str) -> Self {
-        Self { name, language: Language::Imap, security: "none", inject, expected, words }
+        Self { name, language: Language::Imap, security: "none", inject, mails: 1, expected, words }
     }
 
     pub fn pop3(name: &'static str, inject: Inject, expected: Expected, words: &'static str) -> Self {
@@ -219,6 +221,10 @@ impl Row {
 
     pub fn over(self, security: &'static str) -> Self {
         Self { security, ..self }
+    }
+
+    pub fn meets(self, mails: u32) -> Self {
+        Self { mails, ..self }
     }
 
     /// Whether everybody at the server is concerned.

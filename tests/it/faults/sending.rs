@@ -111,6 +111,13 @@ fn of_the_mailbox() -> Vec<Row> {
             E::confirmed(C::MailboxFull),
             "mailbox full",
         ),
+        Row::smtp(
+            "every mail's sender refused",
+            says("MAIL", "550 5.7.60 Client does not have permissions to send as this sender\r\n"),
+            E::confirmed(C::SenderRefused),
+            "permissions to send as",
+        )
+        .meets(7),
     ]
 }
 

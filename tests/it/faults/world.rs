@@ -167,8 +167,11 @@ impl World {
         }
         let mailboxes = self.mailboxes().await;
         for place in self.places.iter().filter(|place| place.row.language == Language::Smtp) {
-            for address in [&place.bad, &place.good] {
-                self.queue(&mailboxes[address], &format!("{subject} {address}")).await;
+            let times = if subject == "during" { place.row.mails } else { 1 };
+            for (address, times) in [(&place.bad, times), (&place.good, 1)] {
+                for _ in 0..times {
+                    self.queue(&mailboxes[address], &format!("{subject} {address}")).await;
+                }
             }
         }
         self.daemon.hints().records();
