@@ -191,7 +191,7 @@ async fn what_a_dead_node_was_sending_is_taken_up_though_other_mail_waits_for_to
 fn refuses_senders(world: &World) {
     world.post.direct(|_, step| {
         let failure = Failure::new(FailureCode::SenderRefused, Scope::Message, Persistence::Permanent, "not as him");
-        (step == PostStep::Begin).then(|| PostFault::Refuse(Refusal { reply: None, failure }))
+        (step == PostStep::Begin).then_some(PostFault::Refuse(Refusal { reply: None, failure }))
     });
 }
 

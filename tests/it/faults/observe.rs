@@ -1,7 +1,7 @@
 //! What became of a fault, as the database and the explanations show it.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     time::{Duration, Instant},
 };
 
@@ -64,17 +64,18 @@ impl View {
         Self { mailboxes: world.mailboxes().await, holds, mails, alerts }
     }
 
-    /// Open alerts about the mailbox that the fault concerns, its profile, and the mail that met it:
-    /// `severity code` of each. Not those of the caretaker, who looks in real time, which the moved
+    /// Open alerts about the mailbox that the fault concerns and its profile, or the mail that met it where
+    /// nothing else is concerned: `severity code` of each. Not those of the caretaker, who looks in real time, which the moved
     /// clock leaves far behind, nor those that stay until a person has read them.
     pub fn alerts(&self, place: &Place) -> Vec<String> {
-        let about = [&place.bad, &place.profile, &format!("during {}", place.bad)];
+        let mail = (place.row.expected.scope == Scope::Message).then(|| format!("during {}", place.bad));
+        let about: Vec<&String> = [&place.bad, &place.profile].into_iter().chain(&mail).collect();
         let others = ["profile-failing", "mailbox-stale", "outbox-stale", "inbox-renumbered", "message-unanswered"];
         let open = self
             .alerts
             .iter()
             .filter(|(subject, code, _)| about.contains(&subject) && !others.contains(&code.to_string().as_str()));
-        open.map(|(_, code, severity)| format!("{severity} {code}")).collect::<BTreeSet<_>>().into_iter().collect()
+        open.map(|(_, code, severity)| format!("{severity} {code}")).collect()
     }
 
     /// How the fault of `place` shows now, if it does.
