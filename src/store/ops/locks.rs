@@ -3,9 +3,9 @@
 use uuid::Uuid;
 
 use super::{
-    Conn, Db, Result, alerts,
+    Conn, Db, Result, alerts, audit,
     records::{Snapshot, profile},
-    secrets::{audit, named},
+    secrets::named,
     text,
 };
 use crate::{
@@ -70,8 +70,8 @@ async fn lock(conn: &mut Conn, statement: Sql, id: Uuid, who: &str, now: Timesta
     let locked: Vec<Row> = statement.fetch_all(&mut *conn).await?;
     let count = locked.len();
     for (owner, key_id) in locked {
-        let change = (Some(named(&key_id, None)), named(&key_id, Some(now)));
-        audit(conn, who, "secret.lock", owner, change, now).await?;
+        let change = (Some(named(&key_id, None)), Some(named(&key_id, Some(now))));
+        audit::add(conn, (who, "secret.lock"), owner.0, change, now).await?;
     }
     Ok(count)
 }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::{Conn, Db, Result, alerts, locks, secrets, testing, text};
+use super::{Conn, Db, Result, alerts, audit, locks, secrets, testing, text};
 use crate::{
     model::{
         ids::MailboxId,
@@ -57,15 +57,8 @@ pub async fn apply(conn: &mut Conn, changes: Vec<RecordChange>, who: String, now
         let Some(after) = snapshot(conn, kind, id).await? else {
             return Err(StoreError::Conflict { what: format!("{what}: there is no record {id}") });
         };
-        sqlx::query::<Db>(text(sql::ADD_AUDIT))
-            .bind(Time(now))
-            .bind(&who)
-            .bind(what)
-            .bind(Id(id))
-            .bind(before.as_ref().map(json).transpose()?)
-            .bind(json(&after)?)
-            .execute(&mut *conn)
-            .await?;
+        let was = before.as_ref().map(json).transpose()?;
+        audit::add(conn, (&who, what), id, (was, Some(json(&after)?)), now).await?;
         if let Some(before) = before {
             locks::follow(conn, &before, &after, &who, now).await?;
             testing::follow(conn, change, (&before, &after), now).await?;

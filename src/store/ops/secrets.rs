@@ -1,6 +1,6 @@
 //! Sealed secrets, and where passwords come from.
 
-use super::{Conn, Db, Result, locks, testing, text};
+use super::{Conn, Db, Result, audit, locks, testing, text};
 use crate::{
     model::{
         ids::{MailboxId, ProfileId},
@@ -54,7 +54,7 @@ pub async fn put_secret(
         .bind(Time(now))
         .execute(&mut *conn)
         .await?;
-    audit(conn, &who, "secret.set", id, (was, is), now).await?;
+    audit::add(conn, (&who, "secret.set"), id.0, (was, Some(is)), now).await?;
     testing::entered(conn, owner, now).await?;
     locks::entered(conn, owner, now).await
 }
@@ -66,20 +66,6 @@ pub fn named(key_id: &str, locked_at: Option<Timestamp>) -> Json {
         said.insert("locked_at".to_owned(), at.to_string().into());
     }
     Json(said.to_string())
-}
-
-/// Writes a row about the secret of `owner`: what was done, and how it was before and after.
-pub async fn audit(
-    conn: &mut Conn,
-    who: &str,
-    what: &str,
-    owner: Id,
-    (before, after): (Option<Json>, Json),
-    now: Timestamp,
-) -> Result<()> {
-    let statement = sqlx::query::<Db>(text(sql::ADD_AUDIT)).bind(Time(now)).bind(who).bind(what);
-    statement.bind(owner).bind(before).bind(after).execute(conn).await?;
-    Ok(())
 }
 
 /// See [`crate::store::Store::secret`].
@@ -155,7 +141,7 @@ pub async fn reseal(conn: &mut Conn, secrets: Vec<Resealed>, who: String, now: T
             continue;
         }
         done += 1;
-        audit(conn, &who, "secret.reseal", id, (Some(was), is), now).await?;
+        audit::add(conn, (&who, "secret.reseal"), id.0, (Some(was), Some(is)), now).await?;
     }
     Ok(done)
 }
