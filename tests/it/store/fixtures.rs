@@ -9,7 +9,7 @@ use mailsyncd::{
         cursor::Cursor,
         failure::{Failure, FailureCode, Persistence, Scope},
         ids::{ActivityId, MailboxId, NodeId, OwnerId, ProfileId},
-        mailbox::{Approval, Mailbox, MailboxKind, SyncMethod, Workload, WorkloadState},
+        mailbox::{Mailbox, MailboxKind, SyncMethod, Workload, WorkloadState},
         message::{Attachment, MessageKey, Party, PartyRole, ReceivedMessage, Sha256},
         outbox::InDoubt,
         profile::{AuthMethod, AuthenticateUsing, Endpoint, Security, ServerProfile, ServerType},
@@ -19,6 +19,8 @@ use mailsyncd::{
     },
     store::Store,
 };
+
+use crate::support::records;
 
 /// 2026-01-01T00:00:00Z and `seconds` more.
 pub fn at(seconds: i64) -> Timestamp {
@@ -92,25 +94,11 @@ pub fn state() -> WorkloadState {
 
 pub fn mailbox(address: &str, profile: &ServerProfile) -> Mailbox {
     Mailbox {
-        id: MailboxId::generate(at(0)),
-        name: address.into(),
-        email_address: address.into(),
-        kind: MailboxKind::Forward,
-        owner: None,
-        profile: Some(profile.id),
-        username: address.into(),
-        incoming_method: SyncMethod::ServerSideSync,
         outgoing_method: SyncMethod::ServerSideSync,
         delete_after_processing: true,
         may_send_as: vec!["sales@example.org".into(), "support@example.org".into()],
-        process_email_received_after: None,
-        approval: Approval::Approved,
-        active: true,
-        managed_by: None,
-        declared_enabled: None,
-        test_completed_at: None,
-        incoming: state(),
         outgoing: state(),
+        ..records::mailbox(address, profile.id, at(0))
     }
 }
 
