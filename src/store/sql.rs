@@ -9,41 +9,8 @@ pub struct Sql {
     pub postgres: &'static str,
 }
 
-macro_rules! held {
-    ($mailbox:literal, $epoch:literal) => {
-        concat!(
-            "EXISTS (SELECT 1 FROM mailboxes l WHERE l.id = ",
-            $mailbox,
-            " AND l.outgoing_lease_epoch = ",
-            $epoch,
-            " AND l.outgoing_lease_owner IS NOT NULL)"
-        )
-    };
-}
-
-/// One row for each mailbox: in which views it is. `$age`: seconds since the last success.
-macro_rules! views {
-    ($age:literal) => {
-        concat!(
-            "(SELECT f.id, f.is_active, f.is_active AND f.test_failed AS is_failed, f.is_active AND f.approved AND \
-             (f.reads AND NOT f.incoming_enabled OR f.sends AND NOT f.outgoing_enabled) AS is_disabled, f.is_active AND \
-             (f.reads AND f.incoming_enabled AND f.reading_postponed OR f.sends AND f.outgoing_enabled AND \
-             f.sending_postponed) AS is_postponed, f.is_active AND f.approved AND (f.reads AND f.incoming_enabled AND \
-             f.reading_held OR f.sends AND f.outgoing_enabled AND f.sending_held) AS is_held, f.is_active AND f.pending AS \
-             is_pending, f.is_active AND f.approved AND f.reads AND f.incoming_enabled AND f.profile_active AND f.awaited AND \
-             f.age > $2 AND f.age > 3 * f.interval AS is_stale FROM (SELECT m.id, m.state = 'active' AS is_active, \
-             m.incoming_test_status = 'failure' OR m.outgoing_test_status = 'failure' AS test_failed, m.approval IN \
-             ('empty', 'approved') AS approved, m.approval = 'pending' AS pending, m.incoming_method = 'server_side_sync' \
-             AS reads, m.outgoing_method = 'server_side_sync' AS sends, m.incoming_enabled, m.outgoing_enabled, \
-             coalesce(m.incoming_postponed_until > $1, FALSE) AS reading_postponed, coalesce(m.outgoing_postponed_until > \
-             $1, FALSE) AS sending_postponed, p.hold_since IS NOT NULL AS reading_held, p.outgoing_hold_since IS NOT NULL AS \
-             sending_held, coalesce(p.state = 'active', FALSE) AS profile_active, coalesce(p.minimum_polling_interval, 0) AS \
-             interval, m.incoming_failure_code IS NOT NULL OR coalesce(m.incoming_next_due_at <= $1, TRUE) AS awaited, ",
-            $age,
-            " AS age FROM mailboxes m LEFT JOIN server_profiles p ON p.id = m.server_profile) f) v"
-        )
-    };
-}
+#[macro_use]
+mod parts;
 
 macro_rules! sqlite {
     ({ views }) => {
@@ -65,6 +32,15 @@ macro_rules! sqlite {
     };
     ({ indexed $index:literal }) => {
         concat!("INDEXED BY ", $index)
+    };
+    ({ profile }) => {
+        profile_columns!()
+    };
+    ({ owner }) => {
+        owner_columns!()
+    };
+    ({ mailbox }) => {
+        concat!(mailbox_columns!(), ", ", sqlite!({ grants "m.id" }))
     };
     ({ grants $mailbox:literal }) => {
         concat!(
@@ -113,6 +89,15 @@ macro_rules! postgres {
     ({ indexed $index:literal }) => {
         ""
     };
+    ({ profile }) => {
+        profile_columns!()
+    };
+    ({ owner }) => {
+        owner_columns!()
+    };
+    ({ mailbox }) => {
+        concat!(mailbox_columns!(), ", ", postgres!({ grants "m.id" }))
+    };
     ({ grants $mailbox:literal }) => {
         concat!("(SELECT string_agg(g.address, E'\\n') FROM send_grants g WHERE g.mailbox = ", $mailbox, ") AS grants")
     };
@@ -135,13 +120,20 @@ macro_rules! postgres {
     };
 }
 
-/// Names statements and lists them. Pieces: text; `{ids "$1"}`, `{hashes "$1"}`: one of a list
-/// parameter; `{indexed "name"}`: by this index, where SQLite would guess wrong; `{grants "m.id"}`:
-/// addresses a mailbox may send as, one a line; `{views}`: which mailbox is in which view at `$1`, stale after `$2` seconds; `{later "a, b"}`: the later of two times, neither NULL;
-/// `{lock}`: keep the rows from other writers (on SQLite the transaction does);
-/// `{records "$1" as m: id uuid, at timestamptz}`: the objects of a JSON array as a table, its types
-/// those of PostgreSQL (on SQLite the JSON has them); `{bytes "m.hash"}`: of hexadecimal digits;
-/// `{held "mailbox" "epoch"}`: this lease for sending is held.
+/// Names statements and lists them. Pieces:
+///
+/// - text;
+/// - `{profile}`, `{owner}`, `{mailbox}`: the columns of a record, the last of `mailboxes m`;
+/// - `{grants "m.id"}`: addresses a mailbox may send as, one a line;
+/// - `{ids "$1"}`, `{hashes "$1"}`: one of a list parameter;
+/// - `{records "$1" as m: id uuid, at timestamptz}`: the objects of a JSON array as a table, its types
+///   those of PostgreSQL (on SQLite the JSON has them);
+/// - `{bytes "m.hash"}`: of hexadecimal digits;
+/// - `{later "a, b"}`: the later of two times, neither NULL;
+/// - `{views}`: which mailbox is in which view at `$1`, stale after `$2` seconds;
+/// - `{held "mailbox" "epoch"}`: this lease for sending is held;
+/// - `{lock}`: keep the rows from other writers (on SQLite the transaction does);
+/// - `{indexed "name"}`: by this index, where SQLite would guess wrong.
 macro_rules! statements {
     ($($name:ident = [$($piece:tt)+];)+) => {
         $(pub const $name: Sql =

@@ -4,11 +4,9 @@ use super::Sql;
 
 statements! {
     PROFILES = [
-        "SELECT id, name, description, server_type, authenticate_using, username, credential_source, \
-         credential_name, incoming_host, incoming_port, incoming_security, incoming_auth, process_email_from, \
-         minimum_polling_interval, maximum_concurrent_connections, connection_timeout, is_default, state, \
-         managed_by, outgoing_host, outgoing_port, outgoing_security, outgoing_auth, save_to_sent, in_doubt, \
-         owner FROM server_profiles ORDER BY name"];
+        "SELECT "
+        {profile}
+        " FROM server_profiles ORDER BY name"];
     // A hold is about a server: another one is tried at once.
     PUT_PROFILE = [
         "INSERT INTO server_profiles (id, name, description, server_type, authenticate_using, username, \
@@ -40,8 +38,9 @@ statements! {
     RETIRE_PROFILE = [
         "UPDATE server_profiles SET state = 'inactive', is_default = FALSE, updated_at = $2 WHERE id = $1"];
     USERS = [
-        "SELECT id, name, email_address, external_id, filter_method, state, managed_by FROM users ORDER \
-         BY name"];
+        "SELECT "
+        {owner}
+        " FROM users ORDER BY name"];
     PUT_USER = [
         "INSERT INTO users (id, name, email_address, external_id, filter_method, state, managed_by, \
          created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (id) DO UPDATE \
@@ -51,8 +50,9 @@ statements! {
     RETIRE_USER = [
         "UPDATE users SET state = 'inactive', updated_at = $2 WHERE id = $1"];
     QUEUES = [
-        "SELECT id, name, email_address, external_id, filter_method, state, managed_by FROM queues ORDER \
-         BY name"];
+        "SELECT "
+        {owner}
+        " FROM queues ORDER BY name"];
     PUT_QUEUE = [
         "INSERT INTO queues (id, name, email_address, external_id, filter_method, state, managed_by, \
          created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (id) DO UPDATE \
@@ -62,17 +62,8 @@ statements! {
     RETIRE_QUEUE = [
         "UPDATE queues SET state = 'inactive', updated_at = $2 WHERE id = $1"];
     MAILBOXES = [
-        "SELECT m.id, m.name, m.email_address, m.kind, m.owner, m.server_profile, m.username, \
-         m.credential_source, m.credential_name, m.incoming_method, m.process_email_received_after, \
-         m.approval, m.state, m.managed_by, m.incoming_enabled, m.incoming_postponed_until, \
-         m.incoming_transient_failures, m.incoming_confirmations, m.incoming_failing_since, \
-         m.incoming_failure_code, m.incoming_last_error, m.incoming_last_success_at, m.incoming_next_due_at, \
-         m.outgoing_method, m.delete_after_processing, m.outgoing_enabled, m.outgoing_postponed_until, \
-         m.outgoing_transient_failures, m.outgoing_confirmations, m.outgoing_failing_since, \
-         m.outgoing_failure_code, m.outgoing_last_error, m.outgoing_last_success_at, m.outgoing_next_due_at, \
-         m.incoming_test_status, m.outgoing_test_status, m.test_completed_at, m.declared_enabled, \
-         CAST(m.incoming_care AS TEXT) AS incoming_care, CAST(m.outgoing_care AS TEXT) AS outgoing_care, "
-        {grants "m.id"}
+        "SELECT "
+        {mailbox}
         " FROM mailboxes m ORDER BY m.email_address"];
     PUT_MAILBOX = [
         "INSERT INTO mailboxes (id, name, email_address, kind, owner, server_profile, username, \
@@ -116,28 +107,19 @@ statements! {
     SET_APPROVAL = [
         "UPDATE mailboxes SET approval = $3, updated_at = $2 WHERE id = $1"];
     PROFILE = [
-        "SELECT id, name, description, server_type, authenticate_using, username, credential_source, \
-         credential_name, incoming_host, incoming_port, incoming_security, incoming_auth, process_email_from, \
-         minimum_polling_interval, maximum_concurrent_connections, connection_timeout, is_default, state, \
-         managed_by, outgoing_host, outgoing_port, outgoing_security, outgoing_auth, save_to_sent, in_doubt, \
-         owner FROM server_profiles WHERE id = $1"];
+        "SELECT "
+        {profile}
+        " FROM server_profiles WHERE id = $1"];
     USER = [
-        "SELECT id, name, email_address, external_id, filter_method, state, managed_by FROM users WHERE \
-         id = $1"];
+        "SELECT "
+        {owner}
+        " FROM users WHERE id = $1"];
     QUEUE = [
-        "SELECT id, name, email_address, external_id, filter_method, state, managed_by FROM queues WHERE \
-         id = $1"];
+        "SELECT "
+        {owner}
+        " FROM queues WHERE id = $1"];
     MAILBOX = [
-        "SELECT m.id, m.name, m.email_address, m.kind, m.owner, m.server_profile, m.username, \
-         m.credential_source, m.credential_name, m.incoming_method, m.process_email_received_after, \
-         m.approval, m.state, m.managed_by, m.incoming_enabled, m.incoming_postponed_until, \
-         m.incoming_transient_failures, m.incoming_confirmations, m.incoming_failing_since, \
-         m.incoming_failure_code, m.incoming_last_error, m.incoming_last_success_at, m.incoming_next_due_at, \
-         m.outgoing_method, m.delete_after_processing, m.outgoing_enabled, m.outgoing_postponed_until, \
-         m.outgoing_transient_failures, m.outgoing_confirmations, m.outgoing_failing_since, \
-         m.outgoing_failure_code, m.outgoing_last_error, m.outgoing_last_success_at, m.outgoing_next_due_at, \
-         m.incoming_test_status, m.outgoing_test_status, m.test_completed_at, m.declared_enabled, \
-         CAST(m.incoming_care AS TEXT) AS incoming_care, CAST(m.outgoing_care AS TEXT) AS outgoing_care, "
-        {grants "m.id"}
+        "SELECT "
+        {mailbox}
         " FROM mailboxes m WHERE m.id = $1"];
 }

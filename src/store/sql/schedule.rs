@@ -43,34 +43,16 @@ statements! {
         " ORDER BY id "
         {lock}];
     CLAIMED = [
-        "SELECT m.id, m.name, m.email_address, m.kind, m.owner, m.server_profile, m.username, \
-         m.credential_source, m.credential_name, m.incoming_method, m.process_email_received_after, \
-         m.approval, m.state, m.managed_by, m.incoming_enabled, m.incoming_postponed_until, \
-         m.incoming_transient_failures, m.incoming_confirmations, m.incoming_failing_since, \
-         m.incoming_failure_code, m.incoming_last_error, m.incoming_last_success_at, m.incoming_next_due_at, \
-         m.outgoing_method, m.delete_after_processing, m.outgoing_enabled, m.outgoing_postponed_until, \
-         m.outgoing_transient_failures, m.outgoing_confirmations, m.outgoing_failing_since, \
-         m.outgoing_failure_code, m.outgoing_last_error, m.outgoing_last_success_at, m.outgoing_next_due_at, \
-         m.incoming_test_status, m.outgoing_test_status, m.test_completed_at, m.declared_enabled, \
-         CAST(m.incoming_care AS TEXT) AS incoming_care, CAST(m.outgoing_care AS TEXT) AS outgoing_care, "
-        {grants "m.id"}
+        "SELECT "
+        {mailbox}
         ", m.lease_epoch, c.uid_validity, c.generation, c.last_uid, c.message_count, c.compared_at, \
          c.starting_point, c.starts_over, c.in_flight_first, c.in_flight_last, c.in_flight_attempts FROM \
          mailboxes m LEFT JOIN inbox_cursors c ON c.mailbox = m.id WHERE m.id "
         {ids "$1"}
         " ORDER BY m.id"];
     CLAIMED_OUTGOING = [
-        "SELECT m.id, m.name, m.email_address, m.kind, m.owner, m.server_profile, m.username, \
-         m.credential_source, m.credential_name, m.incoming_method, m.process_email_received_after, \
-         m.approval, m.state, m.managed_by, m.incoming_enabled, m.incoming_postponed_until, \
-         m.incoming_transient_failures, m.incoming_confirmations, m.incoming_failing_since, \
-         m.incoming_failure_code, m.incoming_last_error, m.incoming_last_success_at, m.incoming_next_due_at, \
-         m.outgoing_method, m.delete_after_processing, m.outgoing_enabled, m.outgoing_postponed_until, \
-         m.outgoing_transient_failures, m.outgoing_confirmations, m.outgoing_failing_since, \
-         m.outgoing_failure_code, m.outgoing_last_error, m.outgoing_last_success_at, m.outgoing_next_due_at, \
-         m.incoming_test_status, m.outgoing_test_status, m.test_completed_at, m.declared_enabled, \
-         CAST(m.incoming_care AS TEXT) AS incoming_care, CAST(m.outgoing_care AS TEXT) AS outgoing_care, "
-        {grants "m.id"}
+        "SELECT "
+        {mailbox}
         ", m.outgoing_lease_epoch AS lease_epoch FROM mailboxes m WHERE m.id "
         {ids "$1"}
         " ORDER BY m.id"];
