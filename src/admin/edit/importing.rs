@@ -8,6 +8,7 @@ use crate::{
         changes::{PlannedChange, Planner},
         error::AdminError,
         import::rows::{BadRow, Row},
+        views::owner_name,
     },
     config::Problem,
     model::{ids::OwnerId, mailbox::MailboxKind, record::Owner},
@@ -80,18 +81,29 @@ impl<'d, 'r> Importer<'d, 'r> {
         given.push(("name", &row.name));
         let changed = desk.change_owner(&mut self.planner, owner, &given, &of_mailbox);
         changed.map_err(|problems| bad(row, AdminError::Refused { problems }))?;
-        if !of_mailbox.is_empty() && !desk.mailboxes_by_owner.contains_key(&owner.id) {
-            let why =
-                format!("{} {} has no mailbox to which profile or username could go", kind_word(self.kind), owner.name);
-            let hint = format!(
-                "mailsyncd mailbox add {} --owner {}:{:?}",
-                row.email_address,
-                kind_word(self.kind),
-                owner.name
-            );
-            return Err(vec![BadRow { line: row.line, why, hint: Some(hint) }]);
+        if !desk.mailboxes_by_owner.contains_key(&owner.id) {
+            self.mailbox_of(owner, row, &of_mailbox)?;
         }
         Ok(false)
+    }
+
+    /// The mailbox of an owner that has none; one that was removed does not come back of itself.
+    fn mailbox_of(&mut self, owner: &Owner, row: &Row, of_mailbox: &[(&str, &str)]) -> Result<(), Vec<BadRow>> {
+        let (desk, what) = (self.desk, kind_word(self.kind));
+        let was_removed = desk.records.mailboxes.iter().any(|(mailbox, _)| mailbox.owner == Some(owner.id));
+        if was_removed && of_mailbox.is_empty() {
+            return Ok(());
+        }
+        if was_removed {
+            let why =
+                format!("the mailbox of {what} {} was removed: nothing to give profile or username to", owner.name);
+            let hint = format!("mailsyncd mailbox add {} --owner {what}:{:?}", row.email_address, owner.name);
+            return Err(vec![BadRow { line: row.line, why, hint: Some(hint) }]);
+        }
+        let named = owner_name(owner);
+        let given = [&[("name", row.name.as_str()), ("owner", named.as_str())], of_mailbox].concat();
+        let made = desk.new_mailbox(&mut self.planner, &row.email_address, &given, Some(owner.id));
+        made.map_err(|error| bad(row, error))
     }
 
     /// The one with the identifier, else with the name.

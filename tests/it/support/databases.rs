@@ -17,6 +17,17 @@ pub struct TestDatabase {
 }
 
 impl TestDatabase {
+    /// The one number that a query answers with.
+    pub async fn count(&self, sql: &str) -> i64 {
+        let statement = AssertSqlSafe(sql);
+        if self.url.starts_with("sqlite:") {
+            let mut conn = SqliteConnection::connect(&self.url).await.unwrap();
+            return sqlx::query_scalar(statement).fetch_one(&mut conn).await.unwrap();
+        }
+        let mut conn = PgConnection::connect(&self.url).await.unwrap();
+        sqlx::query_scalar(statement).fetch_one(&mut conn).await.unwrap()
+    }
+
     /// Runs SQL as another program would.
     pub async fn execute(&self, sql: &str) {
         let statement = AssertSqlSafe(sql);
