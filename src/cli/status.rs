@@ -36,7 +36,7 @@ pub(super) async fn status(context: &Context, form: Form) -> Result<ExitCode, Fa
     let config = context.config()?;
     let store = Store::open(&config.database_url, Role::Tool).await?;
     let now = context.clock.now();
-    let status = store.status(now).await?;
+    let status = store.status(now, config.alerts.stale_after).await?;
     let views = store.view_counts(now, config.alerts.stale_after).await?;
     let daemon = daemon_state(&store.daemons().await?, now);
     store.close().await;

@@ -1,7 +1,5 @@
 //! What people are shown of the database.
 
-use std::time::Duration;
-
 use serde::Serialize;
 
 use crate::model::{
@@ -67,8 +65,6 @@ impl StatusView {
     pub const MOST_ALERTS: u32 = 50;
     /// The most late mailboxes that are listed.
     pub const MOST_LATE: usize = 100;
-    /// No mailbox is late before this time, however often it should be polled.
-    pub const LATE_AFTER: Duration = Duration::from_secs(3_600);
     /// So many polling intervals without a success make a mailbox late.
     pub const LATE_INTERVALS: u32 = 3;
 }
@@ -92,7 +88,7 @@ pub struct MailboxCounts {
     pub never_succeeded: u64,
     /// Being read now.
     pub running: u64,
-    /// Enabled and due, and not read completely for [`StatusView::LATE_AFTER`] nor for
+    /// Enabled and due, and not read completely for so long as was asked for nor for
     /// [`StatusView::LATE_INTERVALS`] intervals of its profile.
     pub late: u64,
     /// The oldest last success among the enabled: how stale the stalest is.

@@ -3,13 +3,14 @@
 use super::*;
 
 impl Store {
-    /// How things stand.
+    /// How things stand. An enabled mailbox is late where it is due and was not read for `late_after`, nor for
+    /// [`StatusView::LATE_INTERVALS`] of its intervals.
     ///
     /// # Errors
     /// The database cannot be read.
-    pub async fn status(&self, now: Timestamp) -> Result<StatusView, StoreError> {
-        let schema = self.schema_version().await?;
-        read!(self, views::status(self.backend().name(), schema, now))
+    pub async fn status(&self, now: Timestamp, late_after: Duration) -> Result<StatusView, StoreError> {
+        let known = (self.backend().name(), self.schema_version().await?);
+        read!(self, views::status(known, now, late_after))
     }
 
     /// Activities, newest first.

@@ -1,5 +1,7 @@
 //! What people are shown.
 
+use std::time::Duration;
+
 use super::{Conn, Db, Result, text};
 use crate::{
     model::{ids::MailboxId, mailbox::Workload, message::Sha256, timestamp::Timestamp},
@@ -19,7 +21,12 @@ pub(super) fn count(number: i64) -> u64 {
 }
 
 /// See [`crate::store::Store::status`].
-pub async fn status(conn: &mut Conn, backend: &'static str, schema: i64, now: Timestamp) -> Result<StatusView> {
+pub async fn status(
+    conn: &mut Conn,
+    (backend, schema): (&'static str, i64),
+    now: Timestamp,
+    late_after: Duration,
+) -> Result<StatusView> {
     #[derive(sqlx::FromRow)]
     struct Counts {
         profiles: i64,
@@ -27,7 +34,7 @@ pub async fn status(conn: &mut Conn, backend: &'static str, schema: i64, now: Ti
         set_aside: i64,
         last_recorded_at: Option<Time>,
     }
-    let mut late = late(conn, now).await?;
+    let mut late = late(conn, now, late_after).await?;
     let mailboxes = MailboxCounts { late: late.len() as u64, ..mailbox_counts(conn, now).await? };
     late.truncate(StatusView::MOST_LATE);
     let counts = sqlx::query_as::<Db, Counts>(text(sql::STATUS_COUNTS)).fetch_one(&mut *conn).await?;
@@ -181,7 +188,7 @@ async fn troubled(conn: &mut Conn) -> Result<Vec<TroubledMailbox>> {
     rows.into_iter().map(mailbox).collect()
 }
 
-async fn late(conn: &mut Conn, now: Timestamp) -> Result<Vec<LateMailbox>> {
+async fn late(conn: &mut Conn, now: Timestamp, after: Duration) -> Result<Vec<LateMailbox>> {
     #[derive(sqlx::FromRow)]
     struct Row {
         email_address: String,
@@ -190,7 +197,7 @@ async fn late(conn: &mut Conn, now: Timestamp) -> Result<Vec<LateMailbox>> {
         failure_code: Option<String>,
         words: Option<String>,
     }
-    let before = now.minus(StatusView::LATE_AFTER);
+    let before = now.minus(after);
     let statement = sqlx::query_as::<Db, Row>(text(sql::STATUS_LATE)).bind(Time(now)).bind(Time(before));
     let mut late = Vec::new();
     for row in statement.fetch_all(conn).await? {

@@ -373,7 +373,7 @@ async fn the_dead_lose_their_tests_and_what_kills_five_times_is_not_tried_again(
         "{over:?}"
     );
     assert_eq!((world.servers.attempts(), world.state(often).await.enabled), (1, false));
-    assert_eq!(world.status(NOW).await.unwrap().open_alerts, 2);
+    assert_eq!(world.status(NOW, Duration::ZERO).await.unwrap().open_alerts, 2);
     runner.end().await;
 }
 

@@ -42,6 +42,8 @@ pub fn key(number: u64) -> MessageKey {
     MessageKey(hash(number))
 }
 
+pub const HOUR: Duration = Duration::from_secs(3_600);
+
 pub fn profile(name: &str) -> ServerProfile {
     ServerProfile {
         id: ProfileId::generate(at(0)),

@@ -89,7 +89,7 @@ async fn audit(database: &TestDatabase, what: &str) -> Vec<(Option<String>, Stri
 }
 
 async fn open_alerts(store: &Store) -> Vec<String> {
-    let alerts = store.status(at(0)).await.unwrap().alerts;
+    let alerts = store.status(at(0), HOUR).await.unwrap().alerts;
     alerts.into_iter().map(|alert| format!("{} {}: {}", alert.subject, alert.code, alert.text)).collect()
 }
 

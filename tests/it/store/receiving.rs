@@ -39,7 +39,7 @@ async fn a_commit_is_recorded_once_however_often_it_is_run() {
         assert_eq!(again, Committed::default());
         let uids = store.ledger_uids(mailbox.id, &cursor(0), 2, 9).await.unwrap();
         assert_eq!(uids, BTreeSet::from([uid(2), uid(3), uid(4)]));
-        assert_eq!(store.status(at(2)).await.unwrap().activities, 2);
+        assert_eq!(store.status(at(2), HOUR).await.unwrap().activities, 2);
         assert_eq!(store.set_aside(Some(mailbox.id)).await.unwrap().len(), 1);
         assert_eq!(store.check().await.unwrap(), Vec::<String>::new());
         let facts = store.facts(&[key(1), key(2), key(77)]).await.unwrap();

@@ -177,7 +177,7 @@ async fn profiles_are_held_and_freed() {
         assert_eq!(store.holds(Workload::Incoming).await.unwrap().len(), 1);
         let (outgoing, text) = (Workload::Outgoing, "no route to host".to_owned());
         store.put_hold(outgoing, profile.id, &ProfileHold { text, ..hold.clone() }, &[], at(2)).await.unwrap();
-        let held = store.status(at(3)).await.unwrap().held_profiles;
+        let held = store.status(at(3), HOUR).await.unwrap().held_profiles;
         let told: Vec<_> = held.iter().map(|held| (held.workload, held.hold.text.as_str())).collect();
         assert_eq!(told, [(Workload::Incoming, "connection refused"), (outgoing, "no route to host")]);
         // Another server is tried at once; what was not changed waits on.

@@ -216,7 +216,7 @@ async fn the_end_of_a_test_enables_forgets_disables_and_alerts() {
         assert_eq!((after.outgoing.enabled, after.outgoing.test_status), (false, TestStatus::Failure));
         assert_eq!(after.outgoing.failure_code, Some(FailureCode::AuthExpired));
         assert_eq!(after.outgoing.last_error.as_deref(), Some("gone"));
-        assert_eq!(store.status(at(8)).await.unwrap().open_alerts, 1);
+        assert_eq!(store.status(at(8), HOUR).await.unwrap().open_alerts, 1);
     }
 }
 

@@ -122,7 +122,7 @@ async fn outgoing_mail_is_listed_among_the_other_and_shown() {
         let party = &detail.parties[0];
         assert_eq!((party.result, party.reply_code), (Some(RecipientState::Refused), Some(550)));
         assert_eq!((party.enhanced_code.as_deref(), party.reply_text.as_deref()), (Some("5.1.1"), Some("who?")));
-        let outbox = store.status(at(30)).await.unwrap().outbox;
+        let outbox = store.status(at(30), HOUR).await.unwrap().outbox;
         assert_eq!((outbox.pending, outbox.held, outbox.oldest_pending), (1, 1, Some(at(20))));
     }
 }
@@ -143,7 +143,7 @@ async fn open_alerts_are_shown_with_the_names_of_their_subjects() {
         store.raise_alert(&alert(AlertSubject::Mailbox(boxes[0].id), Severity::Error, "two"), at(3)).await.unwrap();
         store.raise_alert(&alert(AlertSubject::Activity(activity), Severity::Error, "gone"), at(4)).await.unwrap();
         store.close_alert(AlertSubject::Activity(activity), FailureCode::MailRefused, at(5)).await.unwrap();
-        let status = store.status(at(9)).await.unwrap();
+        let status = store.status(at(9), HOUR).await.unwrap();
         let shown: Vec<(&str, u64)> = status.alerts.iter().map(|alert| (alert.subject.as_str(), alert.count)).collect();
         assert_eq!((shown[0], shown.len(), status.open_alerts), (("a@example.org", 2), 2, 2));
         assert_eq!((status.alerts[1].kind.as_str(), status.alerts[1].code.as_str()), ("profile", "mail-refused"));
@@ -171,7 +171,7 @@ async fn the_status_counts() {
         let aside = entry(2, Verdict::SetAside(failure(FailureCode::MessagePoison)));
         let ignored = entry(3, Verdict::Ignore(IgnoreReason::Vanished));
         store.commit_batch(fence, &commit(vec![record(1, 1), aside, ignored], 3), at(8)).await.unwrap();
-        let status = store.status(at(10)).await.unwrap();
+        let status = store.status(at(10), HOUR).await.unwrap();
         let counts = &status.mailboxes;
         assert_eq!((counts.total, counts.active, counts.enabled, counts.running), (4, 4, 3, 1));
         assert_eq!((counts.failing, counts.postponed, counts.disabled_by_failure), (1, 1, 1));
@@ -230,7 +230,7 @@ async fn the_status_names_late_mailboxes() {
             (late.mailbox.clone(), late.since, late.failure_code.map(FailureCode::name), words)
         };
         let late = |mailbox: &str, since, code, words: &str| (mailbox.to_owned(), at(since), code, words.to_owned());
-        let status = store.status(at(4_000)).await.unwrap();
+        let status = store.status(at(4_000), HOUR).await.unwrap();
         let expected = [
             late("never@x", 0, None, ""),
             late("failing@x", 100, Some("timeout"), "no answer"),
@@ -238,6 +238,10 @@ async fn the_status_names_late_mailboxes() {
         ];
         assert_eq!(status.late.iter().map(row).collect::<Vec<_>>(), expected);
         assert_eq!(status.mailboxes.late, 3);
+        // Who wants to know sooner; three intervals it takes all the same.
+        let minutes = Duration::from_secs(600);
+        let sooner = async |seconds| store.status(at(seconds), minutes).await.unwrap().mailboxes.late;
+        assert_eq!((sooner(800).await, sooner(1_201).await), (0, 3));
 
         let hold = ProfileHold {
             since: at(2),
@@ -247,9 +251,9 @@ async fn the_status_names_late_mailboxes() {
             text: "refused".into(),
         };
         store.put_hold(Workload::Incoming, slow_id, &hold, &[], at(2)).await.unwrap();
-        let status = store.status(at(3 * 7_200 + 1)).await.unwrap();
+        let status = store.status(at(3 * 7_200 + 1), HOUR).await.unwrap();
         assert!(!status.late.iter().any(|late| late.mailbox == "slow@x"), "{:?}", status.late);
-        let status = store.status(at(3 * 7_200 + 2)).await.unwrap();
+        let status = store.status(at(3 * 7_200 + 2), HOUR).await.unwrap();
         let slow = status.late.iter().find(|late| late.mailbox == "slow@x").map(row);
         assert_eq!(slow, Some(late("slow@x", 1, Some("host-unreachable"), "refused")));
     }

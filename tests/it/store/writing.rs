@@ -90,7 +90,7 @@ async fn a_dropped_write_happened_or_did_not() {
         assert!(last > 1);
         let keys: Vec<_> = (1..=last).map(|number| key(u64::from(number))).collect();
         assert_eq!(store.facts(&keys).await.unwrap().len(), last as usize);
-        assert_eq!(store.status(at(3)).await.unwrap().activities, u64::from(last));
+        assert_eq!(store.status(at(3), HOUR).await.unwrap().activities, u64::from(last));
         assert_eq!(store.check().await.unwrap(), Vec::<String>::new());
     }
 }
@@ -107,6 +107,6 @@ async fn what_was_answered_is_there_for_the_next_who_opens() {
         assert_eq!(other.facts(&[key(1)]).await.unwrap().len(), 1);
         database.store.close().await;
         assert!(matches!(database.store.records().await, Err(StoreError::Closed)));
-        assert_eq!(other.status(at(2)).await.unwrap().activities, 1);
+        assert_eq!(other.status(at(2), HOUR).await.unwrap().activities, 1);
     }
 }
