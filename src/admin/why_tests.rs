@@ -235,7 +235,8 @@ const CASES: &[Case] = &[
         },
         "Held | the server of profile contoso fails: all its mailboxes wait | security-downgrade x4 connection refused | \
          nothing is tried before somebody dismisses the profile's alert, or changes its server | somebody may be interfering \
-         with the connection; nothing was sent; check the server's STARTTLS",
+         with the connection; nothing was sent; check the server's STARTTLS; once that is clear: mailsyncd alert list \
+         --profile contoso, then: mailsyncd alert dismiss ID",
         "Confirming | the server refused: failed 4 times in a row since 2025-12-31T23:00:00Z, to be confirmed | \
          auth-unclear x4 the server's words | 2026-01-01T00:10:00Z: it is tried again: confirmation 4 of 5; when all fail \
          it is disabled | check the mailbox's user name and password (some providers want an application password)",

@@ -108,7 +108,9 @@ async fn mail(
     Ok(())
 }
 
-/// A finished mail: a draft has no place for the fields that mark it.
+/// A finished mail: a draft has no place for the fields that mark it. Its reverse-path is the mailbox, and
+/// not null: that is for reports and for automatic answers (RFC 5321, 4.5.5; RFC 3834), this answers
+/// nothing, and where the owner cannot be reached, the report of that has to come back to somebody.
 fn written(from: &Mailbox, notice: &Notice, now: Timestamp) -> Result<NewMail, ComposeError> {
     let id = ActivityId::generate(now);
     let party =

@@ -224,6 +224,11 @@ impl Told<'_> {
                     "raise limits.connections or the profile's maximum_concurrent_connections, or poll less often";
                 Some(text.to_owned())
             }
+            State::Held if self.facts.hold(self.workload).is_some_and(|hold| hold.next_probe().is_none()) => {
+                let profile = self.facts.profile.map_or("", |profile| profile.name.as_str());
+                let look = format!("mailsyncd alert list --profile {profile}");
+                of_code().map(|hint| format!("{hint}; once that is clear: {look}, then: mailsyncd alert dismiss ID"))
+            }
             State::Paused | State::Held | State::Throttled | State::Confirming | State::Postponed | State::Due => {
                 of_code()
             }
