@@ -4,9 +4,11 @@ mod alerts;
 mod edit;
 mod explain;
 mod import;
+mod locking;
 mod reading;
 mod rotate;
 mod sending;
+mod testing;
 mod world;
 
 use std::{fs, io::pipe, os::unix::fs::PermissionsExt as _, path::Path, process::Stdio};

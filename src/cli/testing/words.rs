@@ -128,5 +128,6 @@ fn preview_text(preview: &Preview) -> String {
         0 => String::new(),
         undated => format!("; of {undated} only the content tells when they were received"),
     };
-    format!("would import {count} messages, {}{oldest}{undated}", size(*bytes))
+    let messages = if *count == 1 { "message" } else { "messages" };
+    format!("would import {count} {messages}, {}{oldest}{undated}", size(*bytes))
 }

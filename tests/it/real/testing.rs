@@ -90,7 +90,7 @@ fn a_mailbox_is_approved_tested_and_enabled_and_its_test_mail_is_no_mail() {
     let approved = daemon.cli(&["mailbox", "approve", ANNA]);
     assert_eq!(stdout(&approved), format!("{ANNA}: approved\napproved 1 of 1\n"), "{}", text_of(&approved));
 
-    let dry = ["would work", "would work", "would import 1 messages", "tests that went well: 1 of 1"];
+    let dry = ["would work", "would work", "would import 1 message", "tests that went well: 1 of 1"];
     test_enable(&daemon, &["--dry-run"], 0, &dry);
     assert_eq!((test_mails(&dovecot, ANNA), daemon.activities()), (0, 0));
     assert_eq!(daemon.mailbox(ANNA)["incoming"]["enabled"], false);
