@@ -3,6 +3,7 @@
 pub mod chain;
 pub mod clock;
 pub mod hints;
+pub mod host;
 pub mod keyring;
 pub mod login;
 pub mod marker;

@@ -6,7 +6,7 @@ use tokio::{sync::watch, time::sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    base::{clock::Clock, tasks::Tasks},
+    base::{clock::Clock, host, tasks::Tasks},
     model::{
         ids::NodeId,
         presence::{HEARTBEAT, Heartbeat},
@@ -38,7 +38,8 @@ impl Heart {
         let (keys, known) = watch::channel(key_ids);
         let stop = CancellationToken::new();
         let version = env!("CARGO_PKG_VERSION").to_owned();
-        let heartbeat = Heartbeat { node, version, started_at: clock.now(), key_ids: Vec::new(), pause: None };
+        let machine = host::name();
+        let heartbeat = Heartbeat { node, version, machine, started_at: clock.now(), key_ids: Vec::new(), pause: None };
         tasks.spawn("heartbeat", beat(store, clock, heartbeat, progress, known, stop.clone()));
         Self { keys, stop }
     }

@@ -18,6 +18,8 @@ pub struct Heartbeat {
     pub node: NodeId,
     /// Its version.
     pub version: String,
+    /// Name of the machine it runs on; empty where the daemon is of an older release.
+    pub machine: String,
     /// When it started.
     pub started_at: Timestamp,
     /// Identifiers of the keys it opens stored passwords with, the one it seals with first.
@@ -113,6 +115,7 @@ mod tests {
         let heartbeat = Heartbeat {
             node: NodeId::generate(at(0)),
             version: "1".to_owned(),
+            machine: "one".to_owned(),
             started_at: at(0),
             key_ids: Vec::new(),
             pause: paused.then_some(pause),

@@ -1,6 +1,6 @@
 //! Looks after what the schedule may have forgotten, by the database alone: workloads that stand
-//! still, profiles of which most mailboxes fail, alerts that are over or old. It shares nothing with the schedule, so that it sees also what
-//! that does not.
+//! still, profiles of which most mailboxes fail, daemons in trouble, alerts that are over or old. It
+//! shares nothing with the schedule, so that it sees also what that does not.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -11,6 +11,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    daemons,
     driver::Settings,
     notify,
     stale::{self, Found},
@@ -18,7 +19,10 @@ use super::{
 use crate::{
     base::clock::Clock,
     means::stored,
-    model::rules::{AlertRules, Polling},
+    model::{
+        alert::AlertChange,
+        rules::{AlertRules, Polling},
+    },
     store::{Store, StoreError},
 };
 
@@ -75,6 +79,8 @@ impl Caretaker {
         let stale = store.stale(now.minus(rules.stale_after)).await?;
         let open = store.stale_alerts().await?;
         let changes = stale::changes(stale, &open, found, (rules, polling), now);
+        let daemons = daemons::changes(&store.daemons().await?, &store.daemon_alerts().await?, now);
+        let changes: Vec<AlertChange> = changes.into_iter().chain(daemons).collect();
         if !changes.is_empty() {
             stored::patiently(|| store.change_alerts(&changes, now)).await?;
         }

@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     agenda::{Agenda, Command, Event, Mode},
+    daemons::Spell,
     duty::{Duty, Side},
     journal::{self, CycleName},
     limits::LoginRate,
@@ -157,6 +158,7 @@ impl Driver {
             requested: BTreeSet::new(),
             next_outbox_look: Instant::now(),
             trouble: None,
+            spell: None,
             machine: None,
             troubles: 0,
             stopping: None,
@@ -223,6 +225,8 @@ struct Running {
     /// Holds and releases, not written yet.
     to_write: VecDeque<Command>,
     trouble: Option<Trouble>,
+    /// What the database has still to be told of it.
+    spell: Option<Spell>,
     /// What is wrong with this machine.
     machine: Option<FailureCode>,
     /// When the outbox is looked into next.
@@ -270,7 +274,10 @@ impl Running {
                     polls.for_each(|duty| self.tell(Event::Hinted(duty)));
                 }
                 () = sleep_until(next_wake) => self.wake().await,
-                _ = tick.tick() => self.look_for_requests().await,
+                _ = tick.tick() => {
+                    self.tell_late().await;
+                    self.look_for_requests().await;
+                }
                 _ = renewal.tick() => self.renew().await,
                 _ = refresh.tick() => self.refresh().await,
                 changed = settings.changed(), if may_change => match changed {

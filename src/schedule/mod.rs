@@ -9,6 +9,7 @@ pub mod breaker;
 pub mod care;
 pub mod caretaker;
 pub mod concern;
+mod daemons;
 pub mod driver;
 pub mod duty;
 pub mod heard;

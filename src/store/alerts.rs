@@ -50,6 +50,17 @@ pub struct AlertDetail {
     pub mailed_at: Option<Timestamp>,
 }
 
+/// An open alert about daemons and their machines.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DaemonAlert {
+    /// What is the matter.
+    pub code: FailureCode,
+    /// Where, and in words.
+    pub text: String,
+    /// When it was raised last.
+    pub last_seen: Timestamp,
+}
+
 /// Mailboxes of one profile that are processed and fare alike.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Health {

@@ -7,12 +7,14 @@ use tokio::time::Instant;
 use super::{
     super::{
         agenda::{Event, Mode},
+        daemons::Spell,
         journal,
         waits::Growing,
     },
     REFRESH, Running, Trouble,
 };
 use crate::{
+    base::host,
     means::stored,
     model::{failure::Failure, mailbox::Workload},
     store::StoreError,
@@ -55,8 +57,12 @@ impl Running {
     async fn look_whether_over(&mut self, now: Instant) {
         match self.store.ping().await {
             Ok(()) => {
+                let now = self.clock.now();
                 if let Some(trouble) = self.trouble.take() {
-                    journal::resumed(self.clock.now().since(trouble.since));
+                    journal::resumed(now.since(trouble.since));
+                }
+                if let Some(spell) = &mut self.spell {
+                    spell.end(now);
                 }
                 self.tell(Event::Resumed);
                 self.refresh().await;
@@ -68,6 +74,27 @@ impl Running {
                     trouble.next_look = now + delay;
                 }
             }
+        }
+    }
+
+    /// Writes down what the database could not be told while it lasted.
+    pub(super) async fn tell_late(&mut self) {
+        let now = self.clock.now();
+        if self.trouble.is_some() {
+            return;
+        }
+        let Some(spell) = self.spell.take_if(|spell| spell.is_over(now)) else { return };
+        let store = &self.store;
+        let told = async {
+            let open = stored::patiently(|| store.daemon_alerts()).await?;
+            for (change, at) in spell.told(&host::name(), &open) {
+                stored::patiently(|| store.change_alerts(std::slice::from_ref(&change), at)).await?;
+            }
+            Ok(())
+        };
+        if let Err(error) = told.await {
+            self.spell = Some(spell);
+            self.fail(&error);
         }
     }
 
@@ -83,7 +110,9 @@ impl Running {
         journal::paused(&failure);
         let next_look = Instant::now() + TROUBLE.after(self.troubles);
         self.troubles = self.troubles.saturating_add(1);
-        self.trouble = Some(Trouble { since: self.clock.now(), failure, next_look });
+        let trouble = Trouble { since: self.clock.now(), failure, next_look };
+        self.spell = Spell::begin(self.spell.take(), &trouble.pause());
+        self.trouble = Some(trouble);
         self.tell(Event::Paused);
         if self.mode == Mode::Once {
             self.stop();

@@ -71,6 +71,14 @@ impl Store {
         read!(self, alerts::stale_alerts())
     }
 
+    /// The open alerts about daemons and their machines.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn daemon_alerts(&self) -> Result<Vec<DaemonAlert>, StoreError> {
+        read!(self, alerts::daemon_alerts())
+    }
+
     /// How the mailboxes of each profile fare that are processed; `lately` is when a failure is a late one.
     ///
     /// # Errors

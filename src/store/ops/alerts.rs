@@ -17,7 +17,7 @@ use crate::{
         timestamp::Timestamp,
     },
     store::{
-        alerts::{AlertDetail, AlertFilter, Health, Stale},
+        alerts::{AlertDetail, AlertFilter, DaemonAlert, Health, Stale},
         codec::{Id, Ids, MailText, Time},
         names::Named,
         rows::{failure_code, span},
@@ -225,6 +225,16 @@ pub async fn mailed(conn: &mut Conn, alerts: Vec<AlertId>, now: Timestamp) -> Re
 pub async fn stale_alerts(conn: &mut Conn) -> Result<Vec<(MailboxId, FailureCode)>> {
     let rows = sqlx::query_as::<Db, (Id, String)>(text(sql::STALE_ALERTS)).fetch_all(conn).await?;
     rows.into_iter().map(|(id, code)| Ok((MailboxId(id.0), failure_code(&code)?))).collect()
+}
+
+/// See [`crate::store::Store::daemon_alerts`].
+pub async fn daemon_alerts(conn: &mut Conn) -> Result<Vec<DaemonAlert>> {
+    let rows = sqlx::query_as::<Db, (String, String, Time)>(text(sql::DAEMON_ALERTS));
+    let rows = rows.bind(Id(AlertSubject::Daemon.id())).fetch_all(conn).await?;
+    let alert = |(code, text, last_seen): (String, String, Time)| {
+        Ok(DaemonAlert { code: failure_code(&code)?, text, last_seen: last_seen.0 })
+    };
+    rows.into_iter().map(alert).collect()
 }
 
 /// See [`crate::store::Store::tidy_alerts`].

@@ -36,6 +36,7 @@ pub async fn beat(conn: &mut Conn, heartbeat: Heartbeat, now: Timestamp, forgott
         .bind(pause.map(|pause| Time(pause.since)))
         .bind(pause.map(|pause| pause.code.name()))
         .bind(pause.map(|pause| MailText(&pause.text)))
+        .bind(MailText(&heartbeat.machine))
         .execute(&mut *conn)
         .await?;
     sqlx::query::<Db>(text(sql::BURY_DAEMONS)).bind(Time(forgotten_before)).execute(conn).await?;
@@ -60,6 +61,7 @@ pub async fn daemons(conn: &mut Conn) -> Result<Vec<Presence>> {
         paused_since: Option<Time>,
         paused_code: Option<String>,
         paused_text: Option<String>,
+        machine: String,
     }
     let presence = |row: Row| {
         let pause = match (row.paused_since, row.paused_code, row.paused_text) {
@@ -69,6 +71,7 @@ pub async fn daemons(conn: &mut Conn) -> Result<Vec<Presence>> {
         let heartbeat = Heartbeat {
             node: NodeId(row.node.0),
             version: row.version,
+            machine: row.machine,
             started_at: row.started_at.0,
             key_ids: row.key_ids.lines().map(str::to_owned).collect(),
             pause,

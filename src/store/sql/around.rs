@@ -4,15 +4,15 @@ use super::Sql;
 
 statements! {
     BEAT = [
-        "INSERT INTO daemons (node, version, started_at, seen_at, key_ids, paused_since, paused_code, paused_text) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (node) DO UPDATE SET seen_at = excluded.seen_at, key_ids \
+        "INSERT INTO daemons (node, version, started_at, seen_at, key_ids, paused_since, paused_code, paused_text, \
+         machine) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (node) DO UPDATE SET seen_at = excluded.seen_at, key_ids \
          = excluded.key_ids, paused_since = excluded.paused_since, paused_code = excluded.paused_code, paused_text = \
          excluded.paused_text"];
     BURY_DAEMONS = [ "DELETE FROM daemons WHERE seen_at < $1"];
     LEAVE = [ "DELETE FROM daemons WHERE node = $1"];
     DAEMONS = [
-        "SELECT node, version, started_at, seen_at, key_ids, paused_since, paused_code, paused_text FROM daemons ORDER \
-         BY started_at, node"];
+        "SELECT node, version, started_at, seen_at, key_ids, paused_since, paused_code, paused_text, machine FROM \
+         daemons ORDER BY started_at, node"];
     LEASES_OF = [
         "SELECT lease_expires, outgoing_lease_expires FROM mailboxes WHERE id = $1"];
     OUTBOX_OF = [

@@ -162,8 +162,14 @@ async fn fill(directory: &Path) -> ActivityId {
     };
     settle(&store, claim(&store, id("postponed@contoso.example"), start).await, postponed).await;
     let version = "1".to_owned();
-    let heartbeat =
-        Heartbeat { node: NodeId::generate(start), version, started_at: start, key_ids: Vec::new(), pause: None };
+    let heartbeat = Heartbeat {
+        node: NodeId::generate(start),
+        version,
+        machine: "mail1".to_owned(),
+        started_at: start,
+        key_ids: Vec::new(),
+        pause: None,
+    };
     store.beat(&heartbeat, at("2099-01-01T00:00:00Z")).await.unwrap();
     store.close().await;
     activity

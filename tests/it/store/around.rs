@@ -17,7 +17,8 @@ use crate::support::databases::{TestDatabase, databases, sqlite};
 
 fn heartbeat() -> Heartbeat {
     let (version, key_ids) = ("1.2.3".to_owned(), vec!["0123456789abcdef".to_owned(), "new".to_owned()]);
-    Heartbeat { node: NodeId::generate(at(0)), version, started_at: at(0), key_ids, pause: None }
+    let machine = "mail1".to_owned();
+    Heartbeat { node: NodeId::generate(at(0)), version, machine, started_at: at(0), key_ids, pause: None }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
