@@ -350,9 +350,10 @@ impl Daemon {
     fn status(&self) -> String {
         let at = self.progress.snapshot();
         let connections = self.sources.imap().open_connections();
-        let paused = at.paused.as_ref();
+        let paused = at.paused.as_ref().or(at.strained.as_ref());
         let trouble = paused.map_or_else(String::new, |pause| {
-            format!("; paused since {}: {}: {}", pause.since, pause.code, pause.text)
+            let what = if pause.is_partial() { "short of resources" } else { "paused" };
+            format!("; {what} since {}: {}: {}", pause.since, pause.code, pause.text)
         });
         format!(
             "{} mailboxes, {} outboxes with mail, {} cycles running, {connections} connections, {} profiles held{trouble}",

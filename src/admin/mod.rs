@@ -11,6 +11,7 @@ pub mod error;
 mod fixtures;
 pub mod import;
 pub mod owners;
+pub mod presence;
 pub mod probing;
 pub mod rotate;
 pub mod secrets;

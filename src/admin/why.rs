@@ -59,7 +59,7 @@ pub struct Why {
     pub outgoing: Explanation,
     /// Its mail that is to be sent, by what keeps it.
     pub outbox: Vec<WaitingMail>,
-    /// Open alerts about it and about its profile.
+    /// Open alerts about it, its profile and the daemon.
     pub alerts: Vec<OpenAlert>,
 }
 
@@ -209,7 +209,7 @@ impl Facts<'_> {
             DaemonState::Absent | DaemonState::Silent { .. } => State::NotRunning,
             _ if self.around.is_running(workload, self.now) => State::Running,
             DaemonState::Paused(_) => State::Paused,
-            DaemonState::Running => match standing {
+            DaemonState::Running | DaemonState::Strained(_) => match standing {
                 State::Postponed => self.postponed(workload),
                 State::Due => self.awaited(workload),
                 other => other,
@@ -264,6 +264,11 @@ impl Facts<'_> {
         };
         match (state, self.daemon, self.hold(workload), self.failed_stage(workload)) {
             (State::Paused, DaemonState::Paused(pause), ..) => seen(pause.code, &pause.text, Some(pause.since), 1),
+            (State::Late | State::Due, DaemonState::Strained(pause), ..)
+                if self.workload_state(workload).failure_code.is_none() =>
+            {
+                seen(pause.code, &pause.text, Some(pause.since), 1)
+            }
             (State::Held, _, Some(hold), _) => {
                 seen(hold.code, &hold.text, Some(hold.since), u64::from(hold.failures) + 1)
             }

@@ -10,10 +10,11 @@ use super::{
     output::{Facts, Table, seconds, show, when},
 };
 use crate::{
+    admin::presence,
     model::{
         failure::FailureCode,
         mailbox::Workload,
-        presence::{DaemonState, daemon_state},
+        presence::DaemonState,
         view::ViewCounts,
     },
     store::{Role, StatusView, Store},
@@ -38,7 +39,7 @@ pub(super) async fn status(context: &Context, form: Form) -> Result<ExitCode, Fa
     let now = context.clock.now();
     let status = store.status(now, config.alerts.stale_after).await?;
     let views = store.view_counts(now, config.alerts.stale_after).await?;
-    let daemon = daemon_state(&store.daemons().await?, now);
+    let daemon = presence::daemon(&store, now).await?;
     store.close().await;
     let (version, database) = (env!("CARGO_PKG_VERSION"), config.database_url.as_str());
     let status = Status { version, database, daemon, status, views };

@@ -65,7 +65,8 @@ async fn beat(
 ) {
     let mut told: Option<Timestamp> = None;
     while !stop.is_cancelled() {
-        let (now, pause) = (clock.now(), progress.snapshot().paused);
+        let (now, snapshot) = (clock.now(), progress.snapshot());
+        let pause = snapshot.paused.or(snapshot.strained);
         let news = pause != heartbeat.pause || keys.has_changed().unwrap_or(false);
         if news || told.is_none_or(|told| now.since(told) >= HEARTBEAT) {
             heartbeat.key_ids.clone_from(&keys.borrow_and_update());

@@ -23,6 +23,7 @@ pub mod presence;
 pub mod profile;
 pub mod record;
 pub mod report;
+pub mod room;
 pub mod rules;
 #[cfg(test)]
 pub(crate) mod samples;

@@ -24,11 +24,11 @@ pub struct Heartbeat {
     pub started_at: Timestamp,
     /// Identifiers of the keys it opens stored passwords with, the one it seals with first.
     pub key_ids: Vec<String>,
-    /// Why it starts nothing, where it does not.
+    /// Why it starts nothing, or less than it should.
     pub pause: Option<Pause>,
 }
 
-/// A daemon that is in trouble of its own: the database, the disk.
+/// A daemon that is in trouble of its own: the database, the disk, its machine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Pause {
     /// Since when.
@@ -37,6 +37,13 @@ pub struct Pause {
     pub code: FailureCode,
     /// The words for it.
     pub text: String,
+}
+
+impl Pause {
+    /// Whether work goes on, only less of it at a time.
+    pub fn is_partial(&self) -> bool {
+        self.code == FailureCode::ResourcesExhausted
+    }
 }
 
 /// A daemon in the database.
@@ -61,6 +68,8 @@ impl Presence {
 pub enum DaemonState {
     /// Somebody does.
     Running,
+    /// Somebody does, but not as much at a time as it should: its machine gives too little.
+    Strained(Pause),
     /// All that run are in trouble of their own.
     Paused(Pause),
     /// One ran and did not say that it ended.
@@ -76,6 +85,9 @@ impl fmt::Display for DaemonState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Running => f.write_str("runs"),
+            Self::Strained(Pause { since, code, text }) => {
+                write!(f, "does less at a time than it should since {}: {code}: {text}", since.to_the_second())
+            }
             Self::Paused(Pause { since, code, text }) => {
                 write!(f, "starts nothing since {}: {code}: {text}", since.to_the_second())
             }
@@ -95,8 +107,12 @@ pub fn daemon_state(all: &[Presence], now: Timestamp) -> DaemonState {
     if alive().any(|presence| presence.heartbeat.pause.is_none()) {
         return DaemonState::Running;
     }
-    if let Some(pause) = alive().find_map(|presence| presence.heartbeat.pause.clone()) {
-        return DaemonState::Paused(pause);
+    let pauses = || alive().filter_map(|presence| presence.heartbeat.pause.as_ref());
+    if let Some(pause) = pauses().find(|pause| pause.is_partial()) {
+        return DaemonState::Strained(pause.clone());
+    }
+    if let Some(pause) = pauses().next() {
+        return DaemonState::Paused(pause.clone());
     }
     let last = all.iter().map(|presence| presence.seen_at).max();
     last.map_or(DaemonState::Absent, |since| DaemonState::Silent { since })
@@ -126,11 +142,14 @@ mod tests {
     #[test]
     fn one_that_works_is_enough_and_silence_is_told_from_absence() {
         let now = at(1_000);
+        let mut strained = presence(995, true);
+        strained.heartbeat.pause.as_mut().unwrap().code = FailureCode::ResourcesExhausted;
         let cases = [
             (vec![], "Absent"),
             (vec![presence(995, false)], "Running"),
             (vec![presence(995, true), presence(990, false)], "Running"),
             (vec![presence(995, true), presence(900, false)], "Paused"),
+            (vec![presence(995, true), strained], "Strained"),
             (vec![presence(940, false), presence(930, true)], "Silent { since: Timestamp(940000000) }"),
         ];
         for (all, expected) in cases {

@@ -293,6 +293,16 @@ impl Agenda {
         self.trouble
     }
 
+    /// The hosts that show it, in words.
+    pub fn trouble_words(&self) -> String {
+        self.trouble.map_or_else(String::new, |trouble| self.machine.words(trouble))
+    }
+
+    /// Since when fewer cycles run than the limits allow because this machine gives too little.
+    pub fn strained_since(&self) -> Option<Timestamp> {
+        self.turns.strained_since()
+    }
+
     /// Whether the server refuses everybody of `side`: then no refusal is charged to a mailbox.
     pub fn is_in_a_storm(&self, side: Side) -> bool {
         self.turns.hold(side).is_some_and(|hold| hold.code == FailureCode::AuthMassRefused)

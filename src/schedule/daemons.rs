@@ -2,13 +2,15 @@
 //!
 //! All daemons write down what is the matter with them. One open alert for each code tells of all that
 //! have it, machine by machine; whichever daemon looks next, raises it, counts it and closes it. So it
-//! ends too where the daemon that had the trouble is dead: who is not heard of has none.
+//! ends too where the daemon that had the trouble is dead: who is not heard of has none. Mere
+//! information is left alone: it tells of what happened once.
 //!
 //! While the database takes no writes, nobody can be told there: the log and the health page say it. When
 //! it is back, a [`Spell`] becomes the alert that there should have been, closed already.
 
 use std::{collections::BTreeMap, time::Duration};
 
+use super::leap::Leap;
 use crate::{
     model::{
         alert::{AlertChange, AlertSubject, NewAlert, Severity},
@@ -87,6 +89,12 @@ impl Spell {
         let raise = raise(pause.code, words(&[(machine, pause)]));
         vec![(raise, pause.since), (AlertChange::Close(AlertSubject::Daemon, pause.code), *ended)]
     }
+}
+
+/// Somebody set the clock of `machine`. That is over at once, and stays to be read.
+pub fn leapt(machine: &str, leap: Leap) -> NewAlert {
+    let (subject, code) = (AlertSubject::Daemon, FailureCode::ClockWrong);
+    NewAlert { subject, severity: Severity::Information, code, text: format!("{machine}: {leap}"), workload: None }
 }
 
 /// How long a trouble lasts before people are told.

@@ -27,6 +27,7 @@ use super::{
     daemons::Spell,
     duty::{Duty, Side},
     journal::{self, CycleName},
+    leap::Clocks,
     limits::LoginRate,
     line::{Ended, Line},
     progress::Progress,
@@ -159,6 +160,8 @@ impl Driver {
             next_outbox_look: Instant::now(),
             trouble: None,
             spell: None,
+            clocks: None,
+            leapt_at: None,
             machine: None,
             troubles: 0,
             stopping: None,
@@ -227,6 +230,10 @@ struct Running {
     trouble: Option<Trouble>,
     /// What the database has still to be told of it.
     spell: Option<Spell>,
+    /// The clock, as it was last looked at.
+    clocks: Option<Clocks>,
+    /// When it was last set forward.
+    leapt_at: Option<Timestamp>,
     /// What is wrong with this machine.
     machine: Option<FailureCode>,
     /// When the outbox is looked into next.
@@ -256,6 +263,7 @@ impl Running {
         });
         let [tick, renewal, refresh] = &mut ticks;
         let mut may_change = true;
+        self.look_at_the_disk().await;
         self.refresh().await;
         loop {
             self.turn().await;
@@ -275,6 +283,8 @@ impl Running {
                 }
                 () = sleep_until(next_wake) => self.wake().await,
                 _ = tick.tick() => {
+                    self.look_at_the_clock().await;
+                    self.look_at_the_disk().await;
                     self.tell_late().await;
                     self.look_for_requests().await;
                 }
@@ -315,8 +325,14 @@ impl Running {
             snapshot.held = agenda.held().len();
             let ill = trouble.as_ref().map(|trouble| trouble.failure.code).or(agenda.trouble());
             if snapshot.paused.as_ref().map(|pause| pause.code) != ill {
-                let machine = || agenda.trouble().map(|code| Pause { since: now, code, text: code.text().to_owned() });
+                let machine = || agenda.trouble().map(|code| Pause { since: now, code, text: agenda.trouble_words() });
                 snapshot.paused = trouble.as_ref().map(Trouble::pause).or_else(machine);
+            }
+            let strained = agenda.strained_since();
+            if snapshot.strained.as_ref().map(|pause| pause.since) != strained {
+                journal::strained(strained.is_some());
+                let code = FailureCode::ResourcesExhausted;
+                snapshot.strained = strained.map(|since| Pause { since, code, text: code.text().to_owned() });
             }
         });
     }

@@ -7,6 +7,7 @@ use tracing::{debug, error, info, warn};
 use super::{
     backoff::Outcome,
     duty::{Duty, Side},
+    leap::Leap,
 };
 use crate::model::{
     failure::{Failure, FailureCode},
@@ -192,6 +193,23 @@ pub(super) fn machine(trouble: Option<FailureCode>) {
             error!(code = code.name(), words, hint, "this machine seems to be ill, nothing is lost: {hint}");
         }
         None => info!("this machine is well again: servers are tried at once"),
+    }
+}
+
+/// Somebody set the clock.
+pub(super) fn leapt(leap: Leap) {
+    let code = FailureCode::ClockWrong;
+    warn!(code = code.name(), hint = code.hint(), "{leap}");
+}
+
+/// Descriptors or ports run short, or do no longer.
+pub(super) fn strained(is_short: bool) {
+    if is_short {
+        let code = FailureCode::ResourcesExhausted;
+        let (words, hint) = (code.text(), code.hint());
+        warn!(code = code.name(), words, hint, "less runs at a time, and more by and by: {hint}");
+    } else {
+        info!("as much runs at a time again as the limits allow");
     }
 }
 

@@ -13,6 +13,7 @@ use crate::model::{
     mailbox::Workload,
     profile::ServerProfile,
     report::{CycleReport, Report, SendReport},
+    timestamp::Timestamp,
 };
 
 /// What the driver runs for one workload. It decides what a cycle does, never when.
@@ -43,6 +44,8 @@ pub struct Job {
     pub interval: Duration,
     /// Permits to log in, shared by all lines.
     pub logins: LoginRate,
+    /// When somebody set the clock forward: what was before is no measure of patience.
+    pub leapt_at: Option<Timestamp>,
     /// Set when the program stops: nothing further is begun.
     pub stop: CancellationToken,
 }

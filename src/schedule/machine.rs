@@ -13,6 +13,8 @@ use crate::model::{failure::FailureCode, timestamp::Timestamp};
 const RECENT: Duration = Duration::from_secs(20 * 60);
 /// So many hosts do not fail alike by chance.
 const HOSTS: usize = 3;
+/// Hosts that are named.
+const MOST_NAMED: usize = 5;
 
 /// What was last heard of each host.
 #[derive(Clone, Debug, Default)]
@@ -39,20 +41,35 @@ impl Machine {
         }
     }
 
+    /// The hosts that fail so, in words.
+    pub fn words(&self, trouble: FailureCode) -> String {
+        let codes = signs(trouble);
+        let failing = self.failing.iter().filter(|(_, (_, code))| codes.contains(code));
+        let named: Vec<String> = failing.take(MOST_NAMED).map(|(host, (_, code))| format!("{host} {code}")).collect();
+        format!("all at once: {}", named.join(", "))
+    }
+
     /// What is wrong with this machine.
     pub fn trouble(&mut self, now: Timestamp) -> Option<FailureCode> {
         let recent = |at: Timestamp| at <= now && now.since(at) < RECENT;
         self.failing.retain(|_, (at, _)| recent(*at));
         self.answering.retain(|_, at| recent(*at));
-        let count = |codes: &[FailureCode]| self.failing.values().filter(|(_, code)| codes.contains(code)).count();
-        if count(&[FailureCode::DnsFailed]) >= HOSTS {
-            return Some(FailureCode::DnsDown);
-        }
-        if count(&[FailureCode::TlsExpired]) >= HOSTS {
-            return Some(FailureCode::ClockWrong);
-        }
-        let unreached = count(&[FailureCode::HostUnreachable, FailureCode::DnsFailed]);
-        (unreached >= HOSTS && self.answering.is_empty()).then_some(FailureCode::NetworkDown)
+        let many = |trouble: FailureCode| {
+            let codes = signs(trouble);
+            self.failing.values().filter(|(_, code)| codes.contains(code)).count() >= HOSTS
+        };
+        let alone = [FailureCode::DnsDown, FailureCode::ClockWrong].into_iter().find(|trouble| many(*trouble));
+        let unreached = self.answering.is_empty() && many(FailureCode::NetworkDown);
+        alone.or(unreached.then_some(FailureCode::NetworkDown))
+    }
+}
+
+/// How hosts fail that show it.
+const fn signs(trouble: FailureCode) -> &'static [FailureCode] {
+    match trouble {
+        FailureCode::DnsDown => &[FailureCode::DnsFailed],
+        FailureCode::ClockWrong => &[FailureCode::TlsExpired],
+        _ => &[FailureCode::HostUnreachable, FailureCode::DnsFailed],
     }
 }
 
@@ -96,6 +113,8 @@ mod tests {
         let failing = ["a", "b", "c"].map(|host| (host, FailureCode::HostUnreachable));
         let mut down = machine(&failing, &[]);
         assert_eq!(down.trouble(START.plus(RECENT / 2)), Some(FailureCode::NetworkDown));
+        let words = "all at once: a host-unreachable, b host-unreachable, c host-unreachable";
+        assert_eq!(down.words(FailureCode::NetworkDown), words);
         down.answered(&peer("b", 465), START);
         assert_eq!(down.trouble(START), None);
         let mut old = machine(&failing, &[]);

@@ -23,6 +23,8 @@ pub struct Snapshot {
     pub held: usize,
     /// Since when nothing starts because the daemon itself is in trouble, and why.
     pub paused: Option<Pause>,
+    /// Since when less runs at a time than it should because its machine gives too little, and why.
+    pub strained: Option<Pause>,
 }
 
 /// Shared between the driver, which reports, and the daemon, which looks. Clones share one.

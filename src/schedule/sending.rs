@@ -60,10 +60,11 @@ impl<K: Sinks> Line for Sending<K> {
 
 impl<K: Sinks> Sending<K> {
     async fn send(&self, job: Job) -> Ended {
-        let Job { claimed, profile, settings, logins, stop, .. } = job;
+        let Job { claimed, profile, settings, logins, leapt_at, stop, .. } = job;
         let policy = SendPolicy::new(&profile, &claimed.mailbox, &settings.sending, settings.send_steps);
         // Where the profile sends no mail any more, the next refresh takes the mailbox off the schedule.
-        let Some(policy) = policy.filter(|_| !stop.is_cancelled()) else { return Ended::Cut };
+        let Some(mut policy) = policy.filter(|_| !stop.is_cancelled()) else { return Ended::Cut };
+        policy.terms.leapt_at = leapt_at;
         let context =
             Context { store: self.store.clone(), clock: self.clock.clone(), budget: self.budget.clone(), stop };
         let pace = self.paces.of(claimed.mailbox.id, &claimed.mailbox.outgoing.care, self.clock.now());

@@ -14,6 +14,7 @@ use super::{
     breaker::Breaker,
     duty::{Duty, Peer, Side},
     heard::{Sign, concerns_server},
+    strain::Strain,
 };
 use crate::model::{
     ids::MailboxId,
@@ -111,6 +112,8 @@ pub(super) struct Turns {
     /// When held sides may be probed.
     hold_ends: BTreeSet<(Timestamp, Side)>,
     running: u32,
+    /// Fewer than the limits allow, where the machine gives too little.
+    strain: Strain,
 }
 
 impl Turns {
@@ -202,7 +205,7 @@ impl Turns {
 
     /// The next mailbox to start, if there is one and a slot for it; the slot is taken.
     pub(super) fn start_next(&mut self, now: Timestamp) -> Option<Duty> {
-        while self.running < self.limits.connections {
+        while self.running < self.strain.most(self.limits.connections, now) {
             let side = self.queue.pop_front()?;
             let Some(line) = self.lines.get_mut(&side) else { continue };
             line.queued = false;
@@ -255,6 +258,16 @@ impl Turns {
     pub(super) fn opens(&mut self, side: Side, mailbox: MailboxId, sign: Sign, now: Timestamp) -> bool {
         let Some(line) = self.lines.get(&side) else { return false };
         self.peers.entry(line.terms.peer.clone()).or_default().breaker.opens(mailbox, sign, now)
+    }
+
+    /// This machine has too little for what runs, and for the one that just ended.
+    pub(super) fn short(&mut self, now: Timestamp) {
+        self.strain.short(self.running.saturating_add(1), now);
+    }
+
+    /// Since when fewer run because of that.
+    pub(super) fn strained_since(&self) -> Option<Timestamp> {
+        self.strain.since()
     }
 
     /// The host of `side` finds that there are too many of us: half as many at a time.
@@ -344,7 +357,8 @@ impl Turns {
     }
 
     pub(super) fn next_wake(&self) -> Option<Timestamp> {
-        self.hold_ends.first().map(|(until, _)| *until)
+        let hold_end = self.hold_ends.first().map(|(until, _)| *until);
+        [hold_end, self.strain.next_wake()].into_iter().flatten().min()
     }
 
     fn enqueue(&mut self, side: Side, now: Timestamp) {

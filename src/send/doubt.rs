@@ -64,7 +64,7 @@ pub fn judge_doubt(mail: &DoubtfulMail, finding: &Finding, terms: &SendTerms, no
             held("a mail with its Message-ID is in the Sent folder, but may be another")
         }
         (InDoubt::Verify, Finding::Nowhere) => held("there is no Sent folder that could show whether it was sent"),
-        (InDoubt::Verify, Finding::Unknown(failure)) if now.since(mail.dot_at) < terms.rules.expire_after => {
+        (InDoubt::Verify, Finding::Unknown(failure)) if now < terms.expires(mail.dot_at) => {
             let failure = in_doubt(&format!("could not look into the Sent folder: {}", failure.text));
             let verdict =
                 MailVerdict::InDoubt { verify_at: now.plus(LOOK_AGAIN), verifications: mail.verifications, failure };

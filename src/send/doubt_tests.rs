@@ -94,7 +94,7 @@ fn a_finding_becomes_a_verdict() {
         ("policy: a person", InDoubt::Hold, vec![None], 0, Nowhere, 0, "held delivery-in-doubt []"),
         ("policy: once more", InDoubt::Retry, vec![a, u, None], 0, Nowhere, 0, "retry +120 [None None]"),
     ] {
-        let terms = SendTerms { rules: SendRules::default(), in_doubt: policy };
+        let terms = SendTerms { rules: SendRules::default(), in_doubt: policy, leapt_at: None };
         let settlement = judge_doubt(&doubtful(&states, looked), &finding, &terms, seconds(at));
         assert_eq!(shown(&settlement), expected, "{case}");
     }
@@ -103,7 +103,7 @@ fn a_finding_becomes_a_verdict() {
 /// Without proof nothing is sent again, however often and whenever it is looked for.
 #[test]
 fn a_mail_that_cannot_be_proved_absent_is_never_sent_again() {
-    let terms = SendTerms { rules: SendRules::default(), in_doubt: InDoubt::Verify };
+    let terms = SendTerms { rules: SendRules::default(), in_doubt: InDoubt::Verify, leapt_at: None };
     let (mut mail, mut now, mut looks) = (doubtful(&[None], 0), seconds(60), 0);
     let end = loop {
         looks += 1;

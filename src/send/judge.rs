@@ -63,6 +63,15 @@ pub struct SendTerms {
     pub rules: SendRules,
     /// What is done with a mail in doubt.
     pub in_doubt: InDoubt,
+    /// When somebody set the clock forward: what was before is no measure of patience.
+    pub leapt_at: Option<Timestamp>,
+}
+
+impl SendTerms {
+    /// When a mail is given up with which was first tried, or queued, then.
+    pub fn expires(&self, since: Timestamp) -> Timestamp {
+        self.leapt_at.map_or(since, |leapt| leapt.max(since)).plus(self.rules.expire_after)
+    }
 }
 
 /// An attempt, judged.
@@ -246,7 +255,7 @@ pub fn retry(
     terms: &SendTerms,
     now: Timestamp,
 ) -> MailVerdict {
-    let expires = queued_at.plus(terms.rules.expire_after);
+    let expires = terms.expires(queued_at);
     if now < expires {
         return MailVerdict::RetryAt(now.plus(delay(&terms.rules, attempts)).min(expires), failure);
     }

@@ -34,7 +34,7 @@ fn mail(states: &[Option<RecipientState>]) -> OutboxMail {
 }
 
 fn terms(in_doubt: InDoubt) -> SendTerms {
-    SendTerms { rules: SendRules::default(), in_doubt }
+    SendTerms { rules: SendRules::default(), in_doubt, leapt_at: None }
 }
 
 fn reply(code: u16, enhanced: &str) -> ServerReply {

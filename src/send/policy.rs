@@ -56,7 +56,7 @@ impl SendPolicy {
             ServerType::Pop3Smtp => None,
         };
         Some(Self {
-            terms: SendTerms { rules: rules.clone(), in_doubt },
+            terms: SendTerms { rules: rules.clone(), in_doubt, leapt_at: None },
             outgoing: Account::outgoing(profile, mailbox)?,
             save_to_sent: profile.save_to_sent && reading.is_some(),
             reading,

@@ -13,7 +13,7 @@ mod testing;
 mod views;
 
 use super::*;
-use crate::base::metrics::Latency;
+use crate::{base::metrics::Latency, model::room::Room};
 
 impl Store {
     /// Opens the database at `url`, `sqlite:/path` or `postgres://…`, without changing it.
@@ -70,6 +70,15 @@ impl Store {
     /// The database does not take writes.
     pub async fn ping(&self) -> Result<(), StoreError> {
         write!(self, Lazy, 0, check::ping())
+    }
+
+    /// How much room the disk of the database has; `None` where that cannot be seen from here: the
+    /// database is another machine's.
+    pub async fn room(&self) -> Option<Room> {
+        match &*self.inner {
+            Inner::Sqlite(db) => db.room().await,
+            Inner::Postgres(_) => None,
+        }
     }
 
     /// Finishes the writes that are queued and closes the database. Everything later fails with

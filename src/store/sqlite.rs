@@ -23,7 +23,10 @@ use super::{
     sql::Sql,
     writer::Writer,
 };
-use crate::base::{metrics::Latency, tasks::Tasks};
+use crate::{
+    base::{metrics::Latency, tasks::Tasks},
+    model::room::Room,
+};
 
 /// The database of the shared operations.
 pub type Db = sqlx::Sqlite;
@@ -147,6 +150,15 @@ impl SqliteStore {
         }
         self.read.close().await;
         self.tasks.close_and_wait().await;
+    }
+
+    /// How much room its file system has; `None`: it does not say.
+    pub async fn room(&self) -> Option<Room> {
+        let path = self.path.clone();
+        // A file system that is on a network may take its time.
+        let found = tokio::task::spawn_blocking(move || rustix::fs::statvfs(&path)).await.ok()?.ok()?;
+        let bytes = |blocks: u64| blocks.saturating_mul(found.f_frsize);
+        Some(Room { free: bytes(found.f_bavail), total: bytes(found.f_blocks) })
     }
 
     /// SQLite's own examination.

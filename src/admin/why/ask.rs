@@ -2,9 +2,9 @@
 
 use super::{Facts, Why, explain};
 use crate::{
-    admin::{error::AdminError, views},
+    admin::{error::AdminError, presence, views},
     config::Config,
-    model::{presence::daemon_state, timestamp::Timestamp},
+    model::timestamp::Timestamp,
     store::Store,
 };
 
@@ -18,7 +18,7 @@ pub async fn ask(store: &Store, config: &Config, address: &str, now: Timestamp) 
     let profile = profiles.iter().find(|profile| Some(profile.id) == view.mailbox.profile);
     let around = store.surroundings(view.mailbox.id, view.mailbox.profile).await?;
     let tests = store.tests(&[view.mailbox.id], now).await?;
-    let daemon = daemon_state(&store.daemons().await?, now);
+    let daemon = presence::daemon(store, now).await?;
     let facts = Facts {
         now,
         mailbox: &view.mailbox,

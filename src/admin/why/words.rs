@@ -85,14 +85,24 @@ impl Told<'_> {
             State::Postponed => format!("{} {}", self.noun(), self.failed()),
             State::Late => {
                 let since = self.facts.due(self.workload).map_or_else(String::new, Timestamp::to_the_second);
-                format!("it is due since {since}, and others are before it")
+                format!("it is due since {since}, and others are before it{}", self.strain())
             }
             State::Due if state.failure_code.is_some() => {
                 format!("{} {}, and it is due again", self.noun(), self.failed())
             }
             State::Due if self.reads() && state.last_success_at.is_none() => "it has never been read yet".to_owned(),
-            State::Due => "it is due".to_owned(),
+            State::Due => format!("it is due{}", self.strain()),
             State::Ok => self.well(),
+        }
+    }
+
+    /// What keeps it longer than it should.
+    fn strain(&self) -> &'static str {
+        match self.facts.daemon {
+            DaemonState::Strained(_) => {
+                "; less runs at a time than should, because the daemon's machine gives too little"
+            }
+            _ => "",
         }
     }
 
@@ -219,6 +229,7 @@ impl Told<'_> {
             }
             State::NotRunning => Some(self.start().to_owned()),
             State::TestUnderWay if self.waits_for_a_daemon() => Some(self.start().to_owned()),
+            State::Late if !self.strain().is_empty() => of_code(),
             State::Late => {
                 let text =
                     "raise limits.connections or the profile's maximum_concurrent_connections, or poll less often";

@@ -273,7 +273,7 @@ catalogue! {
         because "the network, a firewall or a router is down"
         Administrator: "check the machine's network; synchronization goes on by itself";
     ClockWrong = "clock-wrong": "The machine's clock seems to be wrong."
-        because "the certificates of several servers seem to be out of date at once"
+        because "somebody set it by more than a minute, or the certificates of several servers seem to be out of date at once"
         Administrator: "set the machine's clock, and keep it right with NTP";
     ResourcesExhausted = "resources-exhausted": "Out of file descriptors or ports."
         because "more connections are allowed than this process may open"

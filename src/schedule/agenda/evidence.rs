@@ -48,6 +48,7 @@ impl Agenda {
         let breaks = self.storm(side, duty.mailbox, &heard, now);
         self.look_at_the_machine(side, sign, &heard, now);
         match &heard {
+            Heard::Failed { failure, .. } if failure.code == FailureCode::ResourcesExhausted => self.turns.short(now),
             Heard::Welcome => self.turns.speed_up(side),
             Heard::Failed { failure, .. } if failure.scope == Scope::Profile && is_crowded(failure) => {
                 self.turns.slow_down(side);
@@ -92,6 +93,11 @@ impl Agenda {
             (Sign::Answered | Sign::Refused, _) => self.machine.answered(&peer, now),
             _ => return,
         }
+        self.look_again(now);
+    }
+
+    /// Servers that nobody asks any more say nothing.
+    pub(super) fn look_again(&mut self, now: Timestamp) {
         let before = std::mem::replace(&mut self.trouble, self.machine.trouble(now));
         if before.is_some() && self.trouble.is_none() {
             for side in self.turns.held() {

@@ -30,6 +30,7 @@ impl Agenda {
         self.generation = self.generation.wrapping_add(1);
         self.take_profiles(workload, profiles, now);
         self.take_holds(workload, holds, now);
+        self.look_again(now);
 
         let mut overdue: BTreeMap<Side, Vec<Duty>> = BTreeMap::new();
         for entry in &entries {

@@ -7,8 +7,9 @@ use tokio::time::Instant;
 use super::{
     super::{
         agenda::{Event, Mode},
-        daemons::Spell,
+        daemons::{self, Spell},
         journal,
+        leap::{Clocks, Leap},
         waits::Growing,
     },
     REFRESH, Running, Trouble,
@@ -16,7 +17,11 @@ use super::{
 use crate::{
     base::host,
     means::stored,
-    model::{failure::Failure, mailbox::Workload},
+    model::{
+        failure::{Failure, FailureCode, Persistence, Scope},
+        mailbox::Workload,
+        room::Room,
+    },
     store::StoreError,
 };
 
@@ -54,9 +59,42 @@ impl Running {
         goes_on && self.lines.contains_key(&Workload::Outgoing)
     }
 
+    /// A clock that somebody set is told of; it is no trouble that lasts.
+    pub(super) async fn look_at_the_clock(&mut self) {
+        let (now, steady) = (self.clock.now(), self.clock.steady());
+        let Some(leap) = self.clocks.get_or_insert(Clocks::new(now, steady)).look(now, steady) else { return };
+        if matches!(leap, Leap::Forward(_)) {
+            self.leapt_at = Some(now);
+        }
+        journal::leapt(leap);
+        let alert = daemons::leapt(&host::name(), leap);
+        if self.trouble.is_none()
+            && let Err(error) = stored::patiently(|| self.store.raise_alert(&alert, now)).await
+        {
+            self.fail(&error);
+        }
+    }
+
+    /// Nothing is begun that could perhaps not be recorded.
+    pub(super) async fn look_at_the_disk(&mut self) {
+        if self.trouble.is_none()
+            && let Some(room) = self.store.room().await
+            && room.is_low()
+        {
+            let text = format!("the disk of the database is nearly full: {room}");
+            self.pause(Failure::new(FailureCode::DiskFull, Scope::Daemon, Persistence::Transient, &text));
+        }
+    }
+
+    /// Whether there is room again, where the disk was full.
+    async fn has_room(&mut self) -> bool {
+        let was_full = self.trouble.as_ref().is_some_and(|trouble| trouble.failure.code == FailureCode::DiskFull);
+        !was_full || self.store.room().await.is_none_or(Room::is_enough)
+    }
+
     async fn look_whether_over(&mut self, now: Instant) {
         match self.store.ping().await {
-            Ok(()) => {
+            Ok(()) if self.has_room().await => {
                 let now = self.clock.now();
                 if let Some(trouble) = self.trouble.take() {
                     journal::resumed(now.since(trouble.since));
@@ -67,7 +105,7 @@ impl Running {
                 self.tell(Event::Resumed);
                 self.refresh().await;
             }
-            Err(_) => {
+            Ok(()) | Err(_) => {
                 self.troubles = self.troubles.saturating_add(1);
                 let delay = TROUBLE.after(self.troubles);
                 if let Some(trouble) = &mut self.trouble {

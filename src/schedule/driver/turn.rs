@@ -141,6 +141,7 @@ impl Running {
             settings: Arc::clone(&self.settings),
             interval: self.agenda.interval(mailbox, Traffic::Quiet),
             logins: self.logins.clone(),
+            leapt_at: self.leapt_at,
             stop: self.cycle_stop.clone(),
         };
         let handle = self.tasks.spawn("cycle", fly(line, job));
@@ -158,7 +159,7 @@ impl Running {
     }
 
     fn land(&mut self, duty: Duty, ended: Result<Ended, JoinError>) {
-        let Some(Aloft { fence, state, name, profile, began, .. }) = self.aloft.remove(&duty) else { return };
+        let Some(Aloft { fence, mut state, name, profile, began, .. }) = self.aloft.remove(&duty) else { return };
         let now = self.clock.now();
         let ended = ended.unwrap_or_else(|error| match error.try_into_panic() {
             Ok(panic) => Ended::failed(duty.workload, own_failure(FailureCode::InternalError, &panic_text(&*panic))),
@@ -178,11 +179,15 @@ impl Running {
         let traffic = if report.did_something() { Traffic::Busy } else { Traffic::Quiet };
         let interval = self.agenda.interval(duty.mailbox, traffic);
         let ending = Ending { mailbox: duty.mailbox, interval, took: now.since(began), now };
+        state.failing_since = state.failing_since.max(state.failing_since.and(self.leapt_at));
         let settled = settle(&state, &report, &self.settings.failures, ending);
         journal::cycle_ended(&name, &report, &settled.outcome, now.since(began));
         self.progress.metrics().ended(&name.profile, duty.workload, settled.outcome.name(), &report, now.since(began));
         self.summary.add(&report);
         match (&settled.outcome, report.failure()) {
+            // Where descriptors run short, less runs at a time; a single run must not leave anybody out.
+            (Outcome::Interrupted, Some(failure))
+                if failure.code == FailureCode::ResourcesExhausted && self.mode == Mode::Daemon => {}
             (Outcome::Interrupted, Some(failure)) => self.pause(failure.clone()),
             (Outcome::Polled { .. } | Outcome::Emptied | Outcome::More(_), _) => self.troubles = 0,
             _ => {}

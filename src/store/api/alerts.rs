@@ -71,7 +71,7 @@ impl Store {
         read!(self, alerts::stale_alerts())
     }
 
-    /// The open alerts about daemons and their machines.
+    /// The open alerts about daemons and their machines, but for mere information.
     ///
     /// # Errors
     /// The database cannot be read.

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     model::{
         activity::ActivityStatus,
-        alert::Severity,
+        alert::{AlertSubject, Severity},
         ids::{MailboxId, NodeId, ProfileId},
         presence::{Heartbeat, Pause, Presence},
         timestamp::Timestamp,
@@ -88,7 +88,8 @@ pub async fn surroundings(conn: &mut Conn, mailbox: MailboxId, profile: Option<P
     let leases = sqlx::query_as::<Db, Leases>(text(sql::LEASES_OF)).bind(Id(mailbox.0));
     let (reading, sending) = leases.fetch_optional(&mut *conn).await?.unwrap_or((None, None));
     let about = sqlx::query_as::<Db, AlertRow>(text(sql::ALERTS_ABOUT));
-    let alerts = about.bind(Id(mailbox.0)).bind(profile.map(|id| Id(id.0))).fetch_all(&mut *conn).await?;
+    let about = about.bind(Id(mailbox.0)).bind(profile.map(|id| Id(id.0)));
+    let alerts = about.bind(Id(AlertSubject::Daemon.id())).fetch_all(&mut *conn).await?;
     Ok(Surroundings {
         reading_until: reading.map(|time| time.0),
         sending_until: sending.map(|time| time.0),

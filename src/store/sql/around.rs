@@ -31,9 +31,9 @@ statements! {
          m.server_profile WHERE m.state = 'active' AND p.state = 'active' AND m.incoming_method = 'server_side_sync' AND \
          m.incoming_enabled AND m.approval IN ('empty', 'approved')"];
     ALERTS_ABOUT = [
-        "SELECT al.subject_kind, coalesce(m.email_address, p.name, CAST(al.subject AS TEXT)) AS subject_name, \
-         al.severity, al.code, al.text, al.hint, al.first_seen, al.last_seen, al.count FROM alerts al LEFT JOIN mailboxes m ON \
+        "SELECT al.subject_kind, coalesce(m.email_address, p.name, CASE al.subject_kind WHEN 'daemon' THEN 'mailsyncd' ELSE \
+         CAST(al.subject AS TEXT) END) AS subject_name, al.severity, al.code, al.text, al.hint, al.first_seen, al.last_seen, al.count FROM alerts al LEFT JOIN mailboxes m ON \
          m.id = al.subject LEFT JOIN server_profiles p ON p.id = al.subject WHERE al.closed_at IS NULL AND al.subject \
-         IN ($1, $2) ORDER BY CASE al.severity WHEN 'error' THEN 0 WHEN 'warning' THEN 1 ELSE 2 END, al.last_seen \
+         IN ($1, $2, $3) ORDER BY CASE al.severity WHEN 'error' THEN 0 WHEN 'warning' THEN 1 ELSE 2 END, al.last_seen \
          DESC, al.id"];
 }
