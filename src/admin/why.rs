@@ -264,9 +264,7 @@ impl Facts<'_> {
         };
         match (state, self.daemon, self.hold(workload), self.failed_stage(workload)) {
             (State::Paused, DaemonState::Paused(pause), ..) => seen(pause.code, &pause.text, Some(pause.since), 1),
-            (State::Late | State::Due, DaemonState::Strained(pause), ..)
-                if self.workload_state(workload).failure_code.is_none() =>
-            {
+            (state, DaemonState::Strained(pause), ..) if self.is_strained(workload, state) => {
                 seen(pause.code, &pause.text, Some(pause.since), 1)
             }
             (State::Held, _, Some(hold), _) => {
@@ -279,6 +277,18 @@ impl Facts<'_> {
             }
             (State::TestUnderWay, ..) => None,
             _ => self.own_evidence(workload),
+        }
+    }
+
+    /// Whether the trouble of the daemon's machine is why the workload waits.
+    fn is_strained(&self, workload: Workload, state: State) -> bool {
+        use FailureCode::{DnsFailed, HostUnreachable, ResourcesExhausted, TlsExpired};
+        let DaemonState::Strained(pause) = self.daemon else { return false };
+        let is_short = pause.code == ResourcesExhausted;
+        match (state, self.hold(workload)) {
+            (State::Late | State::Due, _) => is_short && self.workload_state(workload).failure_code.is_none(),
+            (State::Held, Some(hold)) => !is_short && matches!(hold.code, DnsFailed | HostUnreachable | TlsExpired),
+            _ => false,
         }
     }
 

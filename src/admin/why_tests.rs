@@ -307,6 +307,29 @@ const CASES: &[Case] = &[
          nothing is lost",
     ),
     (
+        |world| {
+            world.incoming_hold = Some(hold());
+            let text = "all at once: a host-unreachable, b host-unreachable, c host-unreachable".to_owned();
+            world.daemon = DaemonState::Strained(Pause { since: at(-30), code: FailureCode::NetworkDown, text });
+        },
+        "Held | the server of profile contoso fails, and so do others: it is the daemon's machine | network-down x1 all \
+         at once: a host-unreachable, b host-unreachable, c host-unreachable | 2026-01-01T00:02:00Z: one mailbox of the \
+         server tries again; where that succeeds, all go on | check the machine's network; synchronization goes on by \
+         itself",
+        "Ok | all is well: sent last at 2025-12-31T23:59:00Z | - | whatever is queued is sent at once | -",
+    ),
+    (
+        |world| {
+            let text = "Out of file descriptors or ports.".to_owned();
+            world.daemon = DaemonState::Strained(Pause { since: at(-30), code: FailureCode::ResourcesExhausted, text });
+            world.mailbox.incoming.next_due_at = Some(at(-301));
+        },
+        "Late | it is due since 2025-12-31T23:54:59Z, and the daemon's machine gives too little for all | \
+         resources-exhausted x1 Out of file descriptors or ports. | it begins as soon as the limits leave room | raise \
+         LimitNOFILE or lower limits.connections",
+        "Ok | all is well: sent last at 2025-12-31T23:59:00Z | - | whatever is queued is sent at once | -",
+    ),
+    (
         |world| world.daemon = DaemonState::Absent,
         "NotRunning | no daemon runs | - | as soon as a daemon runs, it waits for its time | systemctl start mailsyncd",
         "NotRunning | no daemon runs | - | as soon as a daemon runs, its outbox is looked into | systemctl start \

@@ -11,12 +11,7 @@ use super::{
 };
 use crate::{
     admin::presence,
-    model::{
-        failure::FailureCode,
-        mailbox::Workload,
-        presence::DaemonState,
-        view::ViewCounts,
-    },
+    model::{failure::FailureCode, mailbox::Workload, presence::DaemonState, view::ViewCounts},
     store::{Role, StatusView, Store},
 };
 

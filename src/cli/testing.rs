@@ -80,7 +80,9 @@ pub(super) async fn test_enable(
     if !arguments.wait && !arguments.dry_run {
         show(arguments.form, &queued, || queued_text(&queued))?;
         let daemon = daemon_state(&store.daemons().await?, context.clock.now());
-        if !matches!(daemon, DaemonState::Running | DaemonState::Strained(_)) && queued.iter().any(|queued| queued.run.is_some()) {
+        if !matches!(daemon, DaemonState::Running | DaemonState::Strained(_))
+            && queued.iter().any(|queued| queued.run.is_some())
+        {
             remark(&format!("the daemon {daemon}\nuntil one works nothing is tested, but by: test-enable --wait\n"));
         }
         return Ok(if refused { ExitCode::FAILURE } else { ExitCode::SUCCESS });

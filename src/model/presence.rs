@@ -40,9 +40,10 @@ pub struct Pause {
 }
 
 impl Pause {
-    /// Whether work goes on, only less of it at a time.
-    pub fn is_partial(&self) -> bool {
-        self.code == FailureCode::ResourcesExhausted
+    /// Whether work goes on as far as it can: the database takes what is done.
+    pub const fn is_partial(&self) -> bool {
+        use FailureCode::{ClockWrong, DnsDown, NetworkDown, ResourcesExhausted};
+        matches!(self.code, ResourcesExhausted | DnsDown | NetworkDown | ClockWrong)
     }
 }
 
@@ -68,7 +69,7 @@ impl Presence {
 pub enum DaemonState {
     /// Somebody does.
     Running,
-    /// Somebody does, but not as much at a time as it should: its machine gives too little.
+    /// Somebody does, but all machines that do are in trouble.
     Strained(Pause),
     /// All that run are in trouble of their own.
     Paused(Pause),
@@ -86,7 +87,7 @@ impl fmt::Display for DaemonState {
         match self {
             Self::Running => f.write_str("runs"),
             Self::Strained(Pause { since, code, text }) => {
-                write!(f, "does less at a time than it should since {}: {code}: {text}", since.to_the_second())
+                write!(f, "runs, but not as it should since {}: {code}: {text}", since.to_the_second())
             }
             Self::Paused(Pause { since, code, text }) => {
                 write!(f, "starts nothing since {}: {code}: {text}", since.to_the_second())

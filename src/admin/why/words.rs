@@ -79,31 +79,35 @@ impl Told<'_> {
                 _ => "no daemon runs".to_owned(),
             },
             State::Paused => "the daemon is in trouble of its own and starts nothing".to_owned(),
+            State::Held if self.is_strained() => {
+                format!("the server of profile {} fails, and so do others: it is the daemon's machine", self.profile())
+            }
             State::Held => format!("the server of profile {} fails: all its mailboxes wait", self.profile()),
             State::Throttled => format!("the server asked to wait ({})", self.failed()),
             State::Confirming => format!("the server refused: {}, to be confirmed", self.failed()),
             State::Postponed => format!("{} {}", self.noun(), self.failed()),
             State::Late => {
                 let since = self.facts.due(self.workload).map_or_else(String::new, Timestamp::to_the_second);
-                format!("it is due since {since}, and others are before it{}", self.strain())
+                match self.is_strained() {
+                    true => format!("it is due since {since}, and the daemon's machine gives too little for all"),
+                    false => format!("it is due since {since}, and others are before it"),
+                }
             }
             State::Due if state.failure_code.is_some() => {
                 format!("{} {}, and it is due again", self.noun(), self.failed())
             }
             State::Due if self.reads() && state.last_success_at.is_none() => "it has never been read yet".to_owned(),
-            State::Due => format!("it is due{}", self.strain()),
+            State::Due if self.is_strained() => {
+                "it is due, and the daemon's machine gives too little for all".to_owned()
+            }
+            State::Due => "it is due".to_owned(),
             State::Ok => self.well(),
         }
     }
 
-    /// What keeps it longer than it should.
-    fn strain(&self) -> &'static str {
-        match self.facts.daemon {
-            DaemonState::Strained(_) => {
-                "; less runs at a time than should, because the daemon's machine gives too little"
-            }
-            _ => "",
-        }
+    /// Whether it waits because of the daemon's machine.
+    fn is_strained(&self) -> bool {
+        self.facts.is_strained(self.workload, self.state)
     }
 
     fn well(&self) -> String {
@@ -229,7 +233,7 @@ impl Told<'_> {
             }
             State::NotRunning => Some(self.start().to_owned()),
             State::TestUnderWay if self.waits_for_a_daemon() => Some(self.start().to_owned()),
-            State::Late if !self.strain().is_empty() => of_code(),
+            State::Late if self.is_strained() => of_code(),
             State::Late => {
                 let text =
                     "raise limits.connections or the profile's maximum_concurrent_connections, or poll less often";

@@ -11,7 +11,7 @@ use super::{
     reaching, reading,
     row::{Expected, FOR_GOOD, Recovery, Row, Schedule},
     sending,
-    table::{Line, schedule, table},
+    table::{Line, keep, schedule, table},
     world::{Place, STEP, World},
 };
 
@@ -79,8 +79,8 @@ async fn every_fault_is_met_as_it_should_be_and_nobody_else_is_troubled() {
     world.heal().await;
     recover(&mut world, &mut stories, healed).await;
     let lines: Vec<Line> = stories.into_iter().zip(&world.places).map(|(story, place)| story.line(place)).collect();
-    let text = table(&lines);
-    println!("{text}");
+    println!("{}", table(&lines));
+    keep("catalogue", &lines);
     assert!(
         lines.iter().all(|line| line.complaints.is_empty()),
         "some faults are not met as they should be, see above"

@@ -1,7 +1,8 @@
 //! The catalogue of faults: each is injected into a running daemon with healthy mailboxes beside it,
 //! and its code, scope, schedule, alert, explanation and end are compared with what they must be.
 //!
-//! `cargo test --test it faults:: -- --nocapture` prints it as a table.
+//! `cargo test --test it faults:: -- --nocapture` prints it as a table; `tests/run` does so with the faults
+//! of the machine, which need a process of their own ([`real::machine`](super::real)).
 
 mod catalogue;
 mod crowd;
@@ -11,6 +12,6 @@ mod reading;
 mod row;
 mod sending;
 pub mod server;
-mod table;
+pub mod table;
 pub mod talk;
 mod world;

@@ -1,6 +1,6 @@
 //! The catalogue as people read it.
 
-use std::time::Duration;
+use std::{fs, path::Path, time::Duration};
 
 use super::{
     observe::Seen,
@@ -26,12 +26,22 @@ impl Line {
     }
 }
 
+/// Heads of the columns.
+const HEADS: [&str; 8] = ["fault", "code", "scope", "at first", "after 3½ h", "alert", "recovery", ""];
+
+/// Keeps lines where `tests/run` shows them at its end: cells and tabs, a file for each test.
+pub fn keep(test: &str, lines: &[Line]) {
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("faults");
+    fs::create_dir_all(&directory).unwrap();
+    let row = |line: &Line| line.cells().join("\t") + "\n";
+    fs::write(directory.join(test), lines.iter().map(row).collect::<String>()).unwrap();
+}
+
 /// All lines, in columns, and what is wrong below them.
 pub fn table(lines: &[Line]) -> String {
-    let heads = ["fault", "code", "scope", "at first", "after 3½ h", "alert", "recovery", ""];
-    let rows: Vec<[&str; 8]> = [heads].into_iter().chain(lines.iter().map(Line::cells)).collect();
+    let rows: Vec<[&str; 8]> = [HEADS].into_iter().chain(lines.iter().map(Line::cells)).collect();
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..heads.len()).map(width).collect();
+    let widths: Vec<usize> = (0..HEADS.len()).map(width).collect();
     let mut text = String::new();
     for row in rows {
         let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));

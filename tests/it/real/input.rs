@@ -1,6 +1,6 @@
 //! Wrong input: one clear error each, with a hint, and the right exit status.
 
-use std::{fs, process::Command};
+use std::{fs, path::Path, process::Command};
 
 use super::{ANNA, anna, assert_recorded_once, ready};
 use crate::support::{
@@ -108,13 +108,7 @@ fn a_full_disk_is_named_and_nothing_is_lost() {
     let (server, mut daemon) = anna();
     let small = daemon.path("small");
     fs::create_dir(&small).unwrap();
-    let mounted = is_root()
-        && output(Command::new("mount").args(["-t", "tmpfs", "-o", "size=6m", "none"]).arg(&small)).status.success();
-    if !mounted {
-        skip("a file system of 6 MB cannot be mounted here");
-        return;
-    }
-    let _unmount = Unmount(small.clone());
+    let Some(_mounted) = mount(&small, "6m") else { return };
     daemon.configuration.database = format!("sqlite:{}", small.join("mailsyncd.db").display());
     daemon.configuration.sections.insert("failures", "transient_backoff = \"1s\"\n".into());
     for number in 0..30 {
@@ -143,7 +137,19 @@ fn noise(id: &str) -> Vec<u8> {
     message
 }
 
-struct Unmount(std::path::PathBuf);
+/// Mounts a file system of this size in memory; `None`, said, where that cannot be.
+pub fn mount(at: &Path, size: &str) -> Option<Unmount> {
+    let options = format!("size={size}");
+    let mounted = is_root()
+        && output(Command::new("mount").args(["-t", "tmpfs", "-o", &options, "none"]).arg(at)).status.success();
+    if !mounted {
+        skip("a small file system cannot be mounted here");
+    }
+    mounted.then(|| Unmount(at.to_owned()))
+}
+
+/// A small file system that ends with this.
+pub struct Unmount(pub std::path::PathBuf);
 
 impl Drop for Unmount {
     fn drop(&mut self) {

@@ -28,6 +28,8 @@ pub struct Daemon {
     pub configuration: Configuration,
     /// How many files its processes may have open; `None` for as many as the tests may.
     pub open_files: Option<u32>,
+    /// A program and its arguments that its processes run within, such as another view of the file system.
+    pub within: Vec<String>,
     running: Option<Group>,
 }
 
@@ -56,7 +58,7 @@ impl Daemon {
             mailboxes: Vec::new(),
             more: String::new(),
         };
-        Self { dir, configuration, open_files: None, running: None }
+        Self { dir, configuration, open_files: None, within: Vec::new(), running: None }
     }
 
     /// Adds a profile for `server` and trusts its authority.
@@ -119,14 +121,11 @@ impl Daemon {
 
     /// A command of the program with this configuration.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = match self.open_files {
-            None => Command::new("setpriv"),
-            Some(files) => {
-                let mut command = Command::new("prlimit");
-                command.args([format!("--nofile={files}:"), "setpriv".to_owned()]);
-                command
-            }
-        };
+        let limited = self.open_files.map(|files| ["prlimit".to_owned(), format!("--nofile={files}:")]);
+        let before = limited.into_iter().flatten().chain(self.within.iter().cloned());
+        let mut words = before.chain(["setpriv".to_owned()]);
+        let mut command = Command::new(words.next().unwrap());
+        command.args(words);
         command.args(["--pdeathsig", "KILL", "--", BINARY, "--config"]).arg(self.path("mailsyncd.toml"));
         command.args(arguments);
         command

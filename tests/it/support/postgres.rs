@@ -13,6 +13,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use super::process::{Group, LONG};
+
 /// The running server: how to reach it, and the pipe whose end ends it.
 struct Server {
     port: u16,
@@ -68,26 +70,101 @@ fn unprivileged(program: &Path, is_root: bool) -> Command {
     }
 }
 
+/// A server that a test may stop and start; its files are removed with it.
+pub struct OwnServer {
+    place: Place,
+    process: Option<Group>,
+}
+
+impl OwnServer {
+    /// Starts one with an empty database; `None`, said, where there is no PostgreSQL here.
+    pub fn start() -> Option<Self> {
+        let Some(place) = Place::new() else {
+            assert!(!required(), "PostgreSQL is required (REQUIRE_REAL_SERVERS) but not installed");
+            println!("skipped: no PostgreSQL");
+            return None;
+        };
+        let mut server = Self { place, process: None };
+        server.go_on();
+        Some(server)
+    }
+
+    /// The address of its database.
+    pub fn url(&self) -> String {
+        format!("postgres://postgres@127.0.0.1:{}/postgres", self.place.port)
+    }
+
+    /// Stops it as its administrator does: connections are ended (57P01).
+    pub fn stop(&mut self) {
+        let mut process = self.process.take().unwrap();
+        process.signal("INT");
+        process.wait(LONG);
+    }
+
+    /// Starts it again.
+    pub fn go_on(&mut self) {
+        let server = self.place.server();
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "INT"]);
+        if !self.place.is_root {
+            command.arg(server.get_program());
+        }
+        command.args(server.get_args()).stdout(Stdio::null()).stderr(Stdio::null());
+        self.process = Some(Group::spawn(&mut command));
+        wait_until_ready(&self.place.programs, self.place.port, &self.place.home);
+    }
+}
+
+impl Drop for OwnServer {
+    fn drop(&mut self) {
+        if self.process.is_some() {
+            self.stop();
+        }
+        let _ = std::fs::remove_dir_all(&self.place.home);
+    }
+}
+
+/// Where a server's files and port are.
+struct Place {
+    programs: PathBuf,
+    home: PathBuf,
+    port: u16,
+    is_root: bool,
+}
+
+impl Place {
+    /// With an empty cluster in it.
+    fn new() -> Option<Self> {
+        let programs = programs()?;
+        let home = tempfile::tempdir().expect("a directory for PostgreSQL").keep();
+        let is_root = std::fs::metadata("/proc/self").is_ok_and(|me| std::os::unix::fs::MetadataExt::uid(&me) == 0);
+        std::fs::set_permissions(&home, std::fs::Permissions::from_mode(0o777)).expect("permissions");
+        let made = unprivileged(&programs.join("initdb"), is_root)
+            .args(["--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C", "--no-sync", "-D"])
+            .arg(home.join("data"))
+            .current_dir(&home)
+            .output()
+            .expect("initdb starts");
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port").port();
+        Some(Self { programs, home, port, is_root })
+    }
+
+    /// The server.
+    fn server(&self) -> Command {
+        let mut server = unprivileged(&self.programs.join("postgres"), self.is_root);
+        server
+            .arg("-D")
+            .arg(self.home.join("data"))
+            .args(["-p", &self.port.to_string(), "-c", "listen_addresses=127.0.0.1", "-c", "max_connections=300"])
+            .args(["-c", "unix_socket_directories=", "-c", "log_min_messages=fatal"]);
+        server
+    }
+}
+
 fn start() -> Option<Server> {
-    let programs = programs()?;
-    let home = tempfile::tempdir().expect("a directory for PostgreSQL").keep();
-    let is_root = std::fs::metadata("/proc/self").is_ok_and(|me| std::os::unix::fs::MetadataExt::uid(&me) == 0);
-    std::fs::set_permissions(&home, std::fs::Permissions::from_mode(0o777)).expect("permissions");
-    let data = home.join("data");
-    let made = unprivileged(&programs.join("initdb"), is_root)
-        .args(["--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C", "--no-sync", "-D"])
-        .arg(&data)
-        .current_dir(&home)
-        .output()
-        .expect("initdb starts");
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port").port();
-    let mut server = unprivileged(&programs.join("postgres"), is_root);
-    server
-        .arg("-D")
-        .arg(&data)
-        .args(["-p", &port.to_string(), "-c", "listen_addresses=127.0.0.1", "-c", "max_connections=300"])
-        .args(["-c", "unix_socket_directories=", "-c", "log_min_messages=fatal"]);
+    let place = Place::new()?;
+    let (server, home, port) = (place.server(), &place.home, place.port);
     let words: Vec<String> = std::iter::once(server.get_program())
         .chain(server.get_args())
         .map(|word| format!("'{}'", word.to_string_lossy()))
@@ -109,7 +186,7 @@ fn start() -> Option<Server> {
     let mut line = String::new();
     let output = watch.stdout.take().expect("piped");
     BufReader::new(output).read_line(&mut line).expect("sh speaks");
-    wait_until_ready(&programs, port, &home);
+    wait_until_ready(&place.programs, port, home);
     Some(Server { port, _watch: watch })
 }
 
