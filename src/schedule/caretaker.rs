@@ -79,7 +79,7 @@ impl Caretaker {
         let stale = store.stale(now.minus(rules.stale_after)).await?;
         let open = store.stale_alerts().await?;
         let changes = stale::changes(stale, &open, found, (rules, polling), now);
-        let daemons = daemons::changes(&store.daemons().await?, &store.daemon_alerts().await?, now);
+        let daemons = daemons::changes(&store.daemons().await?, &store.daemon_alerts(now).await?, now);
         let changes: Vec<AlertChange> = changes.into_iter().chain(daemons).collect();
         if !changes.is_empty() {
             stored::patiently(|| store.change_alerts(&changes, now)).await?;

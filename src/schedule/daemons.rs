@@ -30,21 +30,22 @@ const QUIET: Duration = Duration::from_secs(15);
 /// Machines that are named.
 const MOST_MACHINES: usize = 5;
 
-/// What is to be raised and closed, by what all `daemons` say of themselves and what is `open`.
-pub fn changes(daemons: &[Presence], open: &[DaemonAlert], now: Timestamp) -> Vec<AlertChange> {
+/// What is to be raised and closed, by what all `daemons` say of themselves and what is `known`.
+pub fn changes(daemons: &[Presence], known: &[DaemonAlert], now: Timestamp) -> Vec<AlertChange> {
     let mut troubles: BTreeMap<FailureCode, Vec<(&str, &Pause)>> = BTreeMap::new();
     for Presence { heartbeat, .. } in daemons.iter().filter(|daemon| daemon.is_alive(now)) {
         if let Some(pause) = heartbeat.pause.as_ref().filter(|pause| now.since(pause.since) >= patience(pause.code)) {
             troubles.entry(pause.code).or_default().push((&heartbeat.machine, pause));
         }
     }
-    let over = open.iter().filter(|alert| !troubles.contains_key(&alert.code));
+    let open = || known.iter().filter(|alert| alert.is_open);
+    let over = open().filter(|alert| !troubles.contains_key(&alert.code));
     let mut changes: Vec<AlertChange> =
         over.map(|alert| AlertChange::Close(AlertSubject::Daemon, alert.code)).collect();
     for (code, mut machines) in troubles {
         machines.sort_by_key(|(machine, pause)| (*machine, pause.since));
         let text = words(&machines);
-        let known = open.iter().find(|alert| alert.code == code);
+        let known = open().find(|alert| alert.code == code);
         if known.is_none_or(|alert| alert.text != text || now.since(alert.last_seen) >= AGAIN) {
             changes.push(raise(code, text));
         }
@@ -79,11 +80,17 @@ impl Spell {
         self.ended.is_some_and(|ended| now.since(ended) >= QUIET)
     }
 
-    /// What is to be written of it, and as of when, on this `machine`.
-    pub fn told(&self, machine: &str, open: &[DaemonAlert]) -> Vec<(AlertChange, Timestamp)> {
+    /// When it began.
+    pub const fn since(&self) -> Timestamp {
+        self.first.since
+    }
+
+    /// What is to be written of it, and as of when, on this `machine`; nothing, where an alert was open
+    /// since it began: then the database took that.
+    pub fn told(&self, machine: &str, known: &[DaemonAlert]) -> Vec<(AlertChange, Timestamp)> {
         let Self { first: pause, ended: Some(ended) } = self else { return Vec::new() };
-        let is_open = open.iter().any(|alert| alert.code == pause.code);
-        if is_open || ended.since(pause.since) < patience(pause.code) {
+        let is_told = known.iter().any(|alert| alert.code == pause.code);
+        if is_told || ended.since(pause.since) < patience(pause.code) {
             return Vec::new();
         }
         let raise = raise(pause.code, words(&[(machine, pause)]));

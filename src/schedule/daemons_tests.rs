@@ -18,7 +18,7 @@ fn daemon(machine: &str, seen_at: i64, pause: Option<Pause>) -> Presence {
 }
 
 fn open(code: FailureCode, last_seen: i64, text: &str) -> DaemonAlert {
-    DaemonAlert { code, text: text.to_owned(), last_seen: at(last_seen) }
+    DaemonAlert { code, text: text.to_owned(), last_seen: at(last_seen), is_open: true }
 }
 
 /// Changes in few words.
@@ -64,6 +64,7 @@ fn it_is_raised_again_with_news_and_now_and_then() {
     for (what, alert, expected) in [
         ("known", open(DNS, 9_500, ONE), 0),
         ("known for long", open(DNS, 9_109, ONE), 1),
+        ("closed", DaemonAlert { is_open: false, ..open(DNS, 10_000, ONE) }, 1),
         ("another machine had it", open(DNS, 9_500, "two, since 2027-01-15T08:00:10Z: dns-down it is"), 1),
     ] {
         assert_eq!(changes(&ill, &[alert], at(10_009)).len(), expected, "{what}");

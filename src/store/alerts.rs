@@ -50,7 +50,7 @@ pub struct AlertDetail {
     pub mailed_at: Option<Timestamp>,
 }
 
-/// An open alert about daemons and their machines.
+/// An alert about daemons and their machines.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DaemonAlert {
     /// What is the matter.
@@ -59,6 +59,8 @@ pub struct DaemonAlert {
     pub text: String,
     /// When it was raised last.
     pub last_seen: Timestamp,
+    /// Whether it still is.
+    pub is_open: bool,
 }
 
 /// Mailboxes of one profile that are processed and fare alike.

@@ -124,8 +124,8 @@ impl Running {
         let Some(spell) = self.spell.take_if(|spell| spell.is_over(now)) else { return };
         let store = &self.store;
         let told = async {
-            let open = stored::patiently(|| store.daemon_alerts()).await?;
-            for (change, at) in spell.told(&host::name(), &open) {
+            let known = stored::patiently(|| store.daemon_alerts(spell.since())).await?;
+            for (change, at) in spell.told(&host::name(), &known) {
                 stored::patiently(|| store.change_alerts(std::slice::from_ref(&change), at)).await?;
             }
             Ok(())

@@ -71,12 +71,13 @@ impl Store {
         read!(self, alerts::stale_alerts())
     }
 
-    /// The open alerts about daemons and their machines, but for mere information.
+    /// The alerts about daemons and their machines that are open, or were after `since`, but for mere
+    /// information.
     ///
     /// # Errors
     /// The database cannot be read.
-    pub async fn daemon_alerts(&self) -> Result<Vec<DaemonAlert>, StoreError> {
-        read!(self, alerts::daemon_alerts())
+    pub async fn daemon_alerts(&self, since: Timestamp) -> Result<Vec<DaemonAlert>, StoreError> {
+        read!(self, alerts::daemon_alerts(since))
     }
 
     /// How the mailboxes of each profile fare that are processed; `lately` is when a failure is a late one.

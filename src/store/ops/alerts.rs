@@ -228,13 +228,13 @@ pub async fn stale_alerts(conn: &mut Conn) -> Result<Vec<(MailboxId, FailureCode
 }
 
 /// See [`crate::store::Store::daemon_alerts`].
-pub async fn daemon_alerts(conn: &mut Conn) -> Result<Vec<DaemonAlert>> {
-    let rows = sqlx::query_as::<Db, (String, String, Time)>(text(sql::DAEMON_ALERTS));
-    let rows = rows.bind(Id(AlertSubject::Daemon.id())).fetch_all(conn).await?;
-    let alert = |(code, text, last_seen): (String, String, Time)| {
-        Ok(DaemonAlert { code: failure_code(&code)?, text, last_seen: last_seen.0 })
+pub async fn daemon_alerts(conn: &mut Conn, since: Timestamp) -> Result<Vec<DaemonAlert>> {
+    type Row = (String, String, Time, bool);
+    let rows = sqlx::query_as::<Db, Row>(text(sql::DAEMON_ALERTS)).bind(Id(AlertSubject::Daemon.id()));
+    let alert = |(code, text, last_seen, is_open): Row| {
+        Ok(DaemonAlert { code: failure_code(&code)?, text, last_seen: last_seen.0, is_open })
     };
-    rows.into_iter().map(alert).collect()
+    rows.bind(Time(since)).fetch_all(conn).await?.into_iter().map(alert).collect()
 }
 
 /// See [`crate::store::Store::tidy_alerts`].

@@ -89,8 +89,8 @@ statements! {
         "SELECT subject, code FROM alerts WHERE code IN ('mailbox-stale', 'outbox-stale') AND closed_at IS NULL ORDER BY \
          subject, code"];
     DAEMON_ALERTS = [
-        "SELECT code, text, last_seen FROM alerts WHERE subject = $1 AND closed_at IS NULL AND severity <> \
-         'information' ORDER BY code"];
+        "SELECT code, text, last_seen, closed_at IS NULL FROM alerts WHERE subject = $1 AND (closed_at IS NULL OR \
+         closed_at > $2) AND severity <> 'information' ORDER BY code, closed_at"];
     // What nobody asks to be done any more needs no alert.
     CLOSE_ORPHANS = [
         "UPDATE alerts SET closed_at = $1 WHERE closed_at IS NULL AND ((subject_kind = 'mailbox' AND NOT EXISTS (SELECT 1 \

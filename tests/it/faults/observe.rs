@@ -40,7 +40,7 @@ pub struct View {
 }
 
 /// About a mailbox by its address, a profile by its name, a mail by its subject.
-const OPEN_ALERTS: &str = "SELECT coalesce(m.email_address, p.name, e.subject), a.code, a.severity FROM alerts a \
+const OPEN_ALERTS: &str = "SELECT coalesce(m.email_address, p.name, e.subject, a.subject_kind), a.code, a.severity FROM alerts a \
      LEFT JOIN mailboxes m ON m.id = a.subject LEFT JOIN server_profiles p ON p.id = a.subject \
      LEFT JOIN email_activities e ON e.id = a.subject WHERE a.closed_at IS NULL ORDER BY 1, 2";
 

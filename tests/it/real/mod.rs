@@ -22,6 +22,7 @@ mod servers;
 mod session;
 mod signals;
 mod smtp;
+mod taken_away;
 mod test_deaths;
 mod testing;
 mod unit;

@@ -185,6 +185,25 @@ async fn a_severity_that_is_switched_off_raises_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn alerts_about_daemons_are_found_while_and_after_they_are_open() {
+    use FailureCode::{ClockWrong, DiskFull};
+    for database in databases().await {
+        let store = &database.store;
+        let change = async |change, now| store.change_alerts(&[change], at(now)).await.unwrap();
+        let daemon = |severity, code| raise(AlertSubject::Daemon, severity, code, None);
+        let found = async |since| -> Vec<(FailureCode, bool)> {
+            let found = store.daemon_alerts(at(since)).await.unwrap();
+            found.into_iter().map(|alert| (alert.code, alert.is_open)).collect()
+        };
+        change(daemon(Severity::Error, DiskFull), 1).await;
+        change(daemon(Severity::Information, ClockWrong), 2).await;
+        assert_eq!(found(9).await, [(DiskFull, true)], "information stays until it is read");
+        change(AlertChange::Close(AlertSubject::Daemon, DiskFull), 5).await;
+        assert_eq!((found(4).await, found(5).await), (vec![(DiskFull, false)], vec![]));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_stands_still_is_found_whatever_the_cause() {
     for database in databases().await {
         let store = &database.store;

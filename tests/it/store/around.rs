@@ -68,6 +68,7 @@ async fn what_goes_on_around_a_mailbox_is_its_own() {
             (AlertSubject::Mailbox(a), FailureCode::AuthRejected),
             (AlertSubject::Mailbox(boxes[1].id), FailureCode::AuthRejected),
             (AlertSubject::Profile(profile.unwrap()), FailureCode::HostUnreachable),
+            (AlertSubject::Daemon, FailureCode::DnsDown),
         ] {
             let alert =
                 NewAlert { subject, severity: Severity::Warning, code, text: "words".to_owned(), workload: None };
@@ -93,8 +94,9 @@ async fn what_goes_on_around_a_mailbox_is_its_own() {
         assert!(around.is_running(Workload::Incoming, at(30)) && !around.is_running(Workload::Incoming, at(60)));
         assert!(!around.is_running(Workload::Outgoing, at(30)));
         let alerts: Vec<_> = around.alerts.iter().map(|alert| (alert.kind.as_str(), alert.subject.as_str())).collect();
-        assert_eq!(alerts.len(), 2, "{alerts:?}");
-        assert!(alerts.contains(&("mailbox", "a@example.org")) && alerts.contains(&("profile", "example")));
+        assert_eq!(alerts.len(), 3, "{alerts:?}");
+        let expected = [("mailbox", "a@example.org"), ("profile", "example"), ("daemon", "mailsyncd")];
+        assert!(expected.iter().all(|about| alerts.contains(about)), "{alerts:?}");
         assert_eq!((around.alerts[0].first_seen, around.alerts[0].last_seen), (at(1), at(4)));
         let waiting: Vec<_> =
             around.outbox.iter().map(|mail| (mail.status, mail.in_doubt, mail.code, mail.mails)).collect();
@@ -106,6 +108,6 @@ async fn what_goes_on_around_a_mailbox_is_its_own() {
             (Sending, true, None, 1),
         ];
         assert!(expected.iter().all(|row| waiting.contains(row)) && waiting.len() == 4, "{waiting:?}");
-        assert_eq!(store.surroundings(boxes[1].id, None).await.unwrap().alerts.len(), 1);
+        assert_eq!(store.surroundings(boxes[1].id, None).await.unwrap().alerts.len(), 2);
     }
 }
