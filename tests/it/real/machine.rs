@@ -117,7 +117,7 @@ fn a_disk_that_gets_full_stops_everything_before_a_mail_is_fetched() {
     daemon.wait_for_activities(2);
     wait_for_alert(&mut daemon, "disk-full error", false);
     assert_nobody_is_blamed(&daemon);
-    assert_eq!(why(&daemon, ANNA).1, "");
+    wait_until(LONG, "the end of it", || why(&daemon, ANNA).1.is_empty());
     assert!(daemon.stop().success());
     assert_recorded_once(&server, &[ANNA], &daemon);
     let fault = "the disk of the database gets full (SQLite)";
@@ -234,6 +234,7 @@ fn a_resolver_that_is_down_is_the_machine_s_trouble_and_others_go_on() {
     let (one, well) = ("one@sample.example", "localhost@sample.example");
     let hosts = another_view(&mut daemon);
     daemon.start();
+    daemon.wait_for_activities(1);
     wait_for_alert(&mut daemon, "dns-down error", true);
     assert_names_this_machine(&daemon, "dns-down");
     let (is, code, words) = why(&daemon, one);

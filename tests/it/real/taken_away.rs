@@ -80,6 +80,8 @@ fn a_port_that_is_allowed_no_more_holds_its_profile_until_it_is() {
     let declared = daemon.configuration.profiles.remove(0);
     daemon.write_configuration();
     daemon.process().signal("HUP");
+    // A connection that is there serves on.
+    server.doveadm(&["kick", BERT]);
     let told = ("typed", "port-not-allowed", "error");
     wait_for(LONG, "the alert", || is_open(&daemon, told.0, told.1, told.2).then_some(()));
     let (is, code, words) = why(&daemon, BERT);
@@ -122,6 +124,8 @@ fn a_key_that_is_not_there_any_more_makes_its_mailboxes_wait_until_it_is() {
 
     with(&mut daemon, 1);
     daemon.process().signal("HUP");
+    // A connection that is there serves on.
+    server.doveadm(&["kick", BERT]);
     let told = (BERT, "credentials-missing", "warning");
     wait_for(LONG, "the alert", || is_open(&daemon, told.0, told.1, told.2).then_some(()));
     let (is, code, words) = why(&daemon, BERT);
