@@ -80,6 +80,7 @@ fn a_port_that_is_allowed_no_more_holds_its_profile_until_it_is() {
     let declared = daemon.configuration.profiles.remove(0);
     daemon.write_configuration();
     daemon.process().signal("HUP");
+    daemon.wait_for_log(&["configuration reloaded"]);
     // A connection that is there serves on.
     server.doveadm(&["kick", BERT]);
     let told = ("typed", "port-not-allowed", "error");
@@ -124,6 +125,7 @@ fn a_key_that_is_not_there_any_more_makes_its_mailboxes_wait_until_it_is() {
 
     with(&mut daemon, 1);
     daemon.process().signal("HUP");
+    daemon.wait_for_log(&["configuration reloaded"]);
     // A connection that is there serves on.
     server.doveadm(&["kick", BERT]);
     let told = (BERT, "credentials-missing", "warning");
