@@ -150,8 +150,8 @@ fn a_database_server_that_stops_is_told_of_when_it_is_back() {
     daemon.wait_for_activities(1);
 
     database.stop();
-    let stopped = Instant::now();
     daemon.wait_for_log(&["database-unavailable", "ERROR"]);
+    let stopped = Instant::now();
     let status = daemon.cli(&["status"]);
     assert!(!status.status.success() && text_of(&status).contains("the database is unavailable"), "{status:?}");
     for user in [ANNA, BERT] {
