@@ -17,7 +17,7 @@ pub mod rotate;
 pub mod secrets;
 pub mod selection;
 pub mod send;
-pub mod sending;
+pub mod status;
 pub mod testing;
 pub mod views;
 pub mod why;

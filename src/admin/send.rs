@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::{
     error::AdminError,
-    sending::SendingStatus,
+    status::WorkloadStatus,
     views::{self, MailboxView},
 };
 use crate::{
@@ -97,7 +97,7 @@ pub async fn queue(
         Letter::Words(words) => written(store, options, id, words, &rules).await?,
     };
     let queued = store.queue_mail(&mail, now).await?;
-    let waits = (sender.sending != SendingStatus::Ok).then(|| sender.sending_words());
+    let waits = (sender.sending != WorkloadStatus::Ok).then(|| sender.sending_words());
     Ok(QueuedMail { id: queued, mailbox: sender.mailbox.email_address, already_queued: queued != id, waits })
 }
 
@@ -205,10 +205,10 @@ fn answer_subject(subject: &str) -> String {
     if answered { subject.to_owned() } else { format!("Re: {subject}") }
 }
 
-/// The mailbox, where it may send at all, be it later.
+/// The mailbox, where it may send at all, be it later: also once a person has mended what disabled it.
 async fn sender(store: &Store, address: &str, now: Timestamp) -> Result<MailboxView, AdminError> {
     let view = views::mailbox(store, address, now).await?;
-    if view.sending.is_sent() {
+    if view.sending.is_done() || view.sending == WorkloadStatus::Disabled {
         return Ok(view);
     }
     let hint = view.sending.hint().map(str::to_owned);

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::{
     error::AdminError,
     selection::{Selection, select},
-    sending::SendingStatus,
+    status::WorkloadStatus,
 };
 use crate::{
     mime::expand,
@@ -15,7 +15,7 @@ use crate::{
         failure::FailureCode,
         ids::{ActivityId, MailboxId, OwnerId, ProfileId},
         lease::ProfileHold,
-        mailbox::{Approval, Mailbox, MailboxKind, SyncMethod, Workload},
+        mailbox::{Mailbox, MailboxKind, Workload},
         profile::ServerProfile,
         record::{CredentialSource, Records, SecretOwner},
         timestamp::Timestamp,
@@ -23,76 +23,11 @@ use crate::{
     store::{ActivityDetail, Store},
 };
 
-/// Why a mailbox is read or not, the first that applies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum MailboxStatus {
-    /// Retired or switched off.
-    Inactive,
-    /// It has no profile, or that is inactive.
-    NoProfile,
-    /// Its mail is not read by method.
-    NotRead,
-    /// An administrator refused it.
-    Rejected,
-    /// Somebody must approve it.
-    PendingApproval,
-    /// A failure disabled it.
-    Disabled,
-    /// Nobody enabled it.
-    NotEnabled,
-    /// Its profile waits for its host.
-    Held,
-    /// It waits after a failure of its own.
-    Postponed,
-    /// The last cycle failed, and it is due again.
-    Failing,
-    /// It was never read completely.
-    New,
-    /// All is well.
-    Ok,
-}
-
-impl MailboxStatus {
-    pub(super) fn of(mailbox: &Mailbox, profile: Option<&ServerProfile>, held: bool, now: Timestamp) -> Self {
-        let state = &mailbox.incoming;
-        match mailbox.approval {
-            _ if !mailbox.active => Self::Inactive,
-            _ if !profile.is_some_and(|profile| profile.active) => Self::NoProfile,
-            _ if mailbox.incoming_method == SyncMethod::None => Self::NotRead,
-            Approval::Rejected => Self::Rejected,
-            Approval::Pending => Self::PendingApproval,
-            _ if !state.enabled && state.failure_code.is_some() => Self::Disabled,
-            _ if !state.enabled => Self::NotEnabled,
-            _ if held => Self::Held,
-            _ if state.postponed_until.is_some_and(|until| until > now) => Self::Postponed,
-            _ if state.failure_code.is_some() => Self::Failing,
-            _ if state.last_success_at.is_none() => Self::New,
-            Approval::Approved | Approval::Empty => Self::Ok,
-        }
-    }
-
-    /// Whether its mail is read as things stand, be it later.
-    pub const fn is_read(self) -> bool {
-        matches!(self, Self::Held | Self::Postponed | Self::Failing | Self::New | Self::Ok)
-    }
-
-    /// What a person should do about it, where that follows from the status alone.
-    const fn hint(self) -> Option<&'static str> {
-        match self {
-            Self::NoProfile => Some("give the mailbox a profile in the configuration"),
-            Self::PendingApproval => Some("approve it: mailsyncd mailbox approve ADDRESS"),
-            Self::NotEnabled => Some("test and enable it: mailsyncd mailbox test-enable ADDRESS"),
-            _ => None,
-        }
-    }
-}
-
 /// A mailbox with everything that concerns it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct MailboxView {
     /// Why it is read or not.
-    pub status: MailboxStatus,
+    pub status: WorkloadStatus,
     /// What a person should do, if anything.
     pub hint: Option<&'static str>,
     /// `user:NAME` or `queue:NAME`.
@@ -108,7 +43,7 @@ pub struct MailboxView {
     /// Why its profile waits, where it does.
     pub hold: Option<ProfileHold>,
     /// Why it sends or not.
-    pub sending: SendingStatus,
+    pub sending: WorkloadStatus,
     /// What a person should do about sending, if anything.
     pub sending_hint: Option<&'static str>,
     /// Why its profile waits with sending, where it does.
@@ -122,7 +57,7 @@ impl MailboxView {
     /// Whether it waits because its server asked for that.
     pub fn is_throttled(&self) -> bool {
         let code = self.mailbox.incoming.failure_code;
-        self.status == MailboxStatus::Postponed && code.is_some_and(FailureCode::is_throttling)
+        self.status == WorkloadStatus::Postponed && code.is_some_and(FailureCode::is_throttling)
     }
 
     /// Whether it belongs to `owner`: `user:NAME`, `queue:NAME`, a name of either, or its own address.
@@ -136,8 +71,8 @@ impl MailboxView {
     /// Why it sends or not, with the failure behind it.
     pub fn sending_words(&self) -> String {
         let code = match (self.sending, &self.outgoing_hold) {
-            (SendingStatus::Held, Some(hold)) => Some(hold.code),
-            (SendingStatus::Disabled | SendingStatus::Postponed | SendingStatus::Failing, _) => {
+            (WorkloadStatus::Held, Some(hold)) => Some(hold.code),
+            (WorkloadStatus::Disabled | WorkloadStatus::Postponed | WorkloadStatus::Failing, _) => {
                 self.mailbox.outgoing.failure_code
             }
             _ => None,
@@ -184,12 +119,12 @@ pub async fn mailboxes(store: &Store, now: Timestamp) -> Result<Vec<MailboxView>
     let view = |(mailbox, password): &(Mailbox, CredentialSource)| {
         let profile = mailbox.profile.and_then(|id| profiles.get(&id).copied());
         let hold = mailbox.profile.and_then(|id| holds.get(&id).cloned());
-        let status = MailboxStatus::of(mailbox, profile, hold.is_some(), now);
-        let code = if status == MailboxStatus::Held { hold.as_ref().map(|hold| hold.code) } else { None };
+        let status = WorkloadStatus::of(Workload::Incoming, mailbox, profile, hold.is_some(), now);
+        let code = if status == WorkloadStatus::Held { hold.as_ref().map(|hold| hold.code) } else { None };
         let hint = status.hint().or(code.or(mailbox.incoming.failure_code).map(|code| code.hint()));
         let outgoing_hold = mailbox.profile.and_then(|id| outgoing_holds.get(&id).cloned());
-        let sending = SendingStatus::of(mailbox, profile, outgoing_hold.is_some(), now);
-        let code = outgoing_hold.as_ref().filter(|_| sending == SendingStatus::Held).map(|hold| hold.code);
+        let sending = WorkloadStatus::of(Workload::Outgoing, mailbox, profile, outgoing_hold.is_some(), now);
+        let code = outgoing_hold.as_ref().filter(|_| sending == WorkloadStatus::Held).map(|hold| hold.code);
         let sending_hint = sending.hint().or(code.or(mailbox.outgoing.failure_code).map(|code| code.hint()));
         MailboxView {
             status,
@@ -201,7 +136,7 @@ pub async fn mailboxes(store: &Store, now: Timestamp) -> Result<Vec<MailboxView>
             password_locked_at: passwords.locked(SecretOwner::Mailbox(mailbox.id), password),
             hold,
             sending,
-            sending_hint: sending_hint.filter(|_| sending != SendingStatus::NotSent),
+            sending_hint: sending_hint.filter(|_| sending != WorkloadStatus::NotSent),
             outgoing_hold,
             mailbox: mailbox.clone(),
         }
@@ -313,7 +248,7 @@ pub async fn request_poll(
     let views = mailboxes(store, now).await?;
     let mut views: BTreeMap<MailboxId, MailboxView> = views.into_iter().map(|view| (view.mailbox.id, view)).collect();
     let asked: Vec<MailboxView> = selected.iter().filter_map(|mailbox| views.remove(&mailbox.id)).collect();
-    let may = |view: &&MailboxView| view.status.is_read() && !view.is_throttled();
+    let may = |view: &&MailboxView| view.status.is_done() && !view.is_throttled();
     let ids: Vec<MailboxId> = asked.iter().filter(may).map(|view| view.mailbox.id).collect();
     store.request_polls(&ids, now).await?;
     Ok(asked)

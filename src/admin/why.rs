@@ -8,7 +8,7 @@ use serde::Serialize;
 
 pub use ask::ask;
 
-use super::{sending::SendingStatus, views::MailboxStatus};
+use super::status::WorkloadStatus;
 use crate::{
     model::{
         failure::FailureCode,
@@ -198,10 +198,7 @@ impl Facts<'_> {
 
     fn state(&self, workload: Workload) -> State {
         let held = self.hold(workload).is_some();
-        let standing = match workload {
-            Workload::Incoming => reading(MailboxStatus::of(self.mailbox, self.profile, held, self.now)),
-            Workload::Outgoing => sending(SendingStatus::of(self.mailbox, self.profile, held, self.now)),
-        };
+        let standing = standing(WorkloadStatus::of(workload, self.mailbox, self.profile, held, self.now));
         if standing < State::Running {
             return self.tested(workload, standing);
         }
@@ -310,34 +307,19 @@ impl Facts<'_> {
     }
 }
 
-const fn reading(status: MailboxStatus) -> State {
+const fn standing(status: WorkloadStatus) -> State {
     match status {
-        MailboxStatus::Inactive => State::Inactive,
-        MailboxStatus::NoProfile => State::NoProfile,
-        MailboxStatus::NotRead => State::Off,
-        MailboxStatus::Rejected => State::Rejected,
-        MailboxStatus::PendingApproval => State::PendingApproval,
-        MailboxStatus::Disabled => State::Disabled,
-        MailboxStatus::NotEnabled => State::NotEnabled,
-        MailboxStatus::Held => State::Held,
-        MailboxStatus::Postponed => State::Postponed,
-        MailboxStatus::Failing | MailboxStatus::New | MailboxStatus::Ok => State::Due,
-    }
-}
-
-const fn sending(status: SendingStatus) -> State {
-    match status {
-        SendingStatus::Inactive => State::Inactive,
-        SendingStatus::NotSent => State::Off,
-        SendingStatus::NoProfile => State::NoProfile,
-        SendingStatus::NoServer => State::NoServer,
-        SendingStatus::Rejected => State::Rejected,
-        SendingStatus::PendingApproval => State::PendingApproval,
-        SendingStatus::Disabled => State::Disabled,
-        SendingStatus::NotEnabled => State::NotEnabled,
-        SendingStatus::Held => State::Held,
-        SendingStatus::Postponed => State::Postponed,
-        SendingStatus::Failing | SendingStatus::Ok => State::Due,
+        WorkloadStatus::Inactive => State::Inactive,
+        WorkloadStatus::NotRead | WorkloadStatus::NotSent => State::Off,
+        WorkloadStatus::NoProfile => State::NoProfile,
+        WorkloadStatus::NoServer => State::NoServer,
+        WorkloadStatus::Rejected => State::Rejected,
+        WorkloadStatus::PendingApproval => State::PendingApproval,
+        WorkloadStatus::Disabled => State::Disabled,
+        WorkloadStatus::NotEnabled => State::NotEnabled,
+        WorkloadStatus::Held => State::Held,
+        WorkloadStatus::Postponed => State::Postponed,
+        WorkloadStatus::Failing | WorkloadStatus::New | WorkloadStatus::Ok => State::Due,
     }
 }
 

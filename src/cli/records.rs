@@ -12,7 +12,10 @@ use super::{
     testing, why,
 };
 use crate::{
-    admin::views::{self, MailboxStatus, MailboxView, ProfileView},
+    admin::{
+        status::WorkloadStatus,
+        views::{self, MailboxView, ProfileView},
+    },
     config::show_duration,
     model::{
         lease::ProfileHold,
@@ -79,24 +82,6 @@ pub(super) async fn profile(context: &Context, command: ProfileCommand) -> Resul
     Ok(status)
 }
 
-/// The status in words.
-const fn status(status: MailboxStatus) -> &'static str {
-    match status {
-        MailboxStatus::Inactive => "inactive",
-        MailboxStatus::NoProfile => "no profile",
-        MailboxStatus::NotRead => "not read",
-        MailboxStatus::Rejected => "rejected",
-        MailboxStatus::PendingApproval => "pending approval",
-        MailboxStatus::Disabled => "disabled",
-        MailboxStatus::NotEnabled => "not enabled",
-        MailboxStatus::Held => "held",
-        MailboxStatus::Postponed => "postponed",
-        MailboxStatus::Failing => "failing",
-        MailboxStatus::New => "new",
-        MailboxStatus::Ok => "ok",
-    }
-}
-
 pub(super) fn mailbox_table(mailboxes: &[MailboxView]) -> String {
     let mut table =
         Table::new(&["ADDRESS", "STATUS", "PROFILE", "OWNER", "LAST SUCCESS", "NEXT DUE", "FAILURE", "SENDING"]);
@@ -104,7 +89,7 @@ pub(super) fn mailbox_table(mailboxes: &[MailboxView]) -> String {
         let state = &view.mailbox.incoming;
         table.row(&[
             &view.mailbox.email_address,
-            status(view.status),
+            view.status.words(),
             view.profile_name.as_deref().unwrap_or("-"),
             view.owner_name.as_deref().unwrap_or("-"),
             &when(state.last_success_at),
@@ -120,8 +105,8 @@ pub(super) fn mailbox_table(mailboxes: &[MailboxView]) -> String {
 fn next_due(view: &MailboxView) -> Option<crate::model::timestamp::Timestamp> {
     let state = &view.mailbox.incoming;
     match view.status {
-        MailboxStatus::Held => view.hold.as_ref().and_then(ProfileHold::next_probe),
-        read if read.is_read() => state.next_due_at.max(state.postponed_until),
+        WorkloadStatus::Held => view.hold.as_ref().and_then(ProfileHold::next_probe),
+        read if read.is_done() => state.next_due_at.max(state.postponed_until),
         _ => None,
     }
 }
@@ -131,7 +116,7 @@ fn mailbox_facts(view: &MailboxView) -> String {
     let mut facts = Facts::default();
     facts.add("mailbox", &mailbox.email_address);
     facts.add("name", &mailbox.name);
-    facts.add("status", status(view.status));
+    facts.add("status", view.status.words());
     facts.some("hint", view.hint);
     facts.some("owner", view.owner_name.as_ref());
     facts.some("profile", view.profile_name.as_ref());
@@ -214,12 +199,12 @@ fn poll_text(asked: &[MailboxView]) -> String {
     for view in asked {
         let address = &view.mailbox.email_address;
         text.push_str(&match view.status {
-            MailboxStatus::Held => format!("{address}: due as soon as its profile is not held any more\n"),
+            WorkloadStatus::Held => format!("{address}: due as soon as its profile is not held any more\n"),
             _ if view.is_throttled() => {
                 format!("{address}: due at {}: the server asked us to wait\n", when(next_due(view)))
             }
-            read if read.is_read() => format!("{address}: due now\n"),
-            other => format!("{address}: not read: {}\n", status(other)),
+            read if read.is_done() => format!("{address}: due now\n"),
+            other => format!("{address}: not read: {}\n", other.words()),
         });
     }
     text

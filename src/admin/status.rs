@@ -1,19 +1,21 @@
-//! Whether a mailbox sends.
+//! Whether a mailbox is read, and whether it sends.
 
 use serde::Serialize;
 
 use crate::model::{
-    mailbox::{Approval, Mailbox, SyncMethod},
+    mailbox::{Approval, Mailbox, SyncMethod, Workload},
     profile::ServerProfile,
     timestamp::Timestamp,
 };
 
-/// Why a mailbox sends or not, the first that applies.
+/// Why a workload of a mailbox is done or not, the first that applies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum SendingStatus {
+pub enum WorkloadStatus {
     /// Retired or switched off.
     Inactive,
+    /// Its mail is not read by method.
+    NotRead,
     /// It sends nothing by method.
     NotSent,
     /// It has no profile, or that is inactive.
@@ -32,21 +34,35 @@ pub enum SendingStatus {
     Held,
     /// It waits after a failure of its own.
     Postponed,
-    /// The last cycle failed, and it may send again.
+    /// The last cycle failed, and it is due again.
     Failing,
+    /// It was never read completely.
+    New,
     /// All is well.
     Ok,
 }
 
-impl SendingStatus {
-    pub(super) fn of(mailbox: &Mailbox, profile: Option<&ServerProfile>, held: bool, now: Timestamp) -> Self {
-        let state = &mailbox.outgoing;
+impl WorkloadStatus {
+    pub(super) fn of(
+        workload: Workload,
+        mailbox: &Mailbox,
+        profile: Option<&ServerProfile>,
+        held: bool,
+        now: Timestamp,
+    ) -> Self {
+        let state = mailbox.state(workload);
         let profile = profile.filter(|profile| profile.active);
+        let (method, off) = match workload {
+            Workload::Incoming => (mailbox.incoming_method, Self::NotRead),
+            Workload::Outgoing => (mailbox.outgoing_method, Self::NotSent),
+        };
         match mailbox.approval {
             _ if !mailbox.active => Self::Inactive,
-            _ if mailbox.outgoing_method == SyncMethod::None => Self::NotSent,
+            _ if method == SyncMethod::None => off,
             _ if profile.is_none() => Self::NoProfile,
-            _ if profile.is_some_and(|profile| profile.outgoing.is_none()) => Self::NoServer,
+            _ if workload == Workload::Outgoing && profile.is_some_and(|profile| profile.outgoing.is_none()) => {
+                Self::NoServer
+            }
             Approval::Rejected => Self::Rejected,
             Approval::Pending => Self::PendingApproval,
             _ if !state.enabled && state.failure_code.is_some() => Self::Disabled,
@@ -54,19 +70,21 @@ impl SendingStatus {
             _ if held => Self::Held,
             _ if state.postponed_until.is_some_and(|until| until > now) => Self::Postponed,
             _ if state.failure_code.is_some() => Self::Failing,
+            _ if workload == Workload::Incoming && state.last_success_at.is_none() => Self::New,
             Approval::Approved | Approval::Empty => Self::Ok,
         }
     }
 
-    /// Whether what is queued will be sent, be it after a person has mended what failed.
-    pub const fn is_sent(self) -> bool {
-        matches!(self, Self::Disabled | Self::Held | Self::Postponed | Self::Failing | Self::Ok)
+    /// Whether it is done as things stand, be it later.
+    pub const fn is_done(self) -> bool {
+        matches!(self, Self::Held | Self::Postponed | Self::Failing | Self::New | Self::Ok)
     }
 
     /// In words.
     pub const fn words(self) -> &'static str {
         match self {
             Self::Inactive => "inactive",
+            Self::NotRead => "not read",
             Self::NotSent => "off",
             Self::NoProfile => "no profile",
             Self::NoServer => "its profile has no outgoing server",
@@ -77,6 +95,7 @@ impl SendingStatus {
             Self::Held => "held",
             Self::Postponed => "postponed",
             Self::Failing => "failing",
+            Self::New => "new",
             Self::Ok => "ok",
         }
     }
