@@ -101,7 +101,7 @@ pub async fn run(file: &Path, mode: Mode) -> Result<Summary, DaemonError> {
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         config = %config.file.display(),
-        backend = ?store.backend(),
+        backend = store.backend().name(),
         migrations,
         "starting"
     );
