@@ -145,14 +145,6 @@ impl<S: Io> Session<S> {
         Ok(asked)
     }
 
-    /// Shows whether the connection still lives.
-    ///
-    /// # Errors
-    /// It does not.
-    pub async fn noop(&mut self) -> Result<(), ImapError> {
-        self.wire.command("NOOP", "NOOP", self.timeouts.command, |_| Ok(())).await.map(drop)
-    }
-
     /// Says goodbye and waits for the answer: Dovecot 2.3 over TLS drops what is still on its way
     /// when a client leaves without.
     ///

@@ -126,7 +126,6 @@ async fn idle_tells_of_a_delivery() {
     assert_eq!(session.wait(Duration::from_secs(60)).await.unwrap(), Idle::Changed);
     session.done().await.unwrap();
     assert_eq!(session.status().await.unwrap().exists, 1);
-    session.noop().await.unwrap();
     session.logout().await.unwrap();
 }
 

@@ -120,7 +120,7 @@ async fn start_tls(tls: &TlsClient, stream: DuplexStream) -> Result<(), ImapErro
     let endpoint = endpoint("localhost", Security::Starttls, AuthMethod::Auto);
     let credentials = Credentials { username: "u", password: "canary-secret" };
     let mut session = connect(stream, &endpoint, credentials, tls, timeouts()).await?;
-    session.noop().await
+    session.status().await.map(drop)
 }
 
 /// Plays the cleartext part: writes `greeting`, hears a line, writes each of `answers` by itself.
@@ -150,14 +150,16 @@ async fn starttls_protects_everything_that_matters_and_believes_nothing_from_bef
         assert_eq!(heard, "A0002 STARTTLS\r\n");
         let mut stream = BufReader::new(acceptor(&files).accept(plain).await.unwrap());
         let mut heard = Vec::new();
-        for answer in ["* CAPABILITY IMAP4rev1\r\nA0002 OK done\r\n", "A0003 OK in\r\n", "A0004 OK nothing\r\n"] {
+        let numbers = "* STATUS INBOX (MESSAGES 0 UIDNEXT 1 UIDVALIDITY 1)\r\nA0004 OK done\r\n";
+        for answer in ["* CAPABILITY IMAP4rev1\r\nA0002 OK done\r\n", "A0003 OK in\r\n", numbers] {
             let mut line = String::new();
             stream.read_line(&mut line).await.unwrap();
             heard.push(line);
             stream.write_all(answer.as_bytes()).await.unwrap();
             stream.flush().await.unwrap();
         }
-        assert_eq!(heard, ["A0002 CAPABILITY\r\n", "A0003 LOGIN \"u\" \"canary-secret\"\r\n", "A0004 NOOP\r\n"]);
+        let look = "A0004 STATUS INBOX (MESSAGES UIDNEXT UIDVALIDITY)\r\n";
+        assert_eq!(heard, ["A0002 CAPABILITY\r\n", "A0003 LOGIN \"u\" \"canary-secret\"\r\n", look]);
     };
     tokio::join!(start_tls(&tls, client), serve).0.unwrap();
 }

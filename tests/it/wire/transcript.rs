@@ -68,7 +68,6 @@ async fn call_one(session: &mut Session<DuplexStream>, call: &str, argument: &st
     Ok(match call {
         "status" => folder(session.status().await?),
         "examine" => folder(session.examine().await?),
-        "noop" => session.noop().await.map(|()| "ok".to_owned())?,
         "list" => joined(session.list(&set(argument)).await?.iter().map(|listed| {
             let date = listed.internal_date.map_or("-".to_owned(), |date| date.to_string().replace(".000000Z", "Z"));
             format!("{}/{}/{date}", listed.uid, listed.size)
