@@ -20,7 +20,7 @@
 //!  7  main   daemon                      wiring only
 //!  6  cli                                surface: translates, nothing else
 //!  5  schedule        admin              when / on request
-//!  4  receive   send   probe          the cycles: where a decision meets a protocol and SQL; one way, stage by stage
+//!  4  receive   send   probe             the cycles: where a decision meets a protocol and SQL; their way, stage by stage
 //!  3  classify        means              the product's rules about failures, pure; what cycles work with
 //!  2  imap   pop3   smtp   store         adapters: one outside thing each
 //!  1  mime   net   config                formats, sockets, settings
@@ -82,6 +82,30 @@
 //! 6. Where that is wanted, `send::filing` puts a copy into the Sent folder. The connection serves all
 //!    mails of a cycle; while one mail is in conversation, the one before it is settled.
 //!
+//! # Something fails
+//!
+//! 1. The adapter returns its error as it is; `classify` makes a [`Failure`](model::failure::Failure) of it: a code
+//!    of the catalogue, whom it concerns (message, mailbox, profile, the daemon), how lasting it is.
+//! 2. Of a message: it is set aside, or its mail is tried again. Of a mailbox: `schedule::backoff` postpones it, has
+//!    it confirmed or disables it, for as long as `schedule::waits` says. `means::lockout` sees to it that no account
+//!    is locked by our log-ins.
+//! 3. Of a server: `schedule::heard` gives the evidence of all mailboxes at that host and port to
+//!    `schedule::breaker`; refused log-ins of many to `schedule::storm`. Who waits is one *hold* of the profile, in
+//!    the database, and one mailbox probes for all. `schedule::concern` says whether it was the profile's password.
+//! 4. Of this machine or the database: `schedule::machine` and the driver's trouble. Nothing starts, nobody is charged.
+//! 5. `schedule::alarm` says which alerts that raises and closes; they are written in the transaction of the
+//!    settlement. What no failure tells of, the `schedule::caretaker` finds by the database alone: workloads that
+//!    stand still, profiles that fail as a whole, whose owners are mailed.
+//! 6. `admin::why` reads all of it back for one mailbox: state, why, evidence, what is next, what to do.
+//!
+//! # Somebody changes something
+//!
+//! 1. Files and commands end in the same records: `config` reads both by the same rules, `admin::changes` compares
+//!    with what there is and plans, `admin::edit` does so for commands. The store applies a plan in one transaction,
+//!    each change with its row of the audit log, and locks the passwords that would reach another server.
+//! 2. Test & Enable is a row that is asked for (`admin::testing`) and a runner beside the schedule
+//!    (`schedule::testing`), which takes the way of `probe` and writes each stage as it ends.
+//!
 //! # How to change X
 //!
 //! | to add | touch |
@@ -92,15 +116,21 @@
 //! | a reason to ignore mail | `model/activity.rs` (`IgnoreReason`), `receive/judge.rs` and its table |
 //! | a rule for what may be sent | `mime/compose/check.rs` and its table |
 //! | a move of a queued mail | `model/outbox.rs` (`may_become`), the statement in `store/` |
-//! | a column | a new migration for each backend in `store/migrations/`, the statement in `store/` |
+//! | a column | a new migration for each backend in `store/migrations/`, the statement in `store/sql/`, the row in `store/rows` |
+//! | an alert | its code in the catalogue, `schedule/alarm.rs` or `stale.rs` and their tables |
+//! | how long who waits | `schedule/waits.rs`, its table in `deploy/README.md` |
+//! | a state that `mailbox why` tells of | `admin/why.rs`, `admin/why/words.rs` and their table |
+//! | a number for Prometheus | `base/metrics.rs`, or `base/metrics/gauges.rs` where the database has it; `deploy/grafana-dashboard.json` |
 //! | a command | `cli/`, the use case in `admin/`, golden output in `tests/golden/` |
 //!
 //! # Tests
 //!
 //! Ring 0 are tables and properties beside the pure files; ring 1 (`tests/it/wire`) plays byte
-//! transcripts and hostile servers on in-memory streams; ring 2 (`tests/it/store`, `tests/it/cycle`)
-//! runs real SQL and cuts cycles at every await; ring 3 (`tests/it/sim`) simulates schedule, cycles
-//! and servers from a seed; ring 4 (`tests/it/real`) runs the binary against Dovecot and PostgreSQL.
+//! transcripts and hostile servers on in-memory streams; ring 2 (`tests/it/store`, `tests/it/cycle`,
+//! `tests/it/sending`, `tests/it/driver`) runs real SQL and cuts cycles at every await; ring 3 (`tests/it/sim`)
+//! simulates schedule, cycles and servers from a seed; ring 4 (`tests/it/real`) runs the binary against Dovecot,
+//! Postfix and PostgreSQL. `tests/it/faults` injects each known fault into a running daemon and compares code,
+//! schedule, alert and explanation; `tests/it/cli` compares what people see with `tests/golden`.
 //! `tests/run` runs them all.
 
 pub mod admin;

@@ -1,4 +1,4 @@
-//! IMAP: rows I1 to I31 of `failures.md`.
+//! IMAP. The rows of the table, I1 to I31, have their names in the tests.
 
 use super::{Class, net, providers};
 use crate::{

@@ -1,4 +1,4 @@
-//! The rows of `failures.md` A.1 by their names. Not there: I2 (OAuth), I12 and I21 (said with OK, so no error).
+//! The rows of the table by their names. Not there: I2 (OAuth), I12 and I21 (said with OK, so no error).
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What a technical error means for the product: the tables of `failures.md`, as pure functions.
+//! What a technical error means for the product: tables, as pure functions.
 //!
 //! The order of matching is fixed: the type of the error, then the response code, then the text in
 //! the [table of providers](providers), then what the protocol says in general. What nobody knows is a

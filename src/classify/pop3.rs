@@ -1,4 +1,4 @@
-//! POP3: rows P1 to P11 of `failures.md`.
+//! POP3. The rows of the table, P1 to P11, have their names in the tests.
 
 use super::{Class, net, providers};
 use crate::{

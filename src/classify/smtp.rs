@@ -1,4 +1,4 @@
-//! SMTP: rows S1 to S27 of `failures.md`.
+//! SMTP. The rows of the table, S1 to S27, have their names in the tests.
 //!
 //! What a server says to one mail or one recipient has the scope of a message, and nobody else
 //! waits for it. What it says of the mailbox, though it says it to a mail, stops the mailbox's

@@ -1,4 +1,4 @@
-//! The rows of `failures.md` A.3 by their names.
+//! The rows of the table by their names.
 
 use proptest::prelude::*;
 

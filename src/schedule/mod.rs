@@ -1,6 +1,16 @@
 //! When what runs: the agenda and the back-off decide, the driver starts, waits and writes.
 //!
 //! Not here: what a cycle does. No input of the schedule changes *what* a cycle does, only *when*.
+//!
+//! | to find out | read |
+//! |---|---|
+//! | who may start now | `agenda`, with `turns` (fairness and limits), `duty`, `jitter` |
+//! | what the end of a cycle means for its mailbox | `backoff` with `waits`; `concern`: or was it the profile's password; `care`, `pace`: what the next cycles take care of |
+//! | … and for its server | `heard` → `agenda::evidence` → `breaker` (a server that is down), `storm` (one that refuses everybody) |
+//! | whether it is this machine | `machine` |
+//! | what is done about it all | `driver`, the only loop; `line`: what it runs, `reading` and `sending`; `limits`: log-ins a second |
+//! | what people are told | `alarm` (at the end of a cycle), `caretaker` with `stale`, `incident` and `notify` (by the database alone), `journal` (the log), `progress`, `summary` |
+//! | how a mailbox is tested | `testing`, beside the schedule |
 
 pub mod agenda;
 pub mod alarm;

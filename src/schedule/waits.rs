@@ -1,4 +1,4 @@
-//! How long who waits, by what failed: the schedules of `failures.md` as tables. Pure.
+//! How long who waits, by what failed: the schedules of `deploy/README.md` as tables. Pure.
 //!
 //! What the configuration says ([`FailureRules`](crate::model::rules::FailureRules)) is not here.
 
