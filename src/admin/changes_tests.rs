@@ -110,6 +110,10 @@ fn what_the_file_says_of_enabled_is_done_once() {
     let id = mailbox(&records, ADDRESS).id;
     state(&mut records, id).enabled = true;
     assert_eq!(reconcile(&mut records, &off), [format!("mailbox {ADDRESS}: disabled")], "false always holds");
+    records.tested.insert(id);
+    let called_off = format!("mailbox {ADDRESS}: its test is called off");
+    assert_eq!(reconcile(&mut records, &off), [called_off], "and for a test that would enable it");
+    records.tested.clear();
     let lines = reconcile(&mut records, FIRST);
     let declared = format!("mailbox {ADDRESS}: declared enabled false -> true");
     assert_eq!(lines, [declared, format!("mailbox {ADDRESS}: enabled (it was disabled: auth-rejected)")]);

@@ -78,9 +78,15 @@ pub fn apply(records: &mut Records, change: RecordChange) {
             records.mailboxes.push((*mailbox, source));
         }
         RecordChange::EnableIncoming(id) => mailbox_in(records, id).incoming.enabled = true,
-        RecordChange::DisableIncoming(id) => mailbox_in(records, id).incoming.enabled = false,
+        RecordChange::DisableIncoming(id) => {
+            mailbox_in(records, id).incoming.enabled = false;
+            records.tested.remove(&id);
+        }
         RecordChange::EnableOutgoing(id) => mailbox_in(records, id).outgoing.enabled = true,
-        RecordChange::DisableOutgoing(id) => mailbox_in(records, id).outgoing.enabled = false,
+        RecordChange::DisableOutgoing(id) => {
+            mailbox_in(records, id).outgoing.enabled = false;
+            records.tested.remove(&id);
+        }
         RecordChange::SetApproval(id, approval) => mailbox_in(records, id).approval = approval,
         RecordChange::RetireMailbox(id) => mailbox_in(records, id).active = false,
         RecordChange::QueueTest(..) | RecordChange::DismissAlert(_) => {}

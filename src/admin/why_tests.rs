@@ -208,6 +208,24 @@ const CASES: &[Case] = &[
          enabled where that succeeds | systemctl start mailsyncd",
     ),
     (
+        |world| {
+            world.tested(0, None);
+            world.test.as_mut().unwrap().refused = Some("it was disabled meanwhile".to_owned());
+        },
+        "NotEnabled | reading is not enabled: the test that cli:root asked for at 2025-12-31T23:59:00Z was not run: it was \
+         disabled meanwhile | - | nothing | mailsyncd mailbox test-enable ada@contoso.example",
+        "NotEnabled | sending is not enabled: the test that cli:root asked for at 2025-12-31T23:59:00Z was not run: it was \
+         disabled meanwhile | - | nothing | mailsyncd mailbox test-enable ada@contoso.example",
+    ),
+    // Its daemon died over it.
+    (
+        |world| world.tested(1, Some(-90)),
+        "TestUnderWay | the test that cli:root asked for at 2025-12-31T23:59:00Z was begun once, and is begun again | \
+         auth-rejected x1 NO [AUTHENTICATIONFAILED] | it is tested, and enabled where that succeeds | -",
+        "TestUnderWay | the test that cli:root asked for at 2025-12-31T23:59:00Z was begun once, and is begun again | - | \
+         it is tested, and enabled where that succeeds | -",
+    ),
+    (
         |world| world.tested(2, Some(90)),
         "TestUnderWay | the test that cli:root asked for at 2025-12-31T23:59:00Z failed 2 times, and is tried again | \
          auth-rejected x2 NO [AUTHENTICATIONFAILED] | 2026-01-01T00:01:30Z: it is tested, and enabled where that succeeds \

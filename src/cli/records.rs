@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use serde::Serialize;
+
 use super::{
     Context, Fault,
     alerts::WithAlerts,
@@ -9,7 +11,8 @@ use super::{
     args::{Form, MailboxCommand, ProfileCommand},
     edit, list,
     output::{Facts, Table, seconds, show, when, write},
-    testing, why,
+    testing::{self, words::standing},
+    why,
 };
 use crate::{
     admin::{
@@ -22,6 +25,7 @@ use crate::{
         mailbox::{Approval, Mailbox, SyncMethod, TestStatus},
         profile::{AuthenticateUsing, Endpoint, ServerType},
         record::CredentialSource,
+        testing::TestRun,
         timestamp::Timestamp,
     },
     store::AlertFilter,
@@ -36,8 +40,10 @@ pub(super) async fn mailbox(context: &Context, command: MailboxCommand) -> Resul
         MailboxCommand::Show { address, form } => {
             let mailbox = views::mailbox(&store, &address, now).await?;
             let filter = AlertFilter { mailbox: Some(address), ..AlertFilter::default() };
-            let shown = WithAlerts { view: &mailbox, alerts: store.alerts(&filter).await? };
-            show(form, &shown, || mailbox_facts(&mailbox) + &shown.text())?;
+            let test = store.tests(&[mailbox.mailbox.id], now).await?.pop();
+            let view = WithTest { view: &mailbox, test: test.as_ref() };
+            let shown = WithAlerts { view: &view, alerts: store.alerts(&filter).await? };
+            show(form, &shown, || mailbox_facts(&view, now) + &shown.text())?;
         }
         MailboxCommand::Add(arguments) => edit::add_mailbox(context, &arguments).await?,
         MailboxCommand::Set(arguments) => edit::set_mailboxes(context, &arguments).await?,
@@ -111,7 +117,15 @@ fn next_due(view: &MailboxView) -> Option<crate::model::timestamp::Timestamp> {
     }
 }
 
-fn mailbox_facts(view: &MailboxView) -> String {
+/// A mailbox with its last test.
+#[derive(Serialize)]
+struct WithTest<'v> {
+    #[serde(flatten)]
+    view: &'v MailboxView,
+    test: Option<&'v TestRun>,
+}
+
+fn mailbox_facts(WithTest { view, test }: &WithTest<'_>, now: Timestamp) -> String {
     let (mailbox, state) = (&view.mailbox, &view.mailbox.incoming);
     let mut facts = Facts::default();
     facts.add("mailbox", &mailbox.email_address);
@@ -129,6 +143,7 @@ fn mailbox_facts(view: &MailboxView) -> String {
     facts.add("approval", format!("{:?}", mailbox.approval).to_lowercase());
     facts.add("enabled", if state.enabled { "yes" } else { "no" });
     facts.some("tested", mailbox.test_completed_at.map(|at| tested(mailbox, at)));
+    facts.some("test", test.map(|test| standing(test, now)));
     facts.some("received after", mailbox.process_email_received_after.map(seconds));
     facts.add("last success", when(state.last_success_at));
     facts.add("next due", when(next_due(view)));

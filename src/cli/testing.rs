@@ -2,7 +2,7 @@
 
 mod attended;
 mod here;
-mod words;
+pub(super) mod words;
 
 use std::{collections::BTreeMap, process::ExitCode, time::Duration};
 

@@ -60,6 +60,9 @@ impl Told<'_> {
             State::Rejected => "an administrator rejected the mailbox".to_owned(),
             State::PendingApproval => "nobody has approved the mailbox yet".to_owned(),
             State::Disabled => format!("{} {} and was disabled", self.noun(), self.failed()),
+            State::NotEnabled if self.test_refused().is_some() => {
+                format!("{} is not enabled: {}", self.noun(), self.test_refused().unwrap_or_default())
+            }
             State::NotEnabled if state.test_status == TestStatus::NotRun => {
                 format!("{} is not enabled: it was never tested", self.noun())
             }
@@ -134,6 +137,13 @@ impl Told<'_> {
         }
     }
 
+    /// That the last test that was asked for was not run, and why.
+    fn test_refused(&self) -> Option<String> {
+        let test = self.facts.test?;
+        let (at, by) = (test.requested_at.to_the_second(), &test.requested_by);
+        test.refused.as_ref().map(|why| format!("the test that {by} asked for at {at} was not run: {why}"))
+    }
+
     /// How far the test has come.
     fn test(&self) -> String {
         let Some(test) = self.facts.test else { return String::new() };
@@ -141,9 +151,12 @@ impl Told<'_> {
         match (test.running, test.attempts) {
             (true, attempts) => format!("attempt {attempts} of the test that {by} asked for at {at} is under way"),
             (false, 0) => format!("{by} asked for a test at {at}"),
-            (false, 1) => format!("the test that {by} asked for at {at} failed once, and is tried again"),
+            // Nobody is at it, though it is due: an attempt was perhaps cut by a death.
+            (false, attempts) if test.next_attempt_at.is_some_and(|next| next <= self.facts.now) => {
+                format!("the test that {by} asked for at {at} was begun {}, and is begun again", times(attempts))
+            }
             (false, attempts) => {
-                format!("the test that {by} asked for at {at} failed {attempts} times, and is tried again")
+                format!("the test that {by} asked for at {at} failed {}, and is tried again", times(attempts))
             }
         }
     }
@@ -250,4 +263,8 @@ impl Told<'_> {
             State::TestUnderWay | State::Running | State::Ok => None,
         }
     }
+}
+
+fn times(count: u32) -> String {
+    if count == 1 { "once".to_owned() } else { format!("{count} times") }
 }

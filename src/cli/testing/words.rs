@@ -9,6 +9,7 @@ use crate::{
         ids::MailboxId,
         mailbox::Workload,
         testing::{Preview, StageReport, TestResult, TestRun},
+        timestamp::Timestamp,
     },
 };
 
@@ -19,6 +20,21 @@ pub(super) fn queued_text(queued: &[Queued]) -> String {
     }
     let count = queued.iter().filter(|queued| queued.refused.is_none()).count();
     text + &format!("tests asked for: {count} of {}; how they stand: mailsyncd mailbox show ADDRESS\n", queued.len())
+}
+
+/// How the last test of a mailbox stands at `now`, in a line.
+pub(in crate::cli) fn standing(run: &TestRun, now: Timestamp) -> String {
+    let (asked, attempt) = (seconds(run.requested_at), run.attempts);
+    let how = match (&run.refused, run.finished_at, run.next_attempt_at) {
+        (Some(why), ..) => format!("not run: {}", cell(why)),
+        (None, Some(finished), _) => format!("over since {}", seconds(finished)),
+        _ if run.running => format!("attempt {attempt} is under way"),
+        (None, None, Some(next)) if attempt > 0 && next > now => {
+            format!("attempt {attempt} failed, the next one is due at {}", seconds(next))
+        }
+        _ => "waits for a daemon".to_owned(),
+    };
+    format!("{how}; {} asked for it at {asked}", cell(&run.requested_by))
 }
 
 fn refused_text(queued: &[Queued]) -> String {

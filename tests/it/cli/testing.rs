@@ -25,9 +25,14 @@ fn masked(text: &str, ports: &[u16]) -> String {
             None => masked_time(line),
         };
         let line = masked_value(line, "_at\": \"", "[NOW]");
-        masked_value(line, "requested_by\": \"", "[WHO]")
+        masked_words(&masked_value(line, "requested_by\": \"", "[WHO]"))
     });
-    lines.collect::<Vec<_>>().join("\n") + "\n"
+    // Columns are as wide as what is masked in them.
+    let narrow = |line: String| match line.starts_with(' ') {
+        true => line,
+        false => line.split_whitespace().collect::<Vec<_>>().join(" "),
+    };
+    lines.map(narrow).collect::<Vec<_>>().join("\n") + "\n"
 }
 
 /// The line with another text after `key`, up to the next quotation mark.
@@ -35,6 +40,21 @@ fn masked_value(line: String, key: &str, mask: &str) -> String {
     let Some((before, rest)) = line.split_once(key) else { return line };
     let after = rest.find('"').map_or("", |end| &rest[end..]);
     format!("{before}{key}{mask}{after}")
+}
+
+/// The line with times of now, and with whoever runs the tests, named otherwise.
+fn masked_words(line: &str) -> String {
+    let is_now = |word: &str| word.starts_with("20") && word.ends_with('Z') && !word.starts_with("2026-03-02");
+    let word = |word: &str| {
+        let bare = word.trim_end_matches([';', ':', ',']);
+        let mask = match bare {
+            bare if is_now(bare) => "[NOW]",
+            bare if bare.starts_with("cli:") => "[WHO]",
+            _ => return word.to_owned(),
+        };
+        format!("{mask}{}", &word[bare.len()..])
+    };
+    line.split(' ').map(word).collect::<Vec<_>>().join(" ")
 }
 
 /// The line with `   12 ms`, or `12 ms  ` in a table, as `[MS]`.
@@ -111,13 +131,16 @@ fn what_tests_say() {
             &["profile", "test", "closed"],
             &["profile", "test", "closed", "--json"],
             &["mailbox", "test-enable", &ok, &pending],
+            &["mailbox", "show", &ok],
             &["mailbox", "disable", &ok],
             &["mailbox", "disable", &ok],
+            &["mailbox", "why", &ok],
             &["mailbox", "test-enable", &pending, &reads, "--wait", "--round-trip"],
             &["mailbox", "test-enable", &ok, "--dry-run"],
             &["mailbox", "test-enable", &pending, &ok, "--wait"],
             &["mailbox", "test-enable", &bad, "--wait"],
             &["mailbox", "test-enable", &bad, "--wait", "--json"],
+            &["mailbox", "show", &bad],
             &["mailbox", "list"],
         ],
     );

@@ -13,7 +13,7 @@ use crate::{
     support::{
         certificates::{Certificate, acceptor, make},
         daemon::{Daemon, Profile, text_of, write_secret},
-        process::{LONG, wait_for},
+        process::{LONG, output, wait_for},
     },
 };
 
@@ -120,6 +120,13 @@ impl World {
         Self { runtime, daemon, places }
     }
 
+    /// Runs a command, which must succeed, while a daemon may be reading its configuration.
+    fn does(&self, arguments: &[&str]) -> String {
+        let ran = output(&mut self.daemon.command(arguments));
+        assert!(ran.status.success(), "{}", text_of(&ran));
+        text_of(&ran)
+    }
+
     fn fall_silent(&mut self) {
         let places = &mut self.places;
         self.runtime.block_on(async {
@@ -169,14 +176,13 @@ fn a_daemon_that_is_killed_at_any_stage_leaves_a_test_that_is_done_again() {
     let mut world = World::new(SILENCES);
     world.fall_silent();
     world.daemon.start();
-    let asked = world.daemon.cli(&["mailbox", "test-enable", "--all"]);
-    assert!(asked.status.success(), "{}", text_of(&asked));
+    world.does(&["mailbox", "test-enable", "--all"]);
     world.wait_until_all_stand();
     world.daemon.kill();
     assert_eq!(world.enabled(), [""; 0]);
     // Somebody decides otherwise while no daemon runs.
-    let disabled = world.daemon.cli(&["mailbox", "disable", "greeting@sample.example"]);
-    assert!(text_of(&disabled).contains("its test is called off"), "{}", text_of(&disabled));
+    let disabled = world.does(&["mailbox", "disable", "greeting@sample.example"]);
+    assert!(disabled.contains("its test is called off"), "{disabled}");
 
     world.heal();
     world.daemon.start();
@@ -204,6 +210,30 @@ fn a_daemon_that_is_killed_at_any_stage_leaves_a_test_that_is_done_again() {
         assert!(world.daemon.count(&known) >= sent as u64, "{}", place.address);
     }
     assert_eq!(world.daemon.count("SELECT count(*) FROM email_activities WHERE direction = 'outgoing'"), 0);
+    world.daemon.stop();
+}
+
+#[test]
+fn a_mail_that_was_sent_before_the_death_is_looked_for_and_not_sent_again() {
+    if !ready() {
+        return;
+    }
+    // Looking for it is the one command that the server has no word for.
+    let mut world = World::new([silent("arrival", true, Some("OTHER"), "outgoing send")]);
+    world.fall_silent();
+    world.daemon.start();
+    world.does(&["mailbox", "test-enable", "--all", "--round-trip"]);
+    world.wait_until_all_stand();
+    world.daemon.kill();
+    let found = Wrong { at: "OTHER", says: "* SEARCH 1\r\n{tag} OK done\r\n", then: Then::GoesOn };
+    let World { runtime, places, .. } = &mut world;
+    runtime.block_on(places[0].reads.put_into(Trouble::Talks { wrong: vec![found], to_all: true }));
+    world.daemon.start();
+    let open = "SELECT count(*) FROM mailbox_tests WHERE finished_at IS NULL";
+    wait_for(LONG, "the test to be over", || (world.daemon.count(open) == 0).then_some(()));
+    assert_eq!(world.enabled(), ["arrival@sample.example"], "{}", world.daemon.log());
+    assert_eq!(world.daemon.query("SELECT attempts, refused IS NULL FROM mailbox_tests"), [["2", "1"]]);
+    assert_eq!(world.places[0].sends.taken(SUBJECT), 1);
     world.daemon.stop();
 }
 
