@@ -34,6 +34,7 @@ pub fn failure(error: &StoreError) -> Failure {
     use StoreError as E;
     let (code, scope) = match error {
         E::DiskFull(_) => (FailureCode::DiskFull, Scope::Daemon),
+        E::Damaged { .. } => (FailureCode::DatabaseDamaged, Scope::Daemon),
         E::LeaseLost => (FailureCode::DatabaseUnavailable, Scope::Mailbox),
         E::Conflict { .. } | E::IllegalMove { .. } | E::Unsendable { .. } | E::Sql(_) | E::Unsupported { .. } => {
             (FailureCode::InternalError, Scope::Mailbox)

@@ -27,7 +27,7 @@ use super::{
     daemons::Spell,
     duty::{Duty, Side},
     journal::{self, CycleName},
-    leap::Clocks,
+    leap::{Clocks, Leap},
     limits::LoginRate,
     line::{Ended, Line},
     progress::Progress,
@@ -143,6 +143,7 @@ impl Driver {
             settings: now_set,
             lines: lines.into_iter().map(|line| (line.workload(), line)).collect(),
             store,
+            clocks: Clocks::new(clock.now(), clock.steady()),
             clock,
             node,
             mode,
@@ -160,7 +161,7 @@ impl Driver {
             next_outbox_look: Instant::now(),
             trouble: None,
             spell: None,
-            clocks: None,
+            leapt: None,
             leapt_at: None,
             machine: None,
             troubles: 0,
@@ -231,7 +232,9 @@ struct Running {
     /// What the database has still to be told of it.
     spell: Option<Spell>,
     /// The clock, as it was last looked at.
-    clocks: Option<Clocks>,
+    clocks: Clocks,
+    /// That it was set, and nobody was told yet.
+    leapt: Option<Leap>,
     /// When it was last set forward.
     leapt_at: Option<Timestamp>,
     /// What is wrong with this machine.
@@ -283,7 +286,8 @@ impl Running {
                 }
                 () = sleep_until(next_wake) => self.wake().await,
                 _ = tick.tick() => {
-                    self.look_at_the_clock().await;
+                    self.look_at_the_clock();
+                    self.tell_of_the_clock().await;
                     self.look_at_the_disk().await;
                     self.tell_late().await;
                     self.look_for_requests().await;

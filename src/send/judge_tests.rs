@@ -301,6 +301,20 @@ fn the_schedule_of_a_mail_that_is_never_taken() {
 }
 
 #[test]
+fn a_clock_that_was_set_forward_gives_no_mail_up() {
+    let refused = attempt(&[no(450, "4.2.1", &of(Scope::Message, Persistence::Transient))], SendOutcome::NoRecipients);
+    let leapt_at = Some(QUEUED.plus(Duration::from_secs(10 * 86_400)));
+    let set = SendTerms { leapt_at, ..terms(InDoubt::Hold) };
+    let at = |terms: &SendTerms, hours: u64| {
+        let now = QUEUED.plus(Duration::from_secs(10 * 86_400 + hours * 3_600));
+        matches!(judge(&mail(&[None]), &refused, terms, now).settlement.verdict, MailVerdict::RetryAt(..))
+    };
+    assert!(!at(&terms(InDoubt::Hold), 0), "ten days are too many");
+    assert!(at(&set, 0) && at(&set, 47), "nobody knows how many they were");
+    assert!(!at(&set, 48));
+}
+
+#[test]
 fn what_may_not_be_meant_for_good_is_believed_the_third_time() {
     let unsure = of(Scope::Message, Persistence::UntilConfirmed);
     let refused = attempt(&[yes()], SendOutcome::Refused(refusal(550, "5.5.0", &unsure)));

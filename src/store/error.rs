@@ -86,6 +86,12 @@ pub enum StoreError {
     /// Somebody else holds the mailbox's lease now: nothing was written.
     #[error("the lease of the mailbox is lost: another daemon works on it, nothing was written")]
     LeaseLost,
+    /// Its file, or its pages, are damaged: nothing that it says can be trusted.
+    #[error("the file of the database is damaged ({what}): stop mailsyncd, run mailsyncd db check, restore a backup")]
+    Damaged {
+        /// In the database's words.
+        what: String,
+    },
     /// The database contains what it must not.
     #[error("the database is damaged ({what}): restore a backup, or run mailsyncd db check")]
     Corrupt {
@@ -166,7 +172,7 @@ fn of_sqlite(code: &str, message: String, error: sqlx::Error) -> StoreError {
     match code & 0xff {
         5 | 6 => StoreError::Busy(source),
         13 => StoreError::DiskFull(source),
-        11 => StoreError::Corrupt { what: message },
+        11 => StoreError::Damaged { what: message },
         26 => StoreError::NotOurs { what: "the file".into() },
         // READONLY, IOERR, CANTOPEN, PROTOCOL: the disk or its permissions.
         8 | 10 | 14 | 15 => StoreError::Unavailable(source),
@@ -183,7 +189,7 @@ fn of_postgres(code: &str, message: String, error: sqlx::Error) -> StoreError {
         "40001" | "40P01" | "55P03" | "53300" | "53400" => StoreError::Busy(source),
         // Wrong password, no such role or database: as unreachable as a dead server.
         "25006" | "28000" | "28P01" | "3D000" | "53200" => StoreError::Unavailable(source),
-        "XX001" | "XX002" => StoreError::Corrupt { what: message },
+        "XX001" | "XX002" => StoreError::Damaged { what: message },
         code if code.starts_with("57P") || code.starts_with("08") || code.starts_with("58") => {
             StoreError::Unavailable(source)
         }
@@ -221,6 +227,18 @@ mod tests {
         conn.execute("BEGIN IMMEDIATE").await.unwrap();
         let busy = StoreError::from(other.execute("BEGIN IMMEDIATE").await.unwrap_err());
         assert!(matches!(busy, StoreError::Busy(_)) && !busy.is_collision());
+
+        drop((conn, other));
+        let torn = directory.path().join("torn.db");
+        let mut conn = sqlite(&torn).await;
+        conn.execute("CREATE TABLE t (a TEXT)").await.unwrap();
+        conn.execute("INSERT INTO t VALUES (hex(randomblob(100000)))").await.unwrap();
+        conn.close().await.unwrap();
+        let mut bytes = std::fs::read(&torn).unwrap();
+        bytes[4_096..].fill(0xee);
+        std::fs::write(&torn, bytes).unwrap();
+        let damaged = sqlite(&torn).await.fetch_all("SELECT length(a) FROM t").await.unwrap_err();
+        assert!(matches!(StoreError::from(damaged), StoreError::Damaged { .. }));
 
         let text = directory.path().join("notes.txt");
         std::fs::write(&text, "notes ".repeat(1_000)).unwrap();

@@ -263,6 +263,9 @@ catalogue! {
     DatabaseUnavailable = "database-unavailable": "The database is locked, down or out of reach."
         because "the database server is down or restarts, or another program holds a lock"
         Administrator: "check the database server";
+    DatabaseDamaged = "database-damaged": "The database is damaged."
+        because "the disk fails, or another program wrote to the database's file"
+        Administrator: "stop mailsyncd, run mailsyncd db check, and restore a backup: nothing starts until then";
     DiskFull = "disk-full": "No space left where the database lives."
         because "the disk or a quota is full"
         Administrator: "free disk space: synchronization goes on by itself, nothing is lost";

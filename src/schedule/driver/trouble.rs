@@ -9,7 +9,7 @@ use super::{
         agenda::{Event, Mode},
         daemons::{self, Spell},
         journal,
-        leap::{Clocks, Leap},
+        leap::Leap,
         waits::Growing,
     },
     REFRESH, Running, Trouble,
@@ -59,19 +59,24 @@ impl Running {
         goes_on && self.lines.contains_key(&Workload::Outgoing)
     }
 
-    /// A clock that somebody set is told of; it is no trouble that lasts.
-    pub(super) async fn look_at_the_clock(&mut self) {
-        let (now, steady) = (self.clock.now(), self.clock.steady());
-        let Some(leap) = self.clocks.get_or_insert(Clocks::new(now, steady)).look(now, steady) else { return };
+    /// Looks whether somebody set the clock; before anything is judged by it.
+    pub(super) fn look_at_the_clock(&mut self) {
+        let now = self.clock.now();
+        let Some(leap) = self.clocks.look(now, self.clock.steady()) else { return };
         if matches!(leap, Leap::Forward(_)) {
             self.leapt_at = Some(now);
         }
         journal::leapt(leap);
-        let alert = daemons::leapt(&host::name(), leap);
-        if self.trouble.is_none()
-            && let Err(error) = stored::patiently(|| self.store.raise_alert(&alert, now)).await
-        {
-            self.fail(&error);
+        self.leapt = Some(leap);
+    }
+
+    /// Tells people of it; it is no trouble that lasts.
+    pub(super) async fn tell_of_the_clock(&mut self) {
+        let Some(leap) = self.leapt.filter(|_| self.trouble.is_none()) else { return };
+        let (store, alert, now) = (&self.store, daemons::leapt(&host::name(), leap), self.clock.now());
+        match stored::patiently(|| store.raise_alert(&alert, now)).await {
+            Ok(()) => self.leapt = None,
+            Err(error) => self.fail(&error),
         }
     }
 
@@ -86,15 +91,19 @@ impl Running {
         }
     }
 
-    /// Whether there is room again, where the disk was full.
-    async fn has_room(&mut self) -> bool {
-        let was_full = self.trouble.as_ref().is_some_and(|trouble| trouble.failure.code == FailureCode::DiskFull);
-        !was_full || self.store.room().await.is_none_or(Room::is_enough)
+    /// Whether the trouble may be over, now that the database answers.
+    async fn may_be_over(&mut self) -> bool {
+        match self.trouble.as_ref().map(|trouble| trouble.failure.code) {
+            Some(FailureCode::DiskFull) => self.store.room().await.is_none_or(Room::is_enough),
+            // Not before a person has looked, and started it again.
+            Some(FailureCode::DatabaseDamaged) => false,
+            _ => true,
+        }
     }
 
     async fn look_whether_over(&mut self, now: Instant) {
         match self.store.ping().await {
-            Ok(()) if self.has_room().await => {
+            Ok(()) if self.may_be_over().await => {
                 let now = self.clock.now();
                 if let Some(trouble) = self.trouble.take() {
                     journal::resumed(now.since(trouble.since));

@@ -160,6 +160,7 @@ impl Running {
 
     fn land(&mut self, duty: Duty, ended: Result<Ended, JoinError>) {
         let Some(Aloft { fence, mut state, name, profile, began, .. }) = self.aloft.remove(&duty) else { return };
+        self.look_at_the_clock();
         let now = self.clock.now();
         let ended = ended.unwrap_or_else(|error| match error.try_into_panic() {
             Ok(panic) => Ended::failed(duty.workload, own_failure(FailureCode::InternalError, &panic_text(&*panic))),

@@ -1,5 +1,6 @@
 //! The driver with real SQL, simulated servers and real time.
 
+mod clock;
 mod reading;
 mod sending;
 mod testing;
