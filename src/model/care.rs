@@ -11,6 +11,12 @@ pub struct Care {
     /// Until then little is asked for: the server found that it was too much.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub slow_until: Option<Timestamp>,
+    /// How often what is read at a time was halved: the server found it too much.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub halvings: u32,
+    /// The server called the mailbox damaged: nothing is deleted there before a complete cycle goes well.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub damaged: bool,
     /// Mails in a row whose sender the server refused.
     #[serde(skip_serializing_if = "is_zero")]
     pub senders_refused: u32,
@@ -39,7 +45,8 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_and_nothing_is_written_of_nothing() {
-        let care = Care { slow_until: Some(Timestamp::from_seconds(1_800_000_000)), senders_refused: 2 };
+        let slow_until = Some(Timestamp::from_seconds(1_800_000_000));
+        let care = Care { slow_until, halvings: 3, damaged: true, senders_refused: 2 };
         for care in [care, Care::default()] {
             let text = serde_json::to_string(&care).unwrap();
             assert_eq!(serde_json::from_str::<Care>(&text).unwrap(), care);

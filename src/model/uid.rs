@@ -1,6 +1,6 @@
 //! IMAP's numbers (RFC 9051 §2.3.1.1) and sets of them.
 
-use std::{fmt, num::NonZeroU32};
+use std::{collections::BTreeSet, fmt, num::NonZeroU32};
 
 use serde::{Deserialize, Serialize};
 
@@ -96,6 +96,40 @@ impl UidSet {
         self.ranges.get(after).is_some_and(|(first, _)| *first <= uid.get())
     }
 
+    /// The lower half of it and the upper one; of a single UID, the lower one is empty.
+    pub fn halves(&self) -> (Self, Self) {
+        let mut left = self.len() / 2;
+        let (mut lower, mut upper) = (Self::default(), Self::default());
+        for (first, last) in &self.ranges {
+            let here = u64::from(last - first) + 1;
+            let taken = u32::try_from(left.min(here)).unwrap_or(u32::MAX);
+            left -= u64::from(taken);
+            if taken > 0 {
+                lower.ranges.push((*first, first + (taken - 1)));
+            }
+            if u64::from(taken) < here {
+                upper.ranges.push((first + taken, *last));
+            }
+        }
+        (lower, upper)
+    }
+
+    /// The set but for `uids`.
+    #[must_use]
+    pub fn without(&self, uids: &BTreeSet<Uid>) -> Self {
+        let mut rest = Self::default();
+        for (first, last) in &self.ranges {
+            let mut next = Some(*first);
+            let there = uids.iter().map(|uid| uid.get()).filter(|uid| (first..=last).contains(&uid));
+            for uid in there {
+                rest.ranges.extend(next.filter(|next| *next < uid).map(|next| (next, uid - 1)));
+                next = uid.checked_add(1);
+            }
+            rest.ranges.extend(next.filter(|next| next <= last).map(|next| (next, *last)));
+        }
+        rest
+    }
+
     /// The ranges, ascending and inclusive.
     pub fn ranges(&self) -> &[(u32, u32)] {
         &self.ranges
@@ -154,6 +188,20 @@ mod tests {
             prop_assert!((1..200).all(|n| set.contains(Uid::new(n).unwrap()) == numbers.contains(&n)));
             prop_assert!(set.ranges().windows(2).all(|pair| pair[0].1 + 1 < pair[1].0));
         }
+
+        #[test]
+        fn halves_and_what_is_left_out_make_the_whole(
+            numbers in proptest::collection::btree_set(1u32..200, 0..60),
+            out in proptest::collection::btree_set(1u32..200, 0..20),
+        ) {
+            let of = |numbers: &BTreeSet<u32>| numbers.iter().filter_map(|n| Uid::new(*n)).collect::<UidSet>();
+            let (lower, upper) = of(&numbers).halves();
+            prop_assert_eq!(lower.len(), numbers.len() as u64 / 2);
+            prop_assert!(lower.iter().max() < upper.iter().min() || lower.is_empty());
+            prop_assert_eq!(lower.iter().chain(upper.iter()).collect::<UidSet>(), of(&numbers));
+            let rest = of(&numbers).without(&of(&out).iter().collect());
+            prop_assert_eq!(rest, of(&numbers.difference(&out).copied().collect()));
+        }
     }
 
     #[test]
@@ -162,5 +210,6 @@ mod tests {
         assert_eq!(set.to_string(), "1:3,5,9");
         assert_eq!(UidSet::range(7, 6).to_string(), "");
         assert_eq!(UidSet::range(u32::MAX, u32::MAX).len(), 1);
+        assert_eq!(UidSet::range(1, u32::MAX).without(&BTreeSet::from([Uid::MAX])).to_string(), "1:4294967294");
     }
 }

@@ -17,6 +17,7 @@ fn policy() -> ReceivePolicy {
     let rules = ReceiveRules { maximum_message_size: 1_000, ..ReceiveRules::default() };
     ReceivePolicy {
         delete_after: None,
+        deletes_nothing: false,
         starting_point: Timestamp::from_seconds(500),
         rules: Arc::new(rules),
         steps: Steps { batch_messages: 3, batch_bytes: 100, ..Steps::default() },

@@ -34,6 +34,7 @@ use crate::{
 
 use super::{
     source::{Deletion, MailSource, Opened, Sources},
+    unlisted::Unlisted,
     watch::Watcher,
 };
 
@@ -48,14 +49,16 @@ pub struct ImapSources {
     shared: Arc<Shared>,
 }
 
-struct Shared {
+pub(super) struct Shared {
     network: Network,
+    /// Messages that are not to be listed.
+    pub(super) unlisted: Unlisted,
     /// Whether parked connections watch their Inbox.
     push: AtomicBool,
     parked: Mutex<BTreeMap<MailboxId, Parked>>,
     hints: Hints,
     tasks: Tasks,
-    clock: Clock,
+    pub(super) clock: Clock,
 }
 
 struct Parked {
@@ -72,14 +75,14 @@ enum Waiting {
 
 /// One logged-in connection.
 pub struct ImapSource {
-    session: NetSession,
+    pub(super) session: NetSession,
     slot: Slot,
-    account: Account,
-    shared: Arc<Shared>,
+    pub(super) account: Account,
+    pub(super) shared: Arc<Shared>,
     /// It lay parked and was not used since: the server may have closed it meanwhile.
     rested: bool,
     /// What was seen last.
-    seen: Option<FolderView>,
+    pub(super) seen: Option<FolderView>,
 }
 
 impl std::fmt::Debug for ImapSource {
@@ -92,7 +95,15 @@ impl ImapSources {
     /// No connection yet. Background work runs in `tasks`; changes that IDLE shows go to `hints`.
     pub fn new(network: Network, hints: Hints, tasks: Tasks, clock: Clock) -> Self {
         let (parked, push) = (Mutex::new(BTreeMap::new()), AtomicBool::new(false));
-        let shared = Arc::new(Shared { network: network.clone(), push, parked, hints, tasks, clock });
+        let shared = Arc::new(Shared {
+            network: network.clone(),
+            unlisted: Unlisted::default(),
+            push,
+            parked,
+            hints,
+            tasks,
+            clock,
+        });
         let parking = Arc::downgrade(&shared);
         network.slots().evict_by(move |mailbox| {
             if let Some(shared) = parking.upgrade() {
@@ -165,7 +176,7 @@ impl Shared {
     }
 
     /// Connects and logs in, in the slot given.
-    async fn connect(&self, account: &Account) -> Result<NetSession, Failure> {
+    pub(super) async fn connect(&self, account: &Account) -> Result<NetSession, Failure> {
         let (log_in, ports) = (self.network.log_in(account).await?, self.network.ports());
         let credentials = connect::Credentials { username: &account.username, password: log_in.password() };
         let timeouts = Timeouts::new(account.timeout);
@@ -329,13 +340,11 @@ impl MailSource for ImapSource {
     }
 
     async fn open(&mut self, ahead: &UidSet) -> Result<Opened, Failure> {
-        let (view, listed) = self.session.examine_and_list(ahead).await.map_err(failure)?;
-        self.seen = Some(view.clone());
-        Ok(Opened { view, listed })
+        self.open_ahead(ahead).await
     }
 
     async fn list(&mut self, uids: &UidSet) -> Result<Vec<ListedMessage>, Failure> {
-        self.session.list(uids).await.map_err(failure)
+        self.list_all(uids).await
     }
 
     async fn message_ids(&mut self, uids: &UidSet) -> Result<Vec<(Uid, Option<String>)>, Failure> {
@@ -354,8 +363,16 @@ impl MailSource for ImapSource {
         match self.expunge_or_move(uids).await {
             Ok(true) => Ok(Deletion::Done),
             Ok(false) => Ok(refused("the server has neither UIDPLUS nor a folder to move deleted mail to (MOVE)")),
-            Err(error @ ImapError::Rejected { .. }) => Ok(refused(&error.to_string())),
-            Err(error) => Err(failure(error)),
+            Err(error) => {
+                let is_refusal = matches!(error, ImapError::Rejected { .. });
+                let failure = failure(error);
+                // What is said of the mailbox is not about the deletion.
+                match failure.code {
+                    FailureCode::MailboxCorrupt => Err(failure),
+                    _ if is_refusal => Ok(refused(&failure.text)),
+                    _ => Err(failure),
+                }
+            }
         }
     }
 }

@@ -17,6 +17,7 @@ fn policy() -> ReceivePolicy {
     ReceivePolicy {
         starting_point: POINT,
         delete_after: None,
+        deletes_nothing: false,
         rules: Arc::new(ReceiveRules::default()),
         steps: Steps::default(),
     }

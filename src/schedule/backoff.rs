@@ -99,6 +99,14 @@ pub struct Ending {
 pub fn settle(state: &WorkloadState, report: &Report, rules: &FailureRules, ending: Ending) -> Settled {
     let mut settled = end(state, report, rules, ending);
     settled.state.care = care::after(&state.care, report, ending.now);
+    let not_before = ending.now.plus(report.login_delay());
+    if let Outcome::Postponed(until) = &mut settled.outcome
+        && *until < not_before
+    {
+        *until = not_before;
+        settled.state.postponed_until = Some(not_before);
+        settled.state.next_due_at = Some(not_before);
+    }
     settled
 }
 
@@ -133,6 +141,11 @@ fn succeeded(
 ) -> Settled {
     let not_before = now.plus(report.login_delay());
     let (due, outcome) = match report {
+        // Who must go slowly does not go on at once.
+        Report::Received(read) if read.more && state.care.is_slow(now) => {
+            let due = not_before.max(now.plus(interval));
+            (Some(due), Outcome::More(due))
+        }
         _ if report.more() => (Some(not_before), Outcome::More(not_before)),
         Report::Sent(_) => (None, Outcome::Emptied),
         Report::Received(_) => {

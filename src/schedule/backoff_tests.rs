@@ -1,5 +1,5 @@
 use super::*;
-use crate::model::report::CycleReport;
+use crate::model::{care::Care, report::CycleReport};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -64,8 +64,12 @@ fn a_server_that_wants_to_be_left_alone_is() {
     let asked = CycleReport { login_delay: Some(15 * MINUTE), ..CycleReport::default() };
     let polled = settle(asked.clone());
     assert_eq!(polled.state.next_due_at, Some(now().plus(15 * MINUTE)));
-    let more = settle(CycleReport { more: true, ..asked });
+    let more = settle(CycleReport { more: true, ..asked.clone() });
     assert_eq!(more.outcome, Outcome::More(now().plus(15 * MINUTE)));
+    let broken = Some(mailbox_failure(FailureCode::ConnectionLost, Persistence::Transient));
+    let failed = settle(CycleReport { failure: broken, ..asked.clone() });
+    assert_eq!(failed.outcome, Outcome::Postponed(now().plus(15 * MINUTE)), "also after a failure");
+    assert_eq!(failed.state.postponed_until, failed.state.next_due_at);
     let less = settle(CycleReport { login_delay: Some(MINUTE), ..CycleReport::default() });
     assert!(less.state.next_due_at >= Some(now().plus(5 * MINUTE)));
 }
@@ -287,4 +291,15 @@ fn a_profile_waits_for_a_person_where_somebody_may_be_interfering() {
     assert_eq!(hold.until, Timestamp::FAR_FUTURE);
     let refused = failure(FailureCode::AuthRejected, Scope::Profile, Persistence::UntilConfirmed);
     assert_eq!(hold_after(None, &refused, now()).until.since(now()), 15 * MINUTE);
+}
+
+#[test]
+fn reading_that_must_be_slow_goes_on_after_an_interval() {
+    let care = Care { slow_until: Some(now().plus(HOUR)), ..Care::default() };
+    let more = Report::Received(CycleReport { more: true, ..CycleReport::default() });
+    for (care, wait) in [(Care::default(), Duration::ZERO), (care, 5 * MINUTE)] {
+        let state = WorkloadState { care, ..fresh() };
+        let settled = settle(&state, &more, &FailureRules::default(), ending(now()));
+        assert_eq!(settled.outcome, Outcome::More(now().plus(wait)));
+    }
 }

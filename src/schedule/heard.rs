@@ -83,6 +83,8 @@ fn sign(failure: &Failure) -> Sign {
         ) => Sign::None,
         (Scope::Profile, code) if concerns_server(code) => Sign::Down,
         (_, C::AuthUnavailable) => Sign::Ill,
+        // One mailbox may have what breaks a conversation; where several do, it is the server.
+        (_, C::ProtocolViolation) => Sign::Lost,
         (_, code) if is_lost(code) => Sign::Lost,
         (_, code) if is_refusal(code) => Sign::Refused,
         _ => Sign::Answered,
@@ -111,6 +113,7 @@ pub const fn concerns_server(code: FailureCode) -> bool {
             | C::LoginThrottled
             | C::TooManyConnections
             | C::ServerThrottled
+            | C::ProtocolViolation
     )
 }
 
@@ -157,6 +160,7 @@ mod tests {
             (C::Timeout, Mailbox, Sign::Lost),
             (C::ConnectionLost, Mailbox, Sign::Lost),
             (C::ServerClosed, Mailbox, Sign::Lost),
+            (C::ProtocolViolation, Mailbox, Sign::Lost),
             (C::AuthUnavailable, Mailbox, Sign::Ill),
             (C::AuthRejected, Mailbox, Sign::Refused),
             (C::AuthMethodBlocked, Profile, Sign::Answered),

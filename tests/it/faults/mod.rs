@@ -6,6 +6,7 @@
 
 mod catalogue;
 mod crowd;
+mod listing;
 mod observe;
 mod reaching;
 mod reading;

@@ -10,7 +10,7 @@ use super::{
 };
 
 pub fn rows() -> Vec<Row> {
-    [at_log_in(), in_the_inbox(), throttled(), pop3()].into_iter().flatten().collect()
+    [at_log_in(), in_the_inbox(), at_the_listing(), throttled(), pop3()].into_iter().flatten().collect()
 }
 
 fn at_log_in() -> Vec<Row> {
@@ -153,6 +153,35 @@ fn in_the_inbox() -> Vec<Row> {
             E::transient(C::ProtocolViolation).alerted(None).then(Schedule::Over),
             "",
         ),
+    ]
+}
+
+/// Of the second message; the first and, later, the third are listed well.
+pub fn at_the_listing() -> Vec<Row> {
+    let wrong = |at, says, then| Wrong { at, says, then };
+    let listing = wrong("LIST OF 2", "* 2 FETCH (UID 2 ((((\r\n", Then::GoesOn);
+    let content = wrong("FETCH", "* 2 FETCH (UID 2 ((((\r\n", Then::GoesOn);
+    let transient = |code| E::transient(code).alerted(None).then(Schedule::Over);
+    vec![
+        Row::imap(
+            "unreadable listing of a message",
+            Inject::Talk(vec![listing]),
+            E { first: Schedule::Over, ..transient(C::ProtocolViolation) },
+            "",
+        ),
+        Row::imap(
+            "unreadable listing and content",
+            Inject::Talk(vec![listing, content]),
+            transient(C::ProtocolViolation),
+            "",
+        ),
+        Row::imap(
+            "listing of a message refused",
+            says("LIST OF 2", "{tag} NO [SERVERBUG] no such thing\r\n"),
+            E { first: Schedule::Over, ..transient(C::ServerFault) },
+            "",
+        ),
+        Row::imap("cut at the listing of a message", closes("LIST OF 2", ""), transient(C::ConnectionLost), ""),
     ]
 }
 

@@ -102,8 +102,13 @@ impl Talk for Imap {
                     let date = "\"02-Mar-2026 09:30:00 +0000\"";
                     format!("* {uid} FETCH (UID {uid} RFC822.SIZE {size} INTERNALDATE {date})\r\n")
                 };
-                let all = numbers(set, self.mails).into_iter().map(each).collect();
-                (if content { "FETCH" } else { "LIST" }, all)
+                let named = numbers(set, self.mails);
+                let step = match content {
+                    true => "FETCH",
+                    false if named.contains(&2) => "LIST OF 2",
+                    false => "LIST",
+                };
+                (step, named.into_iter().map(each).collect())
             }
             ["LOGOUT", ..] => ("LOGOUT", "* BYE\r\n".into()),
             _ => ("OTHER", String::new()),
