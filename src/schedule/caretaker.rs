@@ -1,6 +1,6 @@
 //! Looks after what the schedule may have forgotten, by the database alone: workloads that stand
-//! still, profiles of which most mailboxes fail, daemons in trouble, alerts that are over or old. It
-//! shares nothing with the schedule, so that it sees also what that does not.
+//! still, profiles of which most mailboxes fail or much mail is refused, daemons in trouble, alerts
+//! that are over or old. It shares nothing with the schedule, so that it sees also what that does not.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -15,19 +15,19 @@ use super::{
     driver::Settings,
     notify,
     stale::{self, Found},
+    unwanted,
 };
 use crate::{
     base::clock::Clock,
     means::stored,
-    model::{
-        alert::AlertChange,
-        rules::{AlertRules, Polling},
-    },
+    model::rules::{AlertRules, Polling},
     store::{Store, StoreError},
 };
 
 /// How often is looked, at most and at least.
 const LOOKS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+
+const DAY: Duration = Duration::from_secs(86_400);
 
 /// What it works with.
 pub struct Caretaker {
@@ -78,9 +78,10 @@ impl Caretaker {
         stored::patiently(|| store.tidy_alerts(now, now.minus(rules.keep))).await?;
         let stale = store.stale(now.minus(rules.stale_after)).await?;
         let open = store.stale_alerts().await?;
-        let changes = stale::changes(stale, &open, found, (rules, polling), now);
-        let daemons = daemons::changes(&store.daemons().await?, &store.daemon_alerts(now).await?, now);
-        let changes: Vec<AlertChange> = changes.into_iter().chain(daemons).collect();
+        let mut changes = stale::changes(stale, &open, found, (rules, polling), now);
+        changes.extend(daemons::changes(&store.daemons().await?, &store.daemon_alerts(now).await?, now));
+        let refused = store.unwanted(now.minus(DAY), unwanted::LEAST, unwanted::ONE_OF).await?;
+        changes.extend(unwanted::changes(&refused));
         if !changes.is_empty() {
             stored::patiently(|| store.change_alerts(&changes, now)).await?;
         }

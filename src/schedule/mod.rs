@@ -41,4 +41,5 @@ pub mod strain;
 pub mod summary;
 pub mod testing;
 mod turns;
+pub mod unwanted;
 pub mod waits;

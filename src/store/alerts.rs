@@ -106,3 +106,16 @@ pub struct Stale {
     /// When the open alert about this was raised last.
     pub alerted_at: Option<Timestamp>,
 }
+
+/// A profile of whose mail servers refused some.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unwanted {
+    /// Which.
+    pub profile: ProfileId,
+    /// Mails that were refused for what they are.
+    pub refused: u64,
+    /// Mails that were sent or given up, those included; counted no further than it matters.
+    pub tried: u64,
+    /// Whether an alert tells of it.
+    pub is_open: bool,
+}

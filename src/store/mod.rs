@@ -34,7 +34,7 @@ use std::{
     time::Duration,
 };
 
-pub use alerts::{AlertDetail, AlertFilter, DaemonAlert, Health, Stale};
+pub use alerts::{AlertDetail, AlertFilter, DaemonAlert, Health, Stale, Unwanted};
 pub use around::{Pulse, Surroundings, WaitingMail};
 pub use audit::{AuditFilter, AuditRow};
 pub use copies::{KnownCopy, KnownVerdict};

@@ -211,6 +211,9 @@ catalogue! {
     MailRefused = "mail-refused": "The server does not want this mail."
         because "the server's rules against spam or viruses, or what is in the mail"
         MailboxOwner: "the server's words say why; correct the mail and queue it again";
+    MailsRefused = "mails-refused": "Servers refuse much of the mail of the profile: ten mails and more than 5 % of a day's."
+        because "the provider takes the mail for spam, or this machine's address or the senders' domain has a bad name"
+        ProfileOwner: "see what was refused and why (mailsyncd activity list --status failed), and ask the provider";
     MailDeferred = "mail-deferred": "The server does not take this mail now."
         because "greylisting, a full or busy recipient, or a server that is being maintained"
         Nobody: "nothing to do: tried again later";

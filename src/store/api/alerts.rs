@@ -80,6 +80,15 @@ impl Store {
         read!(self, alerts::daemon_alerts(since))
     }
 
+    /// Profiles of whose mail queued since `since` at least `least` mails were refused, and those with an open alert
+    /// about that. Mails that were tried are counted up to a few more than `one_of` for each refused one.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn unwanted(&self, since: Timestamp, least: u64, one_of: u64) -> Result<Vec<Unwanted>, StoreError> {
+        read!(self, alerts::unwanted(since, least, one_of))
+    }
+
     /// How the mailboxes of each profile fare that are processed; `lately` is when a failure is a late one.
     ///
     /// # Errors

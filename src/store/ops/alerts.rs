@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use uuid::Uuid;
 
 use super::{
-    Conn, Db, Result, text,
+    Conn, Db, Result,
+    commit::integer,
+    text,
     views::{AlertRow, count},
 };
 use crate::{
@@ -17,7 +19,7 @@ use crate::{
         timestamp::Timestamp,
     },
     store::{
-        alerts::{AlertDetail, AlertFilter, DaemonAlert, Health, Stale},
+        alerts::{AlertDetail, AlertFilter, DaemonAlert, Health, Stale, Unwanted},
         codec::{Id, Ids, MailText, Time},
         names::Named,
         rows::{failure_code, span},
@@ -212,6 +214,25 @@ pub async fn health(conn: &mut Conn, lately: Timestamp) -> Result<Vec<Health>> {
         })
     };
     rows.into_iter().map(group).collect()
+}
+
+/// See [`crate::store::Store::unwanted`].
+pub async fn unwanted(conn: &mut Conn, since: Timestamp, least: u64, one_of: u64) -> Result<Vec<Unwanted>> {
+    type Row = (Id, i64, bool);
+    let statement = sqlx::query_as::<Db, Row>(text(sql::UNWANTED)).bind(Time(since)).bind(integer(least));
+    let mut all = Vec::new();
+    for (profile, refused, is_open) in statement.fetch_all(&mut *conn).await? {
+        let refused = count(refused);
+        let most = refused.saturating_mul(one_of).saturating_add(1);
+        let tried: i64 = sqlx::query_scalar::<Db, i64>(text(sql::TRIED))
+            .bind(profile)
+            .bind(Time(since))
+            .bind(integer(most))
+            .fetch_one(&mut *conn)
+            .await?;
+        all.push(Unwanted { profile: ProfileId(profile.0), refused, tried: count(tried), is_open });
+    }
+    Ok(all)
 }
 
 /// See [`crate::store::Store::alerts_mailed`].

@@ -91,6 +91,20 @@ statements! {
     DAEMON_ALERTS = [
         "SELECT code, text, last_seen, closed_at IS NULL FROM alerts WHERE subject = $1 AND (closed_at IS NULL OR \
          closed_at > $2) AND severity <> 'information' ORDER BY code, closed_at"];
+    UNWANTED = [
+        "SELECT p.id, coalesce(r.refused, 0) AS refused, EXISTS (SELECT 1 FROM alerts al WHERE al.subject = p.id AND \
+         al.code = 'mails-refused' AND al.closed_at IS NULL) AS is_open FROM server_profiles p LEFT JOIN (SELECT \
+         m.server_profile AS profile, count(*) AS refused FROM email_activities a "
+        {indexed "email_activities_refused"}
+        " JOIN mailboxes m ON m.id = a.mailbox WHERE a.status = 'failed' AND a.failure_code = 'mail-refused' AND \
+         a.created_at >= $1 GROUP BY m.server_profile) r ON r.profile = p.id WHERE coalesce(r.refused, 0) >= $2 OR EXISTS \
+         (SELECT 1 FROM alerts al WHERE al.subject = p.id AND al.code = 'mails-refused' AND al.closed_at IS NULL) \
+         ORDER BY p.id"];
+    TRIED = [
+        "SELECT count(*) FROM (SELECT 1 FROM email_activities a "
+        {indexed "email_activities_outgoing"}
+        " JOIN mailboxes m ON m.id = a.mailbox WHERE a.direction = 'outgoing' AND a.created_at >= $2 AND \
+         m.server_profile = $1 AND a.status IN ('sent', 'failed') LIMIT $3) w"];
     // What nobody asks to be done any more needs no alert.
     CLOSE_ORPHANS = [
         "UPDATE alerts SET closed_at = $1 WHERE closed_at IS NULL AND ((subject_kind = 'mailbox' AND NOT EXISTS (SELECT 1 \

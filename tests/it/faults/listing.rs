@@ -21,7 +21,7 @@ async fn one_that_cannot_be_listed_is_read_or_set_aside_and_the_others_are_recor
     for place in &world.places {
         place.server.deliver();
     }
-    for _ in 0..(4 * INTERVAL.as_secs() / STEP.as_secs()) {
+    for _ in 0..(8 * INTERVAL.as_secs() / STEP.as_secs()) {
         world.step(STEP, |address| address.starts_with("good")).await;
     }
     let mut ledgers = BTreeMap::new();

@@ -96,8 +96,10 @@ impl Talk for Imap {
                 let each = |uid| {
                     let mail = text(uid, self.user());
                     let size = mail.len();
-                    if content {
-                        return format!("* {uid} FETCH (UID {uid} BODY[] {{{size}}}\r\n{mail})\r\n");
+                    match (content, line.contains("BODY.PEEK[]<0.")) {
+                        (true, false) => return format!("* {uid} FETCH (UID {uid} BODY[] {{{size}}}\r\n{mail})\r\n"),
+                        (true, true) => return format!("* {uid} FETCH (UID {uid} BODY[]<0> {{{size}}}\r\n{mail})\r\n"),
+                        (false, _) => {}
                     }
                     let date = "\"02-Mar-2026 09:30:00 +0000\"";
                     format!("* {uid} FETCH (UID {uid} RFC822.SIZE {size} INTERNALDATE {date})\r\n")

@@ -10,7 +10,7 @@ use mailsyncd::{
         mailbox::{Workload, WorkloadState},
         record::{CredentialSource, RecordChange},
     },
-    store::Store,
+    store::{Store, Unwanted},
 };
 
 use super::{fixtures::*, outbox::rows};
@@ -355,5 +355,39 @@ async fn mailboxes_that_fare_alike_are_counted_together() {
         assert_eq!((alert.owner.as_deref(), alert.mailed_at), (profile.owner.as_deref(), None));
         store.alerts_mailed(&[alert.id], at(81)).await.unwrap();
         assert_eq!(listed().await.mailed_at, Some(at(81)));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_servers_refuse_of_a_profiles_mail_is_counted() {
+    for database in databases().await {
+        let store = &database.store;
+        let mailboxes = with_mailboxes(store, &["one@x", "two@x"]).await;
+        let profile = mailboxes[0].profile.unwrap();
+        for number in 0..12 {
+            let mail = super::outbox::mail(&mailboxes[number % 2], &format!("{number}"));
+            store.queue_mail(&mail, at(10 + number as i64)).await.unwrap();
+        }
+        let become_ = |status: &str, code: &str, subjects: &str| {
+            format!(
+                "UPDATE email_activities SET status = '{status}', failure_code = {code} WHERE subject IN ({subjects})"
+            )
+        };
+        database.execute(&become_("failed", "'mail-refused'", "'0', '1', '2'")).await;
+        database.execute(&become_("failed", "'mail-expired'", "'3'")).await;
+        database.execute(&become_("sent", "NULL", "'4', '5', '6', '7'")).await;
+        let unwanted = async |since, least, one_of| store.unwanted(at(since), least, one_of).await.unwrap();
+        let counted = |refused, tried, is_open| [Unwanted { profile, refused, tried, is_open }];
+        assert_eq!(unwanted(0, 3, 20).await, counted(3, 8, false));
+        assert_eq!(unwanted(0, 3, 2).await, counted(3, 7, false), "no further than it matters");
+        assert_eq!(unwanted(11, 2, 20).await, counted(2, 7, false));
+        assert_eq!(unwanted(0, 4, 20).await, []);
+
+        let subject = AlertSubject::Profile(profile);
+        let raised = raise(subject, Severity::Error, FailureCode::MailsRefused, None);
+        store.change_alerts(&[raised], at(60)).await.unwrap();
+        assert_eq!(unwanted(100, 3, 20).await, counted(0, 0, true));
+        store.close_alert(subject, FailureCode::MailsRefused, at(61)).await.unwrap();
+        assert_eq!(unwanted(100, 3, 20).await, []);
     }
 }

@@ -70,6 +70,8 @@ const HOT: &[(&str, &str)] = &[
     ("DOUBTFUL", "email_activities_sending"),
     ("QUEUED_BY_KEY", ""),
     ("SENT_SINCE", "email_activities_outgoing"),
+    ("UNWANTED", "email_activities_refused"),
+    ("TRIED", "email_activities_outgoing"),
     ("CLOSE_ALERTS", "alerts_open"),
 ];
 
