@@ -76,16 +76,17 @@ async fn lock(conn: &mut Conn, statement: Sql, id: Uuid, who: &str, now: Timesta
     Ok(count)
 }
 
-/// After a password of `owner` was entered: what waits for it goes on.
+/// After a password of `owner` was entered: what waits for it goes on, and it is missing no more.
 pub async fn entered(conn: &mut Conn, owner: SecretOwner, now: Timestamp) -> Result<()> {
-    let profile = match owner {
+    let (subject, profile) = match owner {
         SecretOwner::Profile(profile) => {
             let statement = sqlx::query::<Db>(text(sql::PROBE_AT_ONCE));
             statement.bind(Id(profile.0)).bind(Time(now)).execute(&mut *conn).await?;
-            Some(profile)
+            (AlertSubject::Profile(profile), Some(profile))
         }
-        SecretOwner::Mailbox(mailbox) => profile_of(conn, mailbox).await?,
+        SecretOwner::Mailbox(mailbox) => (AlertSubject::Mailbox(mailbox), profile_of(conn, mailbox).await?),
     };
+    alerts::close(conn, subject, FailureCode::CredentialsMissing, now).await?;
     match profile {
         Some(profile) => settle_alert(conn, profile, false, now).await,
         None => Ok(()),

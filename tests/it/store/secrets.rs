@@ -1,11 +1,14 @@
 //! Sealed secrets, and sealing them anew.
 
 use mailsyncd::model::{
+    alert::{AlertSubject, NewAlert, Severity},
     audit::Actor,
+    failure::FailureCode,
+    mailbox::Workload,
     record::{KeptSecret, Resealed, SealedSecret, SecretOwner},
 };
 
-use super::fixtures::*;
+use super::{fixtures::*, outbox::rows};
 use crate::support::databases::databases;
 
 fn sealed(key_id: &str, byte: u8) -> SealedSecret {
@@ -66,5 +69,28 @@ async fn those_under_other_keys_are_listed_each_once_page_by_page() {
         let mut expected: Vec<_> = owners.iter().enumerate().filter(|(number, _)| number % 3 != 1).collect();
         expected.sort_by_key(|(_, owner)| **owner);
         assert_eq!(listed, expected.into_iter().map(|(_, owner)| *owner).collect::<Vec<_>>());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_is_told_of_a_missing_password_that_was_stored() {
+    for database in databases().await {
+        let store = &database.store;
+        let mailbox = with_mailboxes(store, &["a@example.org"]).await.remove(0);
+        for (subject, owner) in [
+            (AlertSubject::Mailbox(mailbox.id), SecretOwner::Mailbox(mailbox.id)),
+            (AlertSubject::Profile(mailbox.profile.unwrap()), SecretOwner::Profile(mailbox.profile.unwrap())),
+        ] {
+            for code in [FailureCode::CredentialsMissing, FailureCode::Timeout] {
+                let text = "no password is stored".to_owned();
+                let workload = Some(Workload::Incoming);
+                let alert = NewAlert { subject, severity: Severity::Error, code, text, workload };
+                store.raise_alert(&alert, at(1)).await.unwrap();
+            }
+            store.put_secret(owner, &sealed("old", 1), &Actor::Configuration, at(2)).await.unwrap();
+            let open = "SELECT code FROM alerts WHERE closed_at IS NULL";
+            assert_eq!(rows(&database, open).await, ["timeout"], "{owner:?}");
+            store.close_alert(subject, FailureCode::Timeout, at(3)).await.unwrap();
+        }
     }
 }
