@@ -7,7 +7,7 @@
 //! | who may start now | `agenda`, with `turns` (fairness and limits), `duty`, `jitter` |
 //! | what the end of a cycle means for its mailbox | `backoff` with `waits`; `concern`: or was it the profile's password; `care`, `pace`: what the next cycles take care of |
 //! | … and for its server | `heard` → `agenda::evidence` → `breaker` (a server that is down), `storm` (one that refuses everybody) |
-//! | whether it is this machine | `machine` |
+//! | whether it is this machine | `machine`, `strain` (out of descriptors or ports), `leap` (somebody set the clock); `daemons`: the alerts about it |
 //! | what is done about it all | `driver`, the only loop; `line`: what it runs, `reading` and `sending`; `limits`: log-ins a second |
 //! | what people are told | `alarm` (at the end of a cycle), `caretaker` with `stale`, `incident` and `notify` (by the database alone), `journal` (the log), `progress`, `summary` |
 //! | how a mailbox is tested | `testing`, beside the schedule |
