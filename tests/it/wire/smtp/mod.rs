@@ -1,6 +1,6 @@
 //! The transcripts of conversations over SMTP, and what goes over the wire in which pieces.
 //!
-//! Calls: `login [auth=…] [user=…] [password=…] [security=starttls]`, `begin FROM TO,TO… [size=N] [8bit] [utf8]`,
+//! Calls: `login [auth=…] [user=…] [password=…]`, `begin FROM TO,TO… [size=N] [8bit] [utf8]`,
 //! `body TEXT` (`\n` is CRLF, `\r` and `\l` are a CR and an LF alone), `finish`, `usable`, `quit`.
 
 mod hostile;
