@@ -106,3 +106,14 @@ pub enum AlertChange {
         but: Option<FailureCode>,
     },
 }
+
+impl AlertChange {
+    /// Whether it tells how a workload fares.
+    pub const fn is_of_a_workload(&self) -> bool {
+        match self {
+            Self::Raise(alert) => alert.workload.is_some(),
+            Self::Over { .. } => true,
+            Self::Close(..) => false,
+        }
+    }
+}

@@ -119,7 +119,8 @@ pub async fn renew(conn: &mut Conn, node: NodeId, expires: Timestamp) -> Result<
 }
 
 /// Writes what cycles ended with and gives their leases back; where one is lost, its state is not
-/// written and the others are.
+/// written and the others are. Where the mailbox may not run any more, the lease is given back, and how
+/// the workload fared is nobody's concern.
 pub async fn settle(conn: &mut Conn, mut settlements: Vec<Settlement>, now: Timestamp) -> Result<()> {
     settlements.sort_unstable_by_key(|settlement| settlement.fence.mailbox);
     for Settlement { fence, state, alerts: mut changes } in settlements {
@@ -127,13 +128,25 @@ pub async fn settle(conn: &mut Conn, mut settlements: Vec<Settlement>, now: Time
         let settled = bind_state(statement.bind(Id(fence.mailbox.0)).bind(fence.epoch), &state).bind(Time(now));
         let care = (!state.care.is_none()).then(|| json(&state.care)).transpose()?;
         let settled = settled.bind(care);
-        let Some(row) = settled.fetch_optional(&mut *conn).await? else { continue };
-        if !row.try_get::<bool, _>("alerts")? {
-            changes.retain(|change| !matches!(change, AlertChange::Over { .. }));
+        match settled.fetch_optional(&mut *conn).await? {
+            Some(row) if row.try_get::<bool, _>("alerts")? => {}
+            Some(_) => changes.retain(|change| !matches!(change, AlertChange::Over { .. })),
+            None if give_back(conn, fence, state.last_success_at).await? => {
+                changes.retain(|change| !change.is_of_a_workload())
+            }
+            None => continue,
         }
         alerts::change(conn, changes, now).await?;
     }
     Ok(())
+}
+
+/// Whether the lease was held.
+async fn give_back(conn: &mut Conn, fence: Fence, worked: Option<Timestamp>) -> Result<bool> {
+    let statement = sqlx::query::<Db>(of(fence.workload, sql::GIVE_BACK, sql::GIVE_BACK_OUTGOING));
+    let statement = statement.bind(Id(fence.mailbox.0)).bind(fence.epoch).bind(worked.map(Time));
+    let given = statement.execute(conn).await?;
+    Ok(given.rows_affected() > 0)
 }
 
 /// See [`crate::store::Store::release_node`].

@@ -60,21 +60,30 @@ statements! {
         "UPDATE mailboxes SET lease_expires = CASE WHEN lease_owner = $1 THEN $2 ELSE lease_expires END, \
          outgoing_lease_expires = CASE WHEN outgoing_lease_owner = $1 THEN $2 ELSE outgoing_lease_expires END \
          WHERE lease_owner = $1 OR outgoing_lease_owner = $1"];
-    // A cycle disables and never enables: who disabled the mailbox while it ran is not overruled.
+    // Who disabled, rejected or removed the mailbox while a cycle ran has the last word; that it worked
+    // stays true.
     SETTLE = [
-        "UPDATE mailboxes SET incoming_enabled = incoming_enabled AND $3, incoming_postponed_until = $4, \
-         incoming_transient_failures = $5, incoming_confirmations = $6, incoming_failing_since = $7, \
-         incoming_failure_code = $8, incoming_last_error = $9, incoming_last_success_at = $10, \
-         incoming_next_due_at = $11, updated_at = $12, incoming_care = $13, lease_owner = NULL, lease_expires = NULL WHERE id = $1 AND \
-         lease_epoch = $2 AND lease_owner IS NOT NULL RETURNING EXISTS (SELECT 1 FROM alerts WHERE subject = $1 AND \
-         closed_at IS NULL AND incoming_severity IS NOT NULL) AS alerts"];
+        "UPDATE mailboxes SET incoming_enabled = $3, incoming_postponed_until = $4, incoming_transient_failures = $5, \
+         incoming_confirmations = $6, incoming_failing_since = $7, incoming_failure_code = $8, incoming_last_error = $9, \
+         incoming_last_success_at = $10, incoming_next_due_at = $11, updated_at = $12, incoming_care = $13, lease_owner = NULL, \
+         lease_expires = NULL WHERE id = $1 AND lease_epoch = $2 AND lease_owner IS NOT NULL AND \
+         incoming_enabled AND incoming_method = 'server_side_sync' AND state = 'active' AND approval IN ('empty', 'approved') \
+         RETURNING EXISTS (SELECT 1 FROM alerts WHERE subject = $1 AND closed_at IS NULL AND incoming_severity IS NOT NULL) AS \
+         alerts"];
     SETTLE_OUTGOING = [
-        "UPDATE mailboxes SET outgoing_enabled = outgoing_enabled AND $3, outgoing_postponed_until = $4, \
-         outgoing_transient_failures = $5, outgoing_confirmations = $6, outgoing_failing_since = $7, \
-         outgoing_failure_code = $8, outgoing_last_error = $9, outgoing_last_success_at = $10, \
-         outgoing_next_due_at = $11, updated_at = $12, outgoing_care = $13, outgoing_lease_owner = NULL, outgoing_lease_expires = \
-         NULL WHERE id = $1 AND outgoing_lease_epoch = $2 AND outgoing_lease_owner IS NOT NULL RETURNING EXISTS (SELECT \
-         1 FROM alerts WHERE subject = $1 AND closed_at IS NULL AND outgoing_severity IS NOT NULL) AS alerts"];
+        "UPDATE mailboxes SET outgoing_enabled = $3, outgoing_postponed_until = $4, outgoing_transient_failures = $5, \
+         outgoing_confirmations = $6, outgoing_failing_since = $7, outgoing_failure_code = $8, outgoing_last_error = $9, \
+         outgoing_last_success_at = $10, outgoing_next_due_at = $11, updated_at = $12, outgoing_care = $13, outgoing_lease_owner = NULL, \
+         outgoing_lease_expires = NULL WHERE id = $1 AND outgoing_lease_epoch = $2 AND outgoing_lease_owner IS NOT NULL AND \
+         outgoing_enabled AND outgoing_method = 'server_side_sync' AND state = 'active' AND approval IN ('empty', 'approved') \
+         RETURNING EXISTS (SELECT 1 FROM alerts WHERE subject = $1 AND closed_at IS NULL AND outgoing_severity IS NOT NULL) AS \
+         alerts"];
+    GIVE_BACK = [
+        "UPDATE mailboxes SET incoming_last_success_at = $3, lease_owner = NULL, lease_expires = NULL WHERE id = $1 \
+         AND lease_epoch = $2 AND lease_owner IS NOT NULL"];
+    GIVE_BACK_OUTGOING = [
+        "UPDATE mailboxes SET outgoing_last_success_at = $3, outgoing_lease_owner = NULL, outgoing_lease_expires = NULL WHERE id = $1 \
+         AND outgoing_lease_epoch = $2 AND outgoing_lease_owner IS NOT NULL"];
     RELEASE_NODE = [
         "UPDATE mailboxes SET lease_owner = NULL, lease_expires = NULL WHERE lease_owner = $1"];
     RELEASE_NODE_OUTGOING = [
