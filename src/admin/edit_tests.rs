@@ -5,7 +5,10 @@ use crate::{
         fixtures::{NOW, apply, config},
         selection::Selection,
     },
-    model::mailbox::{Approval, SyncMethod, Workload},
+    model::{
+        failure::FailureCode,
+        mailbox::{Approval, SyncMethod, TestStatus, Workload},
+    },
 };
 
 const PLAIN: &str = "[email_settings]\nincoming = \"server_side_sync\"\n";
@@ -371,6 +374,23 @@ fn mailboxes_are_disabled_wholly_or_in_part() {
     assert_eq!(lines, ["mailbox support@contoso.example: sending disabled"]);
     let lines = world.does(|desk| desk.disable(&Selection::All, &[Workload::Incoming, Workload::Outgoing]));
     assert_eq!(lines, ["mailbox support@contoso.example: disabled"]);
+}
+
+#[test]
+fn what_failed_is_forgotten_of_a_mailbox_that_is_to_stay_disabled() {
+    let mut world = World::made();
+    let mailbox = world.mailbox("support@contoso.example");
+    mailbox.incoming.failure_code = Some(FailureCode::AuthExpired);
+    mailbox.incoming.test_status = TestStatus::Failure;
+    mailbox.outgoing.test_status = TestStatus::Failure;
+    let both = [Workload::Incoming, Workload::Outgoing];
+    let lines = world.does(|desk| desk.disable(&Selection::All, &both));
+    let forgotten = [
+        "mailbox support@contoso.example: stays disabled, and not because of a failure (auth-expired)",
+        "mailbox support@contoso.example: sending stays disabled, and its failed test is forgotten",
+    ];
+    assert_eq!(lines, forgotten);
+    assert_eq!(world.does(|desk| desk.disable(&Selection::All, &both)), [""; 0]);
 }
 
 #[test]

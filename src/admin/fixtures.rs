@@ -6,7 +6,7 @@ use crate::{
     config::Config,
     model::{
         ids::MailboxId,
-        mailbox::Mailbox,
+        mailbox::{Mailbox, TestStatus, WorkloadState},
         profile::ServerProfile,
         record::{CredentialSource, RecordChange, Records, SecretOwner, StoredPassword},
         samples,
@@ -79,12 +79,12 @@ pub fn apply(records: &mut Records, change: RecordChange) {
         }
         RecordChange::EnableIncoming(id) => mailbox_in(records, id).incoming.enabled = true,
         RecordChange::DisableIncoming(id) => {
-            mailbox_in(records, id).incoming.enabled = false;
+            switched_off(&mut mailbox_in(records, id).incoming);
             records.tested.remove(&id);
         }
         RecordChange::EnableOutgoing(id) => mailbox_in(records, id).outgoing.enabled = true,
         RecordChange::DisableOutgoing(id) => {
-            mailbox_in(records, id).outgoing.enabled = false;
+            switched_off(&mut mailbox_in(records, id).outgoing);
             records.tested.remove(&id);
         }
         RecordChange::SetApproval(id, approval) => mailbox_in(records, id).approval = approval,
@@ -95,4 +95,9 @@ pub fn apply(records: &mut Records, change: RecordChange) {
 
 fn mailbox_in(records: &mut Records, id: MailboxId) -> &mut Mailbox {
     &mut records.mailboxes.iter_mut().find(|(mailbox, _)| mailbox.id == id).unwrap().0
+}
+
+fn switched_off(state: &mut WorkloadState) {
+    let test_status = if state.test_status == TestStatus::Failure { TestStatus::NotRun } else { state.test_status };
+    *state = WorkloadState { last_success_at: state.last_success_at, test_status, ..WorkloadState::default() };
 }

@@ -27,6 +27,7 @@ pub mod room;
 pub mod rules;
 #[cfg(test)]
 pub(crate) mod samples;
+pub mod standing;
 pub mod testing;
 pub mod timestamp;
 pub mod uid;

@@ -93,11 +93,11 @@ pub enum RecordChange {
     PutMailbox(Box<Mailbox>, CredentialSource),
     /// Enables reading and forgets its failures.
     EnableIncoming(MailboxId),
-    /// Disables reading.
+    /// Disables reading and forgets its failures, and that its test failed.
     DisableIncoming(MailboxId),
     /// Enables sending and forgets its failures.
     EnableOutgoing(MailboxId),
-    /// Disables sending.
+    /// Disables sending and forgets its failures, and that its test failed.
     DisableOutgoing(MailboxId),
     /// Makes a mailbox inactive; its activities stay.
     RetireMailbox(MailboxId),

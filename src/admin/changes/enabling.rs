@@ -12,7 +12,7 @@ use crate::{
     config::DeclaredMailbox,
     model::{
         ids::{MailboxId, RunId},
-        mailbox::{Approval, DeclaredEnabled, Mailbox, Workload},
+        mailbox::{Approval, DeclaredEnabled, Mailbox, TestStatus, Workload, WorkloadState},
         record::{CredentialSource, RecordChange},
         testing::{TestRequest, uses},
         timestamp::Timestamp,
@@ -58,18 +58,30 @@ pub(super) fn of_known(
     }
 }
 
-/// Disables what is enabled, or would be by a test that is open.
+/// Disables what is enabled, or would be by a test that is open, and forgets what failed.
 pub fn switch_off(mailbox: &Mailbox, tested: &BTreeSet<MailboxId>) -> Changes {
     switch_off_of(mailbox, &WORKLOADS.map(|(workload, _)| workload), tested)
 }
 
-/// Disables those of `workloads` that are enabled, or would be by a test that is open: those of `tested`.
+/// Disables those of `workloads` that are enabled, or would be by a test that is open: those of `tested`;
+/// of those that are not, it is forgotten that they failed.
 pub fn switch_off_of(mailbox: &Mailbox, workloads: &[Workload], tested: &BTreeSet<MailboxId>) -> Changes {
     let called_off = if tested.contains(&mailbox.id) { ", and its test is called off" } else { "" };
     let mut wanted = WORKLOADS.iter().filter(|(workload, _)| workloads.contains(workload));
-    let on = wanted.clone().filter(|(workload, _)| mailbox.state(*workload).enabled);
-    let off: Changes =
-        on.map(|(workload, what)| (disable(*workload, mailbox), format!("{what}disabled{called_off}"))).collect();
+    let off = wanted.clone().filter_map(|(workload, what)| {
+        let text = match mailbox.state(*workload) {
+            state if state.enabled => format!("{what}disabled{called_off}"),
+            WorkloadState { failure_code: Some(code), .. } => {
+                format!("{what}stays disabled, and not because of a failure ({code}){called_off}")
+            }
+            state if state.test_status == TestStatus::Failure => {
+                format!("{what}stays disabled, and its failed test is forgotten{called_off}")
+            }
+            _ => return None,
+        };
+        Some((disable(*workload, mailbox), text))
+    });
+    let off: Changes = off.collect();
     if !off.is_empty() || called_off.is_empty() {
         return off;
     }

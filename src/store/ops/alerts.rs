@@ -7,6 +7,7 @@ use uuid::Uuid;
 use super::{
     Conn, Db, Result,
     commit::integer,
+    records::Snapshot,
     text,
     views::{AlertRow, count},
 };
@@ -16,6 +17,8 @@ use crate::{
         failure::FailureCode,
         ids::{AlertId, MailboxId, ProfileId},
         mailbox::Workload,
+        record::RecordChange,
+        standing,
         timestamp::Timestamp,
     },
     store::{
@@ -56,6 +59,17 @@ pub async fn change(conn: &mut Conn, changes: Vec<AlertChange>, now: Timestamp) 
         }
     }
     Ok(())
+}
+
+/// After a record was written: see [`standing`].
+pub async fn follow(
+    conn: &mut Conn,
+    changed: &RecordChange,
+    (before, after): (&Snapshot, &Snapshot),
+    now: Timestamp,
+) -> Result<()> {
+    let (Snapshot::Mailbox(before), Snapshot::Mailbox(after)) = (before, after) else { return Ok(()) };
+    change(conn, standing::after_change(changed, &before.0, &after.0), now).await
 }
 
 /// Closes what `workload` alone raised about `subject`; what the other one raised too stays open.

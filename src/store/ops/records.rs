@@ -48,7 +48,7 @@ pub async fn records(conn: &mut Conn) -> Result<Records> {
 }
 
 /// Writes the changes and an audit row for each, locks the passwords that would reach others, and sees to
-/// the tests that are open.
+/// the tests and alerts that are open.
 pub async fn apply(conn: &mut Conn, changes: Vec<RecordChange>, who: String, now: Timestamp) -> Result<()> {
     for change in &changes {
         let (what, kind, id) = subject(change);
@@ -62,6 +62,7 @@ pub async fn apply(conn: &mut Conn, changes: Vec<RecordChange>, who: String, now
         if let Some(before) = before {
             locks::follow(conn, &before, &after, &who, now).await?;
             testing::follow(conn, change, (&before, &after), now).await?;
+            alerts::follow(conn, change, (&before, &after), now).await?;
         }
     }
     Ok(())

@@ -100,10 +100,17 @@ statements! {
          outgoing_transient_failures = 0, outgoing_confirmations = 0, outgoing_failing_since = NULL, \
          outgoing_failure_code = NULL, outgoing_last_error = NULL, outgoing_next_due_at = NULL, outgoing_care = \
          NULL, updated_at = $2 WHERE id = $1"];
+    // A person wants it so: nothing fails any more.
     DISABLE_INCOMING = [
-        "UPDATE mailboxes SET incoming_enabled = FALSE, updated_at = $2 WHERE id = $1"];
+        "UPDATE mailboxes SET incoming_enabled = FALSE, incoming_postponed_until = NULL, incoming_transient_failures = 0, \
+         incoming_confirmations = 0, incoming_failing_since = NULL, incoming_failure_code = NULL, incoming_last_error = NULL, \
+         incoming_next_due_at = NULL, incoming_test_status = CASE incoming_test_status WHEN 'failure' THEN 'not_run' ELSE \
+         incoming_test_status END, updated_at = $2 WHERE id = $1"];
     DISABLE_OUTGOING = [
-        "UPDATE mailboxes SET outgoing_enabled = FALSE, updated_at = $2 WHERE id = $1"];
+        "UPDATE mailboxes SET outgoing_enabled = FALSE, outgoing_postponed_until = NULL, outgoing_transient_failures = 0, \
+         outgoing_confirmations = 0, outgoing_failing_since = NULL, outgoing_failure_code = NULL, outgoing_last_error = NULL, \
+         outgoing_next_due_at = NULL, outgoing_care = NULL, outgoing_test_status = CASE outgoing_test_status WHEN \
+         'failure' THEN 'not_run' ELSE outgoing_test_status END, updated_at = $2 WHERE id = $1"];
     SET_APPROVAL = [
         "UPDATE mailboxes SET approval = $3, updated_at = $2 WHERE id = $1"];
     PROFILE = [

@@ -9,12 +9,14 @@ use mailsyncd::{
     mime,
     model::{
         activity::{BatchCommit, Fence, LedgerEntry, NewActivity, NewAttachment, Verdict},
+        audit::Actor,
         cursor::Cursor,
         failure::{Failure, FailureCode, Persistence, Scope},
         ids::{ActivityId, MailboxId, NodeId},
         lease::{ProfileHold, Settlement},
         mailbox::{Workload, WorkloadState},
         presence::Heartbeat,
+        record::RecordChange,
         timestamp::Timestamp,
         uid::{Uid, UidValidity},
     },
@@ -142,6 +144,8 @@ async fn fill(directory: &Path) -> ActivityId {
         ..WorkloadState::default()
     };
     settle(&store, fence, healthy.clone()).await;
+    let enabled = RecordChange::EnableIncoming(id("disabled@contoso.example"));
+    store.apply(&[enabled], &Actor::Configuration, start).await.unwrap();
     let disabled = WorkloadState {
         enabled: false,
         confirmations: 3,

@@ -5,9 +5,9 @@ use mailsyncd::{
         alert::{AlertChange, AlertSubject, NewAlert, Severity},
         audit::Actor,
         failure::FailureCode,
-        ids::MailboxId,
-        lease::{ProfileHold, Settlement},
-        mailbox::{Workload, WorkloadState},
+        ids::{MailboxId, NodeId},
+        lease::{LEASE_TTL, ProfileHold, Settlement},
+        mailbox::{Approval, Workload, WorkloadState},
         record::{CredentialSource, RecordChange},
     },
     store::{Store, Unwanted},
@@ -42,10 +42,15 @@ fn over(subject: AlertSubject, workload: Workload) -> AlertChange {
 
 /// Ends a cycle of the mailbox with these alerts.
 async fn settle(store: &Store, workload: Workload, mailbox: MailboxId, alerts: Vec<AlertChange>, now: i64) {
-    let node = mailsyncd::model::ids::NodeId::generate(at(now));
-    let ttl = std::time::Duration::from_secs(60);
-    let fence = store.claim(workload, node, &[mailbox], at(now), ttl).await.unwrap()[0].fence;
-    store.settle(&[Settlement { fence, state: WorkloadState::default(), alerts }], at(now)).await.unwrap();
+    let node = NodeId::generate(at(now));
+    let fence = store.claim(workload, node, &[mailbox], at(now), LEASE_TTL).await.unwrap()[0].fence;
+    store
+        .settle(
+            &[Settlement { fence, state: WorkloadState { enabled: true, ..WorkloadState::default() }, alerts }],
+            at(now),
+        )
+        .await
+        .unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -115,6 +120,62 @@ async fn an_alert_is_as_severe_as_the_worse_of_the_workloads_that_raised_it() {
                 &format!("{} host-unreachable {}", severity.name(), now - 10)
             );
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_asked_of_a_workload_that_somebody_switched_off() {
+    use FailureCode::{AuthExpired, ProviderNotice, SecurityDowngrade, Timeout};
+    for database in databases().await {
+        let store = &database.store;
+        let mailbox = with_mailboxes(store, &["a@example.org"]).await.remove(0);
+        let (subject, who) = (AlertSubject::Mailbox(mailbox.id), Actor::CommandLine("anna".into()));
+        let does = async |change, now| store.apply(&[change], &who, at(now)).await.unwrap();
+        let told = |severity, code, workload| raise(subject, severity, code, workload);
+        let stopped = WorkloadState {
+            failure_code: Some(AuthExpired),
+            last_error: Some("its words".into()),
+            failing_since: Some(at(1)),
+            ..WorkloadState::default()
+        };
+        let ends = async |workload, state: &WorkloadState, alerts, now| {
+            let node = NodeId::generate(at(now));
+            let claimed = store.claim(workload, node, &[mailbox.id], at(now), LEASE_TTL).await;
+            (claimed.unwrap().remove(0).fence, state.clone(), alerts)
+        };
+        let settle = async |(fence, state, alerts), now| {
+            store.settle(&[Settlement { fence, state, alerts }], at(now)).await.unwrap();
+        };
+        let security = told(Severity::Error, SecurityDowngrade, None);
+        let failed = ends(IN, &stopped, vec![told(Severity::Error, AuthExpired, Some(IN)), security], 1).await;
+        settle(failed, 1).await;
+        settle(ends(OUT, &stopped, vec![told(Severity::Error, AuthExpired, Some(OUT))], 2).await, 2).await;
+        assert_eq!(alerts(&database).await, ["error auth-expired 2 in out", "error security-downgrade 1"]);
+
+        // Rejected and approved again: it stands still as before.
+        does(RecordChange::SetApproval(mailbox.id, Approval::Rejected), 3).await;
+        assert_eq!(alerts(&database).await, ["error auth-expired 2 closed", "error security-downgrade 1"]);
+        does(RecordChange::SetApproval(mailbox.id, Approval::Approved), 4).await;
+        assert_eq!(alerts(&database).await[1..], ["error security-downgrade 1", "error auth-expired 2 in out"]);
+        // Switched off: it is off on purpose.
+        does(RecordChange::DisableIncoming(mailbox.id), 5).await;
+        assert_eq!(alerts(&database).await[1..], ["error security-downgrade 1", "error auth-expired 2 out"]);
+        does(RecordChange::DisableOutgoing(mailbox.id), 6).await;
+        let quiet = ["error auth-expired 2 closed", "error security-downgrade 1", "error auth-expired 2 closed"];
+        assert_eq!(alerts(&database).await, quiet);
+        let off = async || store.records().await.unwrap().mailboxes.remove(0).0;
+        assert_eq!(off().await.incoming, WorkloadState::default());
+
+        // What a cycle finds that ran meanwhile is nobody's concern, but for news of the provider.
+        does(RecordChange::EnableIncoming(mailbox.id), 7).await;
+        let notice = told(Severity::Information, ProviderNotice, None);
+        let late = ends(IN, &stopped, vec![told(Severity::Warning, Timeout, Some(IN)), notice], 8).await;
+        does(RecordChange::DisableIncoming(mailbox.id), 9).await;
+        settle(late, 10).await;
+        assert_eq!(alerts(&database).await[3..], ["information provider-notice 1"]);
+        assert_eq!(off().await.incoming, WorkloadState::default());
+        // The lease is free.
+        claim(store, mailbox.id, at(11)).await;
     }
 }
 
@@ -278,7 +339,7 @@ async fn what_is_over_or_old_is_tidied_away() {
         assert_eq!(alerts(&database).await, all);
         store.apply(&[RecordChange::RetireMailbox(mailboxes[0].id)], &Actor::Configuration, at(3)).await.unwrap();
         store.tidy_alerts(at(4), at(0)).await.unwrap();
-        let all = ["error auth-rejected 1 in closed", "information mailbox-connected 1", "warning timeout 1 in"];
+        let all = ["error auth-rejected 1 closed", "information mailbox-connected 1", "warning timeout 1 in"];
         assert_eq!(alerts(&database).await, all);
         store.tidy_alerts(at(50), at(5)).await.unwrap();
         assert_eq!(alerts(&database).await, ["information mailbox-connected 1 closed", "warning timeout 1 in"]);
