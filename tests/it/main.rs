@@ -15,6 +15,7 @@ mod corpus;
 mod cycle;
 mod driver;
 mod faults;
+mod lifecycle;
 mod monitoring;
 mod real;
 mod sending;

@@ -2,7 +2,7 @@
 //!
 //! `SIM_SEED=7 SIM_STEPS=5000 cargo test --test it sim::` runs one seed again, or longer.
 
-mod chance;
+pub mod chance;
 mod checks;
 mod post;
 mod weather;
