@@ -65,6 +65,23 @@ async fn over_imap_only_what_was_recorded_long_enough_ago_is_deleted() {
 }
 
 #[tokio::test]
+async fn from_a_damaged_mailbox_nothing_is_deleted_and_nothing_is_forgotten() {
+    everywhere(async |world| {
+        world.policy.delete_after = Some(HOUR);
+        world.policy.deletes_nothing = true;
+        world.deliver(&["one"]);
+        world.good_cycle().await;
+        later(&world.context.clock, 2 * HOUR);
+        assert_eq!(world.good_cycle().await.deleted, 0);
+        assert_eq!(uids(world), [1]);
+        world.policy.deletes_nothing = false;
+        assert_eq!(world.good_cycle().await.deleted, 1, "what came meanwhile is deleted later");
+        assert!(uids(world).is_empty());
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn another_message_under_a_recorded_number_is_not_deleted() {
     everywhere(async |world| {
         world.policy.delete_after = Some(HOUR);

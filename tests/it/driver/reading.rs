@@ -195,3 +195,35 @@ async fn two_thousand_quiet_mailboxes_are_polled_in_large_batches() {
     assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
     world.assert_released().await;
 }
+
+#[tokio::test]
+async fn the_care_that_a_server_asks_for_outlives_a_restart_and_ends_with_good_cycles() {
+    let world = World::new(&[profile("a", "a.example", NOW)], 1).await;
+    let address = "m0@example.org";
+    // Only who was read before is looked at.
+    world.deliver(address, 1);
+    world.once().await;
+    let mut minutes = 0;
+    for (code, persistence, halvings, damaged) in [
+        (FailureCode::ServerThrottled, Persistence::Throttled, 1, false),
+        (FailureCode::ServerThrottled, Persistence::Throttled, 2, false),
+        (FailureCode::MailboxCorrupt, Persistence::Transient, 2, true),
+        (FailureCode::ConnectionLost, Persistence::Transient, 2, true),
+    ] {
+        world.server.direct(move |_, step, _| (step == Step::Look).then(|| refusal(code, Scope::Mailbox, persistence)));
+        minutes += 24 * 60;
+        world.clock.set(NOW.plus(Duration::from_secs(60 * minutes)));
+        world.once().await;
+        let care = world.state(address).await.care;
+        assert_eq!((care.halvings, care.damaged), (halvings, damaged), "{code}");
+    }
+    world.server.obey();
+    for halvings in [1, 0] {
+        minutes += 24 * 60;
+        world.clock.set(NOW.plus(Duration::from_secs(60 * minutes)));
+        world.once().await;
+        let care = world.state(address).await.care;
+        assert_eq!((care.halvings, care.damaged), (halvings, false));
+    }
+    assert!(world.state(address).await.care.is_none());
+}
