@@ -34,6 +34,24 @@ impl Tasks {
         tokio::spawn(self.tracker.track_future(future.instrument(span)))
     }
 
+    /// Starts `future` as a task on a thread of its own. For one that waits for another thread again
+    /// and again: it is woken at once, however busy the threads of all other tasks are.
+    ///
+    /// # Errors
+    /// The system gives no thread.
+    pub fn spawn_thread<F>(&self, name: &'static str, future: F) -> std::io::Result<()>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let (span, runtime, token) =
+            (tracing::debug_span!("task", name), tokio::runtime::Handle::current(), self.tracker.token());
+        let run = move || {
+            runtime.block_on(future.instrument(span));
+            drop(token);
+        };
+        std::thread::Builder::new().name(name.to_owned()).spawn(run).map(drop)
+    }
+
     /// How many are running.
     pub fn len(&self) -> usize {
         self.tracker.len()
@@ -57,6 +75,22 @@ impl Tasks {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_task_with_a_thread_of_its_own_is_waited_for_too() {
+        let tasks = Tasks::new();
+        let (go, gone) = tokio::sync::oneshot::channel::<()>();
+        let (tell, told) = tokio::sync::oneshot::channel();
+        let work = async move {
+            let _ = gone.await;
+            let _ = tell.send(std::thread::current().name().map(str::to_owned));
+        };
+        tasks.spawn_thread("apart", work).unwrap();
+        assert_eq!(tasks.len(), 1);
+        go.send(()).unwrap();
+        tasks.close_and_wait().await;
+        assert_eq!(told.await.unwrap().as_deref(), Some("apart"));
+    }
 
     #[tokio::test]
     async fn waits_for_all_and_a_panic_ends_only_its_own_task() {

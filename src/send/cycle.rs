@@ -128,15 +128,37 @@ impl<K: Sinks> Cycle<'_, K> {
                 return Ok(());
             }
             let _share = self.context.budget.take(steps.bytes).await;
-            let claimed = self.outbox.claim(steps.mails, steps.bytes).await?;
-            if claimed.is_empty() {
-                return Ok(());
-            }
-            tried += claimed.len() as u64;
-            let prepared = prepare(self.context, claimed, self.policy.terms.rules.maximum_message_size).await?;
-            let ready = self.keep(prepared).await?;
+            let Some((claimed, ready)) = self.take().await? else { return Ok(()) };
+            tried += claimed;
             self.send_all(ready).await?;
         }
+    }
+
+    /// Claims what is due, ready to be sent: how many, and those of them that can be. They are composed
+    /// first, so that one write claims them and keeps their bytes. Where the database refuses one, or
+    /// all have changed meanwhile, they are claimed as they are and kept one by one.
+    async fn take(&mut self) -> Result<Option<(u64, VecDeque<Ready>)>, Failure> {
+        let (steps, largest) = (self.policy.steps, self.policy.terms.rules.maximum_message_size);
+        if let Some(due) = self.outbox.due(steps.mails, steps.bytes).await? {
+            if due.is_empty() {
+                return Ok(None);
+            }
+            let mut prepared = prepare(self.context, due.to_vec(), largest).await?;
+            let claimed = self.outbox.claim_composed(&due, &prepared.composed).await?;
+            if !claimed.is_empty() {
+                prepared.composed.clear();
+                prepared.ready.retain(|ready| claimed.contains(&ready.mail.activity));
+                prepared.invalid.retain(|(activity, _)| claimed.contains(activity));
+                return Ok(Some((claimed.len() as u64, self.keep(prepared).await?)));
+            }
+        }
+        let claimed = self.outbox.claim(steps.mails, steps.bytes).await?;
+        if claimed.is_empty() {
+            return Ok(None);
+        }
+        let count = claimed.len() as u64;
+        let prepared = prepare(self.context, claimed, largest).await?;
+        Ok(Some((count, self.keep(prepared).await?)))
     }
 
     /// Whether no further mail is begun.

@@ -1,6 +1,6 @@
 //! The outbox as a cycle writes it.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use crate::{
     base::retry::{Retries, retry},
@@ -47,6 +47,32 @@ impl<'a> Outbox<'a> {
     pub async fn recover(&self) -> Result<Recovered, Failure> {
         let (store, now) = (&self.context.store, self.context.clock.now());
         done(stored::patiently(|| store.recover_outbox(self.fence, now)).await)
+    }
+
+    /// The next mails that are due, as [`Outbox::claim`] would give them. `None` where one of them
+    /// cannot be read: the claim gives it up.
+    pub async fn due(&self, mails: u32, bytes: u64) -> Result<Option<Arc<[OutboxMail]>>, Failure> {
+        let (store, now) = (&self.context.store, self.context.clock.now());
+        match stored::patiently(|| store.due_mails(self.fence.mailbox, now, mails, bytes)).await {
+            Err(StoreError::Corrupt { .. }) => Ok(None),
+            due => done(due).map(|due| Some(due.into())),
+        }
+    }
+
+    /// Takes mails out of [`Outbox::due`] with what was composed of them, in one write: now `sending`
+    /// are those that are given. None where the database refuses one of them for what is in it.
+    pub async fn claim_composed(
+        &self,
+        due: &Arc<[OutboxMail]>,
+        composed: &[Composed],
+    ) -> Result<Vec<ActivityId>, Failure> {
+        let (store, now) = (&self.context.store, self.context.clock.now());
+        match stored::patiently(|| store.claim_composed(self.fence, now, due.clone(), composed)).await {
+            Err(error) if stored::blames_content(&error) || matches!(error, StoreError::Corrupt { .. }) => {
+                Ok(Vec::new())
+            }
+            claimed => done(claimed),
+        }
     }
 
     /// The next mails that are due, now `sending`.

@@ -128,7 +128,9 @@ impl SqliteStore {
             .connect_with(options.read_only(true))
             .await?;
         let (tasks, commits) = (Tasks::new(), Latency::default());
-        let writer = std::sync::Mutex::new(Some(Writer::start(conn, &tasks, commits.clone())));
+        let writer = Writer::start(conn, &tasks, commits.clone())
+            .map_err(|error| StoreError::Io { path: path.to_owned(), source: Arc::new(error) })?;
+        let writer = std::sync::Mutex::new(Some(writer));
         Ok((Self { path: path.to_owned(), read, writer, tasks, commits, _lock: lock }, migrated))
     }
 

@@ -5,7 +5,10 @@
 //! commits once, and only then answers anybody. An operation whose caller is gone is run all the
 //! same: it happens wholly or not at all.
 
-use std::{collections::VecDeque, time::Instant};
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
 
 use futures::future::BoxFuture;
 use sqlx::{Connection, SqliteConnection};
@@ -32,6 +35,10 @@ const QUEUE: usize = 256;
 const MOST_OPERATIONS: usize = 64;
 /// No further operation joins a transaction that writes this many bytes of mail.
 const MOST_BYTES: usize = 8 << 20;
+
+/// How long marks and ends of mails wait for others to share their commit, which costs several times
+/// as much.
+const MOMENT: Duration = Duration::from_micros(300);
 
 /// Tells the callers, once it is known whether the transaction was committed.
 type Answer = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
@@ -185,11 +192,15 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Starts the task that owns `conn`. It ends when the last handle is dropped.
-    pub fn start(conn: SqliteConnection, tasks: &Tasks, commits: Latency) -> Self {
+    /// Starts the task that owns `conn`. It ends when the last handle is dropped. Between two
+    /// statements of a transaction everybody waits for it, so it has a thread.
+    ///
+    /// # Errors
+    /// The system gives no thread.
+    pub fn start(conn: SqliteConnection, tasks: &Tasks, commits: Latency) -> std::io::Result<Self> {
         let (queue, waiting) = mpsc::channel(QUEUE);
-        tasks.spawn("store-writer", serve(conn, waiting, commits));
-        Self { queue }
+        tasks.spawn_thread("store-writer", serve(conn, waiting, commits))?;
+        Ok(Self { queue })
     }
 
     /// Runs `operation` in a transaction and returns when that is committed. `bytes` is about how
@@ -222,24 +233,45 @@ impl Writer {
     }
 }
 
-async fn serve(mut conn: SqliteConnection, mut waiting: mpsc::Receiver<Queued>, commits: Latency) {
-    let mut durability = Durability::Durable;
-    while let Some(first) = waiting.recv().await {
-        let mut bytes = first.bytes;
-        let mut group = vec![first];
-        while group.len() < MOST_OPERATIONS && bytes < MOST_BYTES {
-            let Ok(next) = waiting.try_recv() else { break };
-            bytes += next.bytes;
-            group.push(next);
+/// What waits, as far as one transaction takes it. Those who were told last time of so many mails come
+/// again soon, with what the server answers or with their next mail: where fewer wait, they have a
+/// moment to do so. This blocks the writer's thread, which has nothing else to do.
+fn gather(first: Queued, waiting: &mut mpsc::Receiver<Queued>, last_time: usize) -> Vec<Queued> {
+    let mut bytes = first.bytes;
+    let (mut group, mut patient) = (vec![first], true);
+    while group.len() < MOST_OPERATIONS && bytes < MOST_BYTES {
+        match waiting.try_recv() {
+            Ok(next) => {
+                bytes += next.bytes;
+                group.push(next);
+            }
+            Err(_) if patient && (1..last_time).contains(&mails_in(&group)) => {
+                patient = false;
+                std::thread::sleep(MOMENT);
+            }
+            Err(_) => break,
         }
+    }
+    group
+}
+
+fn mails_in(group: &[Queued]) -> usize {
+    group.iter().filter(|queued| matches!(queued.wish, Wish::Mail(..))).count()
+}
+
+async fn serve(mut conn: SqliteConnection, mut waiting: mpsc::Receiver<Queued>, commits: Latency) {
+    let mut durability = None;
+    let mut mails = 0;
+    while let Some(first) = waiting.recv().await {
+        let group = gather(first, &mut waiting, mails);
+        mails = mails_in(&group);
         // As durable as the most demanding of the group.
         let durable = group.iter().any(|queued| queued.durability == Durability::Durable);
         let wanted = if durable { Durability::Durable } else { Durability::Lazy };
-        let alone = group.len() == 1;
         let pieces = pieces(group);
         let begun = Instant::now();
         match begin(&mut conn, wanted, &mut durability).await {
-            Ok(()) => commit_together(&mut conn, pieces, alone).await,
+            Ok(()) => commit_together(&mut conn, pieces).await,
             Err(error) => pieces.into_iter().for_each(|work| work.refuse(error.clone())),
         }
         commits.observe(begun.elapsed());
@@ -249,22 +281,29 @@ async fn serve(mut conn: SqliteConnection, mut waiting: mpsc::Receiver<Queued>, 
     }
 }
 
-/// Begins a transaction; `current` is how durable the connection's commits are.
-async fn begin(conn: &mut SqliteConnection, wanted: Durability, current: &mut Durability) -> Result<(), StoreError> {
-    if wanted != *current {
-        let pragma = match wanted {
-            Durability::Durable => "PRAGMA synchronous = FULL",
-            Durability::Lazy => "PRAGMA synchronous = NORMAL",
-        };
-        execute(conn, pragma).await?;
-        *current = wanted;
-    }
-    execute(conn, "BEGIN IMMEDIATE").await
+/// Begins a transaction; `current` is how durable the connection's commits are, where that is known.
+async fn begin(
+    conn: &mut SqliteConnection,
+    wanted: Durability,
+    current: &mut Option<Durability>,
+) -> Result<(), StoreError> {
+    // Each statement is a wait for SQLite's thread.
+    let statement = match wanted {
+        _ if *current == Some(wanted) => "BEGIN IMMEDIATE",
+        Durability::Durable => "PRAGMA synchronous = FULL; BEGIN IMMEDIATE",
+        Durability::Lazy => "PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE",
+    };
+    *current = None;
+    execute(conn, statement).await?;
+    *current = Some(wanted);
+    Ok(())
 }
 
 /// Runs a group in the transaction that was begun, commits it, and answers everybody. What is alone
-/// needs no savepoint: its failure is that of the transaction.
-async fn commit_together(conn: &mut SqliteConnection, mut pieces: VecDeque<Box<dyn Work>>, alone: bool) {
+/// needs no savepoint, which costs a copy of every page that is changed: its failure is that of the
+/// transaction.
+async fn commit_together(conn: &mut SqliteConnection, mut pieces: VecDeque<Box<dyn Work>>) {
+    let mut alone = pieces.len() == 1;
     let mut done: Vec<Answer> = Vec::with_capacity(pieces.len());
     let mut broken: Option<StoreError> = None;
     // Each statement is a wait for SQLite's thread, so one says the end of an operation and the
@@ -296,7 +335,8 @@ async fn commit_together(conn: &mut SqliteConnection, mut pieces: VecDeque<Box<d
                 }
             }
             Outcome::Apart(parts) => {
-                broken = execute(conn, UNDO).await.err();
+                broken = execute(conn, if alone { AFRESH } else { UNDO }).await.err();
+                alone = false;
                 parts.into_iter().rev().for_each(|part| pieces.push_front(part));
             }
         }
@@ -311,6 +351,9 @@ async fn commit_together(conn: &mut SqliteConnection, mut pieces: VecDeque<Box<d
     }
     done.into_iter().for_each(|answer| answer(outcome.clone()));
 }
+
+/// What was alone and failed leaves nothing, and its parts begin again.
+const AFRESH: &str = "ROLLBACK; BEGIN IMMEDIATE";
 
 /// An operation that failed leaves nothing.
 const UNDO: &str = "ROLLBACK TO operation; RELEASE operation";

@@ -1,4 +1,4 @@
-//! What the marks of sending cost alone: claims every mail in the outbox of a database, keeps its bytes, marks it before its
+//! What the marks of sending cost alone: claims every mail in the outbox of a database with its bytes, marks it before its
 //! last line and settles it as sent, one after the other for each mailbox, all mailboxes at a time. There is no
 //! conversation, and what is not the database's (composing) is not timed.
 //!
@@ -8,10 +8,11 @@
 use std::{
     env,
     path::Path,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use futures::future::try_join_all;
 use mailsyncd::{
     base::{clock::Clock, tasks::Tasks},
@@ -67,15 +68,16 @@ async fn drain(store: &Store, fence: Fence) -> Result<(usize, Duration)> {
     let (mut settled, mut composing) = (0, Duration::ZERO);
     loop {
         let now = Clock::System.now();
-        let mails = store.claim_mails(fence, now, CLAIM, u64::MAX).await?;
+        let mails: Arc<[OutboxMail]> = store.due_mails(fence.mailbox, now, CLAIM, u64::MAX).await?.into();
         if mails.is_empty() {
             return Ok((settled, composing));
         }
         let begun = Instant::now();
         let composed = mails.iter().map(bytes_of).collect::<Result<Vec<_>>>()?;
         composing += begun.elapsed();
-        store.put_composed(fence, &composed).await?;
-        for mail in &mails {
+        let claimed = store.claim_composed(fence, now, mails.clone(), &composed).await?;
+        ensure!(claimed.len() == mails.len(), "{} of {} mails were claimed", claimed.len(), mails.len());
+        for mail in mails.iter() {
             store.mark_dot(fence, mail.activity, &[], now).await?;
             store.settle_mail(fence, &sent(mail), now).await?;
         }

@@ -110,6 +110,42 @@ impl Store {
         write!(self, Lazy, 0, outbox::claim_mails(fence = fence, now = now, limit = limit, max_bytes = most))
     }
 
+    /// What [`Store::claim_mails`] would take, as it would give it; nothing is written.
+    ///
+    /// # Errors
+    /// The database cannot be read, or one of the mails cannot.
+    pub async fn due_mails(
+        &self,
+        mailbox: MailboxId,
+        now: Timestamp,
+        limit: u32,
+        max_bytes: u64,
+    ) -> Result<Vec<OutboxMail>, StoreError> {
+        read!(self, claim::due_mails(mailbox, now, (limit, max_bytes)))
+    }
+
+    /// Takes those of the mails out of [`Store::due_mails`] that are due and the same still, as
+    /// [`Store::claim_mails`] does, and writes the bytes and the Message-IDs of those that are
+    /// `composed`, which never change again. Returns which were taken. Lazy, as [`Store::claim_mails`].
+    ///
+    /// # Errors
+    /// [`StoreError::LeaseLost`].
+    pub async fn claim_composed(
+        &self,
+        fence: Fence,
+        now: Timestamp,
+        due: Arc<[OutboxMail]>,
+        composed: &[Composed],
+    ) -> Result<Vec<ActivityId>, StoreError> {
+        let bytes = composed.iter().map(|mail| mail.source.bytes.len()).sum();
+        write!(
+            self,
+            Lazy,
+            bytes,
+            claim::claim_composed(fence = fence, now = now, due = due.clone(), composed = composed.to_vec())
+        )
+    }
+
     /// Writes the bytes and the Message-ID of claimed mails, which never change again; the contents
     /// of attachments live on in the bytes. Lazy, as [`Store::claim_mails`].
     ///

@@ -1,6 +1,6 @@
 //! Marks and ends of mails: whatever the number, a few statements.
 
-use std::{borrow::Cow, collections::BTreeSet};
+use std::borrow::Cow;
 
 use serde::Serialize;
 use uuid::Uuid;
@@ -9,7 +9,7 @@ use super::{Conn, Db, Result, settle, text};
 use crate::{
     model::{ids::ActivityId, outbox::RecipientResult, timestamp::Timestamp},
     store::{
-        codec::{Id, Json, MailText},
+        codec::{Json, MailText},
         error::StoreError,
         mails::{Dot, MailWrite},
         names::Named,
@@ -18,8 +18,10 @@ use crate::{
 };
 
 /// See [`crate::store::Store::mark_dot`] and [`crate::store::Store::settle_mail`]. Writes all, each of
-/// another mail, and says of each what became of it: one that is refused wrote nothing and does not
-/// keep the others.
+/// another mail, and says of each what became of it.
+///
+/// # Errors
+/// Of many not each could be written: what was is to be undone, and each alone says why.
 pub async fn write_mails(conn: &mut Conn, writes: &[MailWrite]) -> Result<Vec<Result<()>>> {
     let (mut dots, mut ends) = (Vec::new(), Vec::new());
     for write in writes {
@@ -55,13 +57,16 @@ async fn mark_dots(conn: &mut Conn, dots: &[&Dot]) -> Result<Vec<Result<()>>> {
         moment: dot.at,
     };
     let rows: Vec<Row> = dots.iter().map(row).collect();
-    let marked: Vec<Id> =
-        sqlx::query_scalar::<Db, Id>(text(sql::MARK_DOTS)).bind(Json::records(&rows)).fetch_all(&mut *conn).await?;
-    let marked: BTreeSet<Id> = marked.into_iter().collect();
-    let is_marked = |dot: &Dot| marked.contains(&Id(dot.activity.0));
-    let news = dots.iter().filter(|dot| is_marked(dot)).map(|dot| (dot.activity, dot.recipients.as_slice()));
-    set_results(conn, news).await?;
-    Ok(dots.iter().map(|dot| if is_marked(dot) { Ok(()) } else { Err(StoreError::LeaseLost) }).collect())
+    let statement = sqlx::query::<Db>(text(sql::MARK_DOTS)).bind(Json::records(&rows));
+    // A number is less to hand over than every one of them.
+    if statement.execute(&mut *conn).await?.rows_affected() != dots.len() as u64 {
+        return match dots {
+            [_] => Ok(vec![Err(StoreError::LeaseLost)]),
+            _ => Err(StoreError::LeaseLost),
+        };
+    }
+    set_results(conn, dots.iter().map(|dot| (dot.activity, dot.recipients.as_slice()))).await?;
+    Ok(dots.iter().map(|_| Ok(())).collect())
 }
 
 /// Writes what became of recipients.

@@ -8,6 +8,7 @@ pub mod alerts;
 pub mod around;
 pub mod audit;
 pub mod check;
+pub mod claim;
 pub mod commit;
 pub mod doors;
 pub mod inbox;

@@ -30,7 +30,8 @@ use crate::{
     },
 };
 
-fn ids<'i>(activities: impl IntoIterator<Item = &'i ActivityId>) -> Ids {
+/// As a parameter.
+pub fn ids<'i>(activities: impl IntoIterator<Item = &'i ActivityId>) -> Ids {
     Ids(activities.into_iter().map(|id| Id(id.0)).collect())
 }
 
@@ -76,6 +77,28 @@ pub fn in_doubt(activity: ActivityId, text: &str) -> NewAlert {
     }
 }
 
+/// What may be claimed, oldest first.
+pub async fn claimable(
+    conn: &mut Conn,
+    mailbox: MailboxId,
+    now: Timestamp,
+    (limit, max_bytes): (u32, u64),
+) -> Result<Ids> {
+    let due: Vec<(Id, i64)> = sqlx::query_as::<Db, (Id, i64)>(text(sql::CLAIMABLE))
+        .bind(Id(mailbox.0))
+        .bind(Time(now))
+        .bind(i64::from(limit))
+        .fetch_all(conn)
+        .await?;
+    let mut bytes = 0u64;
+    // At least one, however large.
+    let fits = |(place, (_, weight)): &(usize, (Id, i64))| {
+        bytes = bytes.saturating_add(weight.unsigned_abs());
+        *place == 0 || bytes <= max_bytes
+    };
+    Ok(Ids(due.into_iter().enumerate().take_while(fits).map(|(_, (id, _))| id).collect()))
+}
+
 /// See [`crate::store::Store::claim_mails`].
 pub async fn claim_mails(
     conn: &mut Conn,
@@ -85,19 +108,7 @@ pub async fn claim_mails(
     max_bytes: u64,
 ) -> Result<Vec<OutboxMail>> {
     leases::fence(conn, fence).await?;
-    let due: Vec<(Id, i64)> = sqlx::query_as::<Db, (Id, i64)>(text(sql::CLAIMABLE))
-        .bind(Id(fence.mailbox.0))
-        .bind(Time(now))
-        .bind(i64::from(limit))
-        .fetch_all(&mut *conn)
-        .await?;
-    let mut bytes = 0u64;
-    // At least one, however large.
-    let fits = |(place, (_, weight)): &(usize, (Id, i64))| {
-        bytes = bytes.saturating_add(weight.unsigned_abs());
-        *place == 0 || bytes <= max_bytes
-    };
-    let wanted = Ids(due.into_iter().enumerate().take_while(fits).map(|(_, (id, _))| id).collect());
+    let wanted = claimable(conn, fence.mailbox, now, (limit, max_bytes)).await?;
     if wanted.0.is_empty() {
         return Ok(Vec::new());
     }
@@ -108,7 +119,7 @@ pub async fn claim_mails(
         .bind(Id(fence.mailbox.0))
         .fetch_all(&mut *conn)
         .await?;
-    match read(conn, Ids(claimed.clone())).await {
+    match read(conn, Ids(claimed.clone()), now).await {
         Err(StoreError::Corrupt { .. }) => read_each(conn, claimed, now).await,
         mails => mails,
     }
@@ -118,7 +129,7 @@ pub async fn claim_mails(
 async fn read_each(conn: &mut Conn, claimed: Vec<Id>, now: Timestamp) -> Result<Vec<OutboxMail>> {
     let mut mails = Vec::new();
     for id in claimed {
-        match read(conn, Ids(vec![id])).await {
+        match read(conn, Ids(vec![id]), now).await {
             Ok(mail) => mails.extend(mail),
             Err(StoreError::Corrupt { what }) => {
                 let (activity, status, code) = (ActivityId(id.0), ActivityStatus::Failed, FailureCode::MailInvalid);
@@ -136,7 +147,7 @@ async fn read_each(conn: &mut Conn, claimed: Vec<Id>, now: Timestamp) -> Result<
 struct MailRow {
     id: Id,
     delivery_attempts: i64,
-    queued_at: Time,
+    queued_at: Option<Time>,
     sender: String,
     subject: String,
     body_text: Option<String>,
@@ -178,8 +189,8 @@ impl MailRow {
     }
 }
 
-/// Claimed mails with all that belongs to them, oldest first.
-async fn read(conn: &mut Conn, claimed: Ids) -> Result<Vec<OutboxMail>> {
+/// Mails with all that belongs to them, oldest first.
+pub async fn read(conn: &mut Conn, claimed: Ids, now: Timestamp) -> Result<Vec<OutboxMail>> {
     let rows = sqlx::query_as::<Db, MailRow>(text(sql::CLAIMED_MAILS)).bind(&claimed).fetch_all(&mut *conn).await?;
     let mut parties = parties(conn, &claimed).await?;
     let drafts: Vec<Id> = rows.iter().filter(|row| row.source.is_none()).map(|row| row.id).collect();
@@ -188,7 +199,7 @@ async fn read(conn: &mut Conn, claimed: Ids) -> Result<Vec<OutboxMail>> {
         Ok(OutboxMail {
             activity: ActivityId(row.id.0),
             attempts: narrow("delivery_attempts", row.delivery_attempts)?,
-            queued_at: row.queued_at.0,
+            queued_at: row.queued_at.map_or(now, |at| at.0),
             parties: parties.remove(&row.id).unwrap_or_default(),
             content: row.content(attachments.remove(&row.id).unwrap_or_default())?,
             sender: row.sender,

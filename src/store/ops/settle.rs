@@ -1,6 +1,6 @@
 //! What became of a mail, as the holder of the lease for sending writes it.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{borrow::Cow, collections::BTreeSet};
 
 use serde::Serialize;
 use uuid::Uuid;
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     model::{
-        activity::{ActivityStatus, Fence},
+        activity::ActivityStatus,
         alert::{AlertSubject, NewAlert, Severity},
         failure::Failure,
         ids::ActivityId,
@@ -29,32 +29,39 @@ use crate::{
 };
 
 /// Writes all, and says of each what became of it.
+///
+/// # Errors
+/// Of many not each could be written: each alone says why.
 pub async fn settle_mails(conn: &mut Conn, ends: &[&End]) -> Result<Vec<Result<()>>> {
-    let mut settled = settle_rows(conn, ends).await?;
-    settled.extend(return_rows(conn, ends).await?);
-    let is_settled = |end: &&&End| settled.contains_key(&end.settlement.activity);
-    let news = ends.iter().filter(is_settled).map(|end| &end.settlement);
-    mails::set_results(conn, news.map(|it| (it.activity, it.recipients.as_slice()))).await?;
-    let mut results = Vec::with_capacity(ends.len());
+    // A number is less to hand over than every one of them.
+    let moved = settle_rows(conn, ends).await? + return_rows(conn, ends).await?;
+    if moved != ends.len() as u64 {
+        return match ends {
+            [end] => Ok(vec![already(conn, end).await?]),
+            _ => Err(StoreError::LeaseLost),
+        };
+    }
+    mails::set_results(conn, ends.iter().map(|end| (end.settlement.activity, end.settlement.recipients.as_slice())))
+        .await?;
+    let told = told_of(conn, ends).await?;
     let mut events = Vec::new();
-    for end in ends {
-        let End { fence, settlement: MailSettlement { activity, verdict, .. }, at } = end;
-        results.push(match settled.get(activity) {
-            None => already(conn, *fence, *activity, verdict.status()).await?,
-            Some(alerts) => {
-                tell(conn, *activity, (verdict, *alerts), *at).await?;
-                events.extend(event(verdict).map(|kind| Event {
-                    at: *at,
-                    kind,
-                    activity: *activity,
-                    mailbox: fence.mailbox,
-                }));
-                Ok(())
-            }
-        });
+    for End { fence, settlement: MailSettlement { activity, verdict, .. }, at } in ends {
+        let alerts = if told.contains(activity) { Alerts::Open } else { Alerts::None };
+        tell(conn, *activity, (verdict, alerts), *at).await?;
+        events.extend(event(verdict).map(|kind| Event { at: *at, kind, activity: *activity, mailbox: fence.mailbox }));
     }
     commit::insert_events(conn, events).await?;
-    Ok(results)
+    Ok(ends.iter().map(|_| Ok(())).collect())
+}
+
+/// About which mails alerts are open.
+async fn told_of(conn: &mut Conn, ends: &[&End]) -> Result<BTreeSet<ActivityId>> {
+    if ends.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let activities = outbox::ids(ends.iter().map(|end| &end.settlement.activity));
+    let told = sqlx::query_scalar::<Db, Id>(text(sql::TOLD_OF)).bind(&activities).fetch_all(conn).await?;
+    Ok(told.into_iter().map(|id| ActivityId(id.0)).collect())
 }
 
 /// Whether alerts are open about a mail.
@@ -108,20 +115,19 @@ impl<'e> Row<'e> {
     }
 }
 
-/// What was written, and whether alerts are open about it.
-async fn settle_rows(conn: &mut Conn, ends: &[&End]) -> Result<BTreeMap<ActivityId, Alerts>> {
+/// How many were written.
+async fn settle_rows(conn: &mut Conn, ends: &[&End]) -> Result<u64> {
     let moves = ends.iter().filter(|end| end.settlement.verdict != MailVerdict::Returned);
     let rows: Vec<Row<'_>> = moves.map(|end| Row::of(end)).collect();
     if rows.is_empty() {
-        return Ok(BTreeMap::new());
+        return Ok(0);
     }
-    let statement = sqlx::query_as::<Db, (Id, bool)>(text(sql::SETTLE_MAILS)).bind(Json::records(&rows));
-    let alerts = |open| if open { Alerts::Open } else { Alerts::None };
-    Ok(statement.fetch_all(conn).await?.into_iter().map(|(id, open)| (ActivityId(id.0), alerts(open))).collect())
+    let statement = sqlx::query::<Db>(text(sql::SETTLE_MAILS)).bind(Json::records(&rows));
+    Ok(statement.execute(conn).await?.rows_affected())
 }
 
-/// What was given back.
-async fn return_rows(conn: &mut Conn, ends: &[&End]) -> Result<BTreeMap<ActivityId, Alerts>> {
+/// How many were given back.
+async fn return_rows(conn: &mut Conn, ends: &[&End]) -> Result<u64> {
     #[derive(Serialize)]
     struct Back {
         activity: Uuid,
@@ -133,10 +139,10 @@ async fn return_rows(conn: &mut Conn, ends: &[&End]) -> Result<BTreeMap<Activity
         |end: &&End| Back { activity: end.settlement.activity.0, r#box: end.fence.mailbox.0, epoch: end.fence.epoch };
     let rows: Vec<Back> = moves.map(back).collect();
     if rows.is_empty() {
-        return Ok(BTreeMap::new());
+        return Ok(0);
     }
-    let statement = sqlx::query_scalar::<Db, Id>(text(sql::RETURN_MAILS)).bind(Json::records(&rows));
-    Ok(statement.fetch_all(conn).await?.into_iter().map(|id| (ActivityId(id.0), Alerts::None)).collect())
+    let statement = sqlx::query::<Db>(text(sql::RETURN_MAILS)).bind(Json::records(&rows));
+    Ok(statement.execute(conn).await?.rows_affected())
 }
 
 /// The alerts that follow from a verdict.
@@ -184,7 +190,8 @@ fn of(activity: ActivityId, (severity, failure): (Severity, &Failure)) -> NewAle
 
 /// Nothing was written. A mail stands where it was to go, under the very lease: the write was done
 /// before, and only its answer was lost. Anything else is why the mail did not move.
-async fn already(conn: &mut Conn, fence: Fence, activity: ActivityId, to: ActivityStatus) -> Result<Result<()>> {
+async fn already(conn: &mut Conn, end: &End) -> Result<Result<()>> {
+    let (fence, activity, to) = (end.fence, end.settlement.activity, end.settlement.verdict.status());
     match leases::fence(conn, fence).await {
         Err(StoreError::LeaseLost) => return Ok(Err(StoreError::LeaseLost)),
         fenced => fenced?,

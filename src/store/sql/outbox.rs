@@ -17,6 +17,21 @@ statements! {
          queued_at = coalesce(queued_at, $3), postponed_until = NULL WHERE id "
         {ids "$1"}
         " AND mailbox = $4 AND status = 'pending_send' RETURNING id"];
+    STILL_DUE = [
+        "SELECT id FROM email_activities WHERE id "
+        {ids "$1"}
+        " AND mailbox = $2 AND status = 'pending_send' AND (send_after IS NULL OR send_after <= $3) AND \
+         (postponed_until IS NULL OR postponed_until <= $3) ORDER BY id "
+        {lock}];
+    CLAIM_COMPOSED = [
+        "UPDATE email_activities "
+        {indexed "sqlite_autoindex_email_activities_1"}
+        " SET status = 'sending', send_epoch = $2, delivery_attempts = delivery_attempts + 1, queued_at = \
+         coalesce(queued_at, $3), postponed_until = NULL, message_id = coalesce(m.name, message_id), source = coalesce("
+        {bytes "m.sha256"}
+        ", source) FROM "
+        {records "$1" as m: activity uuid, name text, sha256 text}
+        " WHERE id = m.activity AND mailbox = $4 AND status = 'pending_send' RETURNING id"];
     RETURN_UNREADABLE = [
         "UPDATE email_activities SET status = 'pending_send' WHERE id = $1 AND status = 'sending'"];
     CLAIMED_MAILS = [
@@ -54,8 +69,7 @@ statements! {
         {records "$1" as m: activity uuid, box uuid, epoch bigint, moment timestamptz}
         " WHERE id = m.activity AND mailbox = m.box AND send_epoch = m.epoch AND status = 'sending' AND source IS NOT \
          NULL AND (dot_at IS NULL OR dot_at = m.moment) AND "
-        {held "m.box" "m.epoch"}
-        " RETURNING id"];
+        {held "m.box" "m.epoch"}];
     SETTLE_MAILS = [
         "UPDATE email_activities SET status = m.becomes, postponed_until = m.due, sent_at = coalesce(m.sent, sent_at), \
          dot_at = CASE WHEN m.keeps_dot THEN coalesce(dot_at, m.doubt) END, queued_at = CASE WHEN m.becomes IN \
@@ -64,16 +78,16 @@ statements! {
         {records "$1" as m: activity uuid, box uuid, epoch bigint, becomes text, due timestamptz, sent timestamptz,
             keeps_dot boolean, doubt timestamptz, vain integer, code text, detail text, reply text}
         " WHERE id = m.activity AND mailbox = m.box AND send_epoch = m.epoch AND status = 'sending' AND "
-        {held "m.box" "m.epoch"}
-        " RETURNING id, EXISTS (SELECT 1 FROM alerts WHERE subject = email_activities.id AND closed_at IS NULL) AS \
-         alerts"];
+        {held "m.box" "m.epoch"}];
+    TOLD_OF = [
+        "SELECT DISTINCT subject FROM alerts WHERE closed_at IS NULL AND subject "
+        {ids "$1"}];
     RETURN_MAILS = [
         "UPDATE email_activities SET status = 'pending_send', dot_at = NULL, delivery_attempts = delivery_attempts - 1, \
          queued_at = CASE WHEN delivery_attempts > 1 THEN queued_at END FROM "
         {records "$1" as m: activity uuid, box uuid, epoch bigint}
         " WHERE id = m.activity AND mailbox = m.box AND send_epoch = m.epoch AND status = 'sending' AND "
-        {held "m.box" "m.epoch"}
-        " RETURNING id"];
+        {held "m.box" "m.epoch"}];
     SETTLED_UNDER = [
         "SELECT status, send_epoch FROM email_activities WHERE id = $1 AND mailbox = $2 "
         {lock}];

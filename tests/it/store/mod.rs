@@ -3,6 +3,7 @@
 mod alerts;
 mod around;
 mod audit;
+mod claim;
 mod copies;
 mod fixtures;
 mod listed;
