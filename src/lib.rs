@@ -73,8 +73,9 @@
 //!    lease, holds and postponements.
 //! 2. `send::cycle` first sets right what a death left: before the mark a mail is pending again, after
 //!    it in doubt. `send::doubt` decides on those: looked for in the Sent folder, sent again, or held.
-//! 3. A claim makes mails `sending` and counts the attempt. At the first one `mime::compose` writes
-//!    the bytes and the Message-ID, which never change again: what could start a header line of its own is refused.
+//! 3. `mime::compose` makes the bytes and the Message-ID of what is due, which never change again: what could start
+//!    a header line of its own is refused. Then a claim makes those that are still the same `sending`, counts the
+//!    attempt and keeps the bytes, in one write and before the network is touched.
 //! 4. `smtp` says MAIL, RCPT, DATA and the body, all but the last line. Then the mark (`dot_at`) is
 //!    committed, then the last line goes out: from here on nothing sends the mail blindly again.
 //! 5. `send::judge` turns the answer into a verdict: sent, tried again then, failed, in doubt. It is

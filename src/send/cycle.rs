@@ -1,4 +1,4 @@
-//! One send cycle: set right what a death left → mails in doubt → claim → compose → send → settle.
+//! One send cycle: set right what a death left → mails in doubt → compose → claim → send → settle.
 
 use std::collections::VecDeque;
 
