@@ -172,8 +172,9 @@ fn of_workload(snapshot: &Snapshot<'_>, mailbox: &Mailbox, workload: Workload) -
     {
         return Some(format!("{name}: {} ({:?}) spent budget", failure.code, failure.scope));
     }
-    if (complete || proven) && budget(state) != (0, 0) {
-        return Some(format!("{name} works, and its counters are {:?}", budget(state)));
+    if (complete || proven) && (budget(state) != (0, 0) || state.failure_code.is_some()) {
+        let (counters, code) = (budget(state), state.failure_code);
+        return Some(format!("{name} works, and its counters are {counters:?}, its code {code:?}"));
     }
     let forgiven = complete || proven || did.by_person || did.enabled_by_file.contains(&duty);
     let transient = state.transient_failures < was.transient_failures;
