@@ -93,10 +93,11 @@
 //! 3. Of a server: `schedule::heard` gives the evidence of all mailboxes at that host and port to
 //!    `schedule::breaker`; refused log-ins of many to `schedule::storm`. Who waits is one *hold* of the profile, in
 //!    the database, and one mailbox probes for all. `schedule::concern` says whether it was the profile's password.
-//! 4. Of this machine or the database: `schedule::machine` and the driver's trouble. Nothing starts, nobody is charged.
+//! 4. Of this machine or the database: `schedule::machine` (servers fail alike), `strain` (too few descriptors), `leap`
+//!    (a clock that was set) and the driver's trouble (nothing starts). Nobody is charged.
 //! 5. `schedule::alarm` says which alerts that raises and closes; they are written in the transaction of the
 //!    settlement. What no failure tells of, the `schedule::caretaker` finds by the database alone: workloads that
-//!    stand still, profiles that fail as a whole, whose owners are mailed.
+//!    stand still, daemons in trouble (`schedule::daemons`), profiles that fail as a whole, whose owners are mailed.
 //! 6. `admin::why` reads all of it back for one mailbox: state, why, evidence, what is next, what to do.
 //!
 //! # Somebody changes something
@@ -118,7 +119,7 @@
 //! | a rule for what may be sent | `mime/compose/check.rs` and its table |
 //! | a move of a queued mail | `model/outbox.rs` (`may_become`), the statement in `store/` |
 //! | a column | a new migration for each backend in `store/migrations/`, the statement in `store/sql/`, the row in `store/rows` |
-//! | an alert | its code in the catalogue, `schedule/alarm.rs` or `stale.rs` and their tables |
+//! | an alert | its code in the catalogue, `schedule/alarm.rs`, `daemons.rs` or `stale.rs` and their tables |
 //! | how long who waits | `schedule/waits.rs`, its table in `deploy/README.md` |
 //! | a state that `mailbox why` tells of | `admin/why.rs`, `admin/why/words.rs` and their table |
 //! | a number for Prometheus | `base/metrics.rs`, or `base/metrics/gauges.rs` where the database has it; `deploy/grafana-dashboard.json` |

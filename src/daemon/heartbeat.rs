@@ -74,7 +74,10 @@ async fn beat(
             // The schedule has said already what is the matter with the database.
             match store.beat(&heartbeat, now).await {
                 Ok(()) => told = Some(now),
-                Err(error) => tracing::debug!(%error, "the database was not told that this daemon is at work"),
+                Err(error) => {
+                    told = None;
+                    tracing::debug!(%error, "the database was not told that this daemon is at work");
+                }
             }
         }
         tokio::select! {
