@@ -11,7 +11,7 @@ use crate::support::{
     daemon::{Daemon, Profile, text_of, write_secret},
     dovecot::Dovecot,
     mail,
-    process::{LONG, wait_for},
+    process::{LONG, wait_for, wait_until},
 };
 
 const PASSWORD: &str = "their password";
@@ -136,6 +136,9 @@ fn a_key_that_is_not_there_any_more_makes_its_mailboxes_wait_until_it_is() {
 
     with(&mut daemon, 0);
     daemon.process().signal("HUP");
+    // A command writes the file anew, which nobody may be reading then.
+    let reloads = |daemon: &Daemon| daemon.log().matches("\"configuration reloaded\"").count();
+    wait_until(LONG, "another reload", || reloads(&daemon) == 2);
     well(&daemon, &["mailbox", "poll", BERT]);
     daemon.wait_for_activities(4);
     wait_for(LONG, "the end of the alert", || (!is_open(&daemon, told.0, told.1, told.2)).then_some(()));
