@@ -13,6 +13,10 @@ use super::policy::{ReceivePolicy, Steps};
 /// Rows that need no download, per message of the batch limit.
 const ROWS_PER_MESSAGE: usize = 10;
 
+/// Batches that are marked before they are there. While one is committed the next one is parsed, so
+/// the marker of that one, and of the one after it, stands in the database before.
+const MARKED_AHEAD: usize = 2;
+
 /// So many times a message may have been begun before it is set aside: unparsed, or without having
 /// been received.
 pub const MAXIMUM_ATTEMPTS: u32 = 3;
@@ -56,6 +60,13 @@ impl Batch {
         let asked = self.items.iter().filter(|item| !matches!(item.todo, Todo::Enter(_)));
         asked.map(|item| ListedMessage { size: item.room, ..item.listed }).collect()
     }
+}
+
+/// The marker of the next ones of `batches`, which follow each other and are begun for the first time.
+pub fn marker_of<'b>(batches: impl Iterator<Item = &'b Batch>) -> Option<InFlight> {
+    let read = batches.take(MARKED_AHEAD).filter(|batch| batch.attempts == 1).flat_map(|batch| &batch.items);
+    let uids: Vec<Uid> = read.filter(|item| item.todo == Todo::Read).map(|item| item.listed.uid).collect();
+    Some(InFlight { first: *uids.iter().min()?, last: *uids.iter().max()?, attempts: 1 })
 }
 
 /// A row for a message of which only the listing is known.

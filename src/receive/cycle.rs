@@ -18,12 +18,12 @@ use crate::{
 
 use super::{
     cleanup::{Folder, clean_up},
-    fetch::{Ahead, Broken, Fetcher, first_window},
+    fetch::{Ahead, Broken, Fetcher},
     plan::{MAXIMUM_STARTS_OVER, Reading, ReceivePlan, StartOverReason, plan},
     policy::ReceivePolicy,
     record::Recorder,
     source::{MailSource, Opened},
-    windows::Window,
+    windows::{Window, first_window},
 };
 
 /// Brings a mailbox up to date, or as far as limits and failures allow.

@@ -19,14 +19,15 @@ use crate::{
 
 use super::{
     batch::{
-        Batch, MAXIMUM_ATTEMPTS, Todo, batches, blames_message, decide, is_suspect, message_failure, row, uid_sets,
+        Batch, MAXIMUM_ATTEMPTS, Todo, batches, blames_message, decide, is_suspect, marker_of, message_failure, row,
+        uid_sets,
     },
     plan::Reading,
-    policy::{ReceivePolicy, Steps},
+    policy::ReceivePolicy,
     prepare::{Fetched, Piece},
     reconcile::relink,
     source::MailSource,
-    windows::{Window, Windows},
+    windows::{Window, Windows, first_window},
 };
 
 /// Requests that may be outstanding at a time: as much as a fast server sends within a round trip.
@@ -60,12 +61,6 @@ pub struct Ahead {
     pub window: Window,
     /// What there is of it, ascending.
     pub listed: Vec<ListedMessage>,
-}
-
-/// What is listed first for this reading: the trailing window and the first window of new messages.
-pub fn first_window(reading: &Reading, steps: &Steps) -> Window {
-    let last = Windows::new(reading.first, reading.last, steps.window).next_window().map(|window| window.last);
-    Window { first: reading.compare_from, last: last.unwrap_or(reading.last) }
 }
 
 /// How far the fetching half came.
@@ -384,7 +379,8 @@ impl<'a, S: MailSource> Fetcher<'a, S> {
                 }
             }
         });
-        let fetched = Fetched { pieces: pieces.collect(), through, attempts, share: oldest.share };
+        let ahead = marker_of(self.under_way.iter().map(|later| &later.batch));
+        let fetched = Fetched { pieces: pieces.collect(), through, attempts, ahead, share: oldest.share };
         self.out.send(fetched).await.map_err(|_| Halt::Unheard)?;
         ended
     }

@@ -43,6 +43,8 @@ pub struct Fetched {
     pub through: u32,
     /// See [`Batch`](super::batch::Batch).
     pub attempts: u32,
+    /// Of the batches that come next, as far as they are asked for.
+    pub ahead: Option<InFlight>,
     /// The memory it takes.
     pub share: Share,
 }
@@ -87,6 +89,10 @@ pub struct Ready {
     pub batch: Vec<Prepared>,
     /// See [`Batch`](super::batch::Batch).
     pub through: u32,
+    /// See [`Fetched`].
+    pub ahead: Option<InFlight>,
+    /// Bytes of mail that came.
+    pub bytes: u64,
     /// The memory it takes.
     pub share: Share,
 }
@@ -99,14 +105,15 @@ pub struct Ready {
 /// # Cancel safety
 /// The thread finishes its work, which goes nowhere.
 pub async fn prepare(fetched: Fetched, rules: Arc<ReceiveRules>, budget: &Budget) -> Result<Ready, Failure> {
-    let Fetched { pieces, through, share, .. } = fetched;
+    let bytes = fetched.bytes();
+    let Fetched { pieces, through, ahead, share, .. } = fetched;
     let limits = mime::Limits::default();
     let _turn = budget.turn().await;
     let work = move || pieces.into_iter().map(|piece| one(piece, &rules, &limits)).collect();
     let batch = tokio::task::spawn_blocking(work).await.map_err(|error| {
         Failure::new(FailureCode::InternalError, Scope::Mailbox, Persistence::Transient, &error.to_string())
     })?;
-    Ok(Ready { batch, through, share })
+    Ok(Ready { batch, through, ahead, bytes, share })
 }
 
 fn one(piece: Piece, rules: &ReceiveRules, limits: &mime::Limits) -> Prepared {

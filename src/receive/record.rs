@@ -1,17 +1,21 @@
 //! The recording half of a cycle: marks, prepares, judges and commits, batch after batch, in order.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
-use futures::future::join;
+use futures::{FutureExt, future::try_join};
 use tokio::sync::mpsc;
 
 use crate::{
-    means::{Context, stored},
+    means::{Context, budget::Budget, stored},
     model::{
         activity::{BatchCommit, Committed, Fence, LedgerEntry, Verdict},
         cursor::{Cursor, InFlight},
         failure::{Failure, FailureCode},
         message::MessageKey,
+        rules::ReceiveRules,
     },
     store::StoreError,
 };
@@ -22,6 +26,43 @@ use super::{
     policy::ReceivePolicy,
     prepare::{Fetched, Ready, prepare},
 };
+
+/// What follows a batch.
+enum Next {
+    /// The next one, prepared.
+    Ready(Ready),
+    /// The next one; its marker is to be committed before it is parsed.
+    Unmarked(Fetched),
+    /// No more.
+    Nothing,
+}
+
+/// Receives the next batch, and prepares it where `marker`, which stands in the database, covers it.
+async fn prepare_next(
+    fetched: &mut mpsc::Receiver<Fetched>,
+    rules: Arc<ReceiveRules>,
+    budget: &Budget,
+    marker: Option<InFlight>,
+) -> Result<Next, Failure> {
+    let Some(next) = fetched.recv().await else { return Ok(Next::Nothing) };
+    match next.marker() {
+        Some(wanted) if !marker.is_some_and(|marker| covers(marker, wanted)) => Ok(Next::Unmarked(next)),
+        Some(_) | None => Ok(Next::Ready(prepare(next, rules, budget).await?)),
+    }
+}
+
+/// Whether what `wanted` names is named by `marker` too.
+fn covers(marker: InFlight, wanted: InFlight) -> bool {
+    marker.attempts == wanted.attempts && marker.first <= wanted.first && wanted.last <= marker.last
+}
+
+/// The marker of one batch and of those `ahead` of it.
+fn with(marker: InFlight, ahead: Option<InFlight>) -> InFlight {
+    match ahead.filter(|ahead| ahead.attempts == marker.attempts) {
+        Some(ahead) => InFlight { first: marker.first.min(ahead.first), last: marker.last.max(ahead.last), ..marker },
+        None => marker,
+    }
+}
 
 /// The recording half.
 pub struct Recorder<'a> {
@@ -36,8 +77,8 @@ pub struct Recorder<'a> {
     pub committed: Committed,
     /// Bytes of mail that came.
     pub bytes: u64,
-    /// Whether a marker of this cycle stands in the database.
-    marked: bool,
+    /// The marker of this cycle that stands in the database.
+    marker: Option<InFlight>,
 }
 
 impl<'a> Recorder<'a> {
@@ -49,7 +90,7 @@ impl<'a> Recorder<'a> {
         policy: &'a ReceivePolicy,
         cursor: Cursor,
     ) -> Self {
-        Self { context, fence, address, policy, cursor, committed: Committed::default(), bytes: 0, marked: false }
+        Self { context, fence, address, policy, cursor, committed: Committed::default(), bytes: 0, marker: None }
     }
 
     /// Records what comes until the other half is done.
@@ -59,77 +100,66 @@ impl<'a> Recorder<'a> {
     /// that is still possible, for nothing died.
     pub async fn run(&mut self, mut fetched: mpsc::Receiver<Fetched>) -> Result<(), Failure> {
         let result = self.record_all(&mut fetched).await;
-        if result.is_err() && self.marked {
+        if self.marker.is_some() {
             // Where the database is gone, the marker stays: the messages then go one by one next time.
             let _ = self.context.store.mark_in_flight(self.fence, None).await;
         }
         result
     }
 
-    /// While one batch is committed, the next one, if it is there already, is prepared.
+    /// While one batch is committed, the next one is awaited and prepared: neither half waits for the other.
     async fn record_all(&mut self, fetched: &mut mpsc::Receiver<Fetched>) -> Result<(), Failure> {
-        let mut ready: Option<Ready> = None;
-        loop {
-            let next = match ready {
-                Some(_) => fetched.try_recv().ok(),
-                None => fetched.recv().await,
-            };
-            self.bytes += next.as_ref().map_or(0, Fetched::bytes);
-            ready = match (ready.take(), next) {
-                (None, None) => return Ok(()),
-                (Some(ready), None) => {
-                    self.commit(ready, None).await?;
-                    None
-                }
-                (None, Some(next)) => Some(self.prepare_alone(next).await?),
-                (Some(ready), Some(next)) if next.attempts > 1 => {
-                    self.commit(ready, None).await?;
-                    Some(self.prepare_alone(next).await?)
-                }
-                (Some(ready), Some(next)) => {
-                    let marker = self.mark(&next).await?;
-                    let preparing = prepare(next, self.policy.rules.clone(), &self.context.budget);
-                    let (committed, prepared) = join(self.commit(ready, marker), preparing).await;
-                    committed?;
-                    Some(prepared?)
+        let mut next = fetched.recv().await;
+        while let Some(batch) = next {
+            let mut ready = self.prepare_alone(batch).await?;
+            next = loop {
+                let (rules, budget, marker) = (self.policy.rules.clone(), &self.context.budget, self.marker);
+                let following = prepare_next(fetched, rules, budget, marker);
+                // Only the commit's failure ends both at once.
+                match try_join(self.commit(ready), following.map(Ok)).await?.1? {
+                    Next::Ready(following) => ready = following,
+                    Next::Unmarked(batch) => break Some(batch),
+                    Next::Nothing => break None,
                 }
             };
         }
+        Ok(())
     }
 
     /// Prepares a batch while nothing else goes on. A suspect that survives its parse is suspect no
     /// more: only deaths of the parser count, not those of a machine that is killed again and again.
     async fn prepare_alone(&mut self, next: Fetched) -> Result<Ready, Failure> {
         let attempts = next.attempts;
-        let parsed = self.mark(&next).await?.is_some();
+        let parsed = self.mark(&next).await?;
         let ready = prepare(next, self.policy.rules.clone(), &self.context.budget).await?;
         // One that is only kept was not put to the test: it stays suspect until it has its row.
         if parsed && attempts > 1 {
-            let store = &self.context.store;
-            stored::patiently(|| store.mark_in_flight(self.fence, None))
-                .await
-                .map_err(|error| stored::failure(&error))?;
-            self.marked = false;
+            self.set_marker(None).await?;
         }
         Ok(ready)
     }
 
-    /// Commits the marker that tells the next start what was being parsed, should this process die of it.
-    async fn mark(&mut self, next: &Fetched) -> Result<Option<InFlight>, Failure> {
-        let marker = next.marker();
-        if marker.is_some() {
-            let store = &self.context.store;
-            stored::patiently(|| store.mark_in_flight(self.fence, marker))
-                .await
-                .map_err(|error| stored::failure(&error))?;
-            self.marked = true;
-        }
-        Ok(marker)
+    /// Commits the marker that tells the next start what was being parsed, should this process die of it;
+    /// `false` where nothing will be.
+    async fn mark(&mut self, next: &Fetched) -> Result<bool, Failure> {
+        let Some(marker) = next.marker() else { return Ok(false) };
+        self.set_marker(Some(with(marker, next.ahead))).await?;
+        Ok(true)
     }
 
-    /// Judges and commits one batch. `in_flight` is being parsed meanwhile.
-    async fn commit(&mut self, ready: Ready, in_flight: Option<InFlight>) -> Result<(), Failure> {
-        let Ready { batch, through, share } = ready;
+    async fn set_marker(&mut self, marker: Option<InFlight>) -> Result<(), Failure> {
+        let store = &self.context.store;
+        stored::patiently(|| store.mark_in_flight(self.fence, marker))
+            .await
+            .map_err(|error| stored::failure(&error))?;
+        self.marker = marker;
+        Ok(())
+    }
+
+    /// Judges and commits one batch, with the marker of what is parsed next.
+    async fn commit(&mut self, ready: Ready) -> Result<(), Failure> {
+        let Ready { batch, through, ahead: in_flight, bytes, share } = ready;
+        self.bytes += bytes;
         let keys: BTreeSet<MessageKey> = batch.iter().filter_map(Prepared::key).collect();
         let keys: Vec<MessageKey> = keys.into_iter().collect();
         let known = self.facts(&batch, &keys).await.map_err(|error| stored::failure(&error))?;
@@ -171,7 +201,7 @@ impl<'a> Recorder<'a> {
     async fn commit_batch(&mut self, commit: &BatchCommit) -> Result<(), StoreError> {
         let (store, now) = (&self.context.store, self.context.clock.now());
         let done = stored::patiently(|| store.commit_batch(self.fence, commit, now)).await?;
-        self.marked = commit.cursor.in_flight.is_some();
+        self.marker = commit.cursor.in_flight;
         self.cursor = commit.cursor.clone();
         self.committed.recorded += done.recorded;
         self.committed.linked += done.linked;

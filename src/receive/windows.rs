@@ -2,6 +2,8 @@
 
 use crate::model::uid::UidSet;
 
+use super::{plan::Reading, policy::Steps};
+
 /// Cuts a range of UIDs into windows: small where the folder is dense, so that one listing stays
 /// bounded, and ever larger where it is sparse, so that a folder whose UIDs lie millions apart is
 /// listed in a few steps.
@@ -49,6 +51,12 @@ impl Windows {
         let few = u32::try_from(messages).is_ok_and(|messages| messages <= self.smallest / 2);
         self.step = if few { self.step.saturating_mul(2) } else { self.smallest };
     }
+}
+
+/// What is listed first for this reading: the trailing window and the first window of new messages.
+pub fn first_window(reading: &Reading, steps: &Steps) -> Window {
+    let last = Windows::new(reading.first, reading.last, steps.window).next_window().map(|window| window.last);
+    Window { first: reading.compare_from, last: last.unwrap_or(reading.last) }
 }
 
 #[cfg(test)]
