@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use mail_parser::{ContentType, MessagePart, MessageRef, PartFlags, PartKind, html_to_text};
+use memchr::memmem;
 
 use super::{keep::digest, limits::Limits, text};
 use crate::model::message::Attachment;
@@ -84,8 +85,19 @@ fn html(message: MessageRef<'_>) -> Option<String> {
     joined
 }
 
+/// With LF between lines.
 fn lines(text: Cow<'_, str>) -> String {
-    text::clean(if text.contains('\r') { text.replace("\r\n", "\n").into() } else { text })
+    let mut ends = memmem::find_iter(text.as_bytes(), b"\r\n").peekable();
+    if ends.peek().is_none() {
+        return text::clean(text);
+    }
+    let (mut joined, mut from) = (String::with_capacity(text.len()), 0);
+    for end in ends {
+        joined.push_str(text.get(from..end).unwrap_or_default());
+        from = end + 1;
+    }
+    joined.push_str(text.get(from..).unwrap_or_default());
+    text::clean(joined.into())
 }
 
 fn join(joined: &mut Option<String>, more: String) {

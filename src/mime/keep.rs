@@ -67,8 +67,8 @@ fn worth_packing(raw: &[u8]) -> bool {
         return true;
     }
     let starts = [TRIED / 4, raw.len() / 2, raw.len() - SAMPLE];
-    let samples: Vec<u8> =
-        starts.iter().filter_map(|start| raw.get(*start..start + SAMPLE)).flatten().copied().collect();
+    let samples: Vec<&[u8]> = starts.iter().filter_map(|start| raw.get(*start..start + SAMPLE)).collect();
+    let samples = samples.concat();
     block::compress(&samples).len() <= samples.len() / 4 * 3
 }
 

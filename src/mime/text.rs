@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 /// Replaces U+0000, which PostgreSQL cannot keep, by U+FFFD.
 pub(super) fn clean(text: Cow<'_, str>) -> String {
-    if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text.into_owned() }
+    if memchr::memchr(0, text.as_bytes()).is_some() { text.replace('\0', "\u{fffd}") } else { text.into_owned() }
 }
 
 /// Removes what the decoder leaves where two encoded words of ISO-2022-JP follow each other.
