@@ -94,10 +94,13 @@ impl DaemonError {
 pub async fn run(file: &Path, mode: Mode) -> Result<Summary, DaemonError> {
     let config = Config::load(file)?;
     telemetry::start(config.log.format, &config.log.level)?;
-    let tls = TlsClient::new(&config.network.extra_ca_files)?;
+    let extra_ca_files = config.network.extra_ca_files.clone();
+    let tls = tokio::task::spawn_blocking(move || TlsClient::new(&extra_ca_files));
     let mut signals = Signals::listen().map_err(DaemonError::Signals)?;
     let clock = Clock::System;
-    let (store, migrations) = Store::open_and_migrate(&config.database_url, Role::Daemon).await?;
+    let opened = Store::open_and_migrate(&config.database_url, Role::Daemon).await;
+    let tls = tls.await.map_err(DaemonError::Died)??;
+    let (store, migrations) = opened?;
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         config = %config.file.display(),
