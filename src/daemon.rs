@@ -66,8 +66,8 @@ pub enum DaemonError {
     /// The daemon's own trouble ended `run --once`.
     #[error("ended early: {0}")]
     Trouble(Failure),
-    /// A defect: the schedule's task died.
-    #[error("the schedule died")]
+    /// A defect: a task died without which there is no daemon, above all the schedule's.
+    #[error("a part of the daemon died")]
     Died(#[source] tokio::task::JoinError),
 }
 

@@ -13,6 +13,7 @@ mod alerts;
 mod around;
 mod audit;
 mod batch;
+mod checkpoints;
 mod codec;
 mod copies;
 mod error;

@@ -18,6 +18,7 @@ use sqlx::{
 
 use super::{
     Examined,
+    checkpoints::Checkpoints,
     error::StoreError,
     schema::{self, Applied},
     sql::Sql,
@@ -48,8 +49,9 @@ const APPLICATION_ID: u32 = 0x4d53_5944;
 /// Mails are long: a larger page means fewer overflow pages and fewer frames of the log for each.
 const PAGE_SIZE: u32 = 16_384;
 /// In KiB: a transaction of mails fits, so that none of its pages is written twice.
-const WRITER_CACHE: &str = "-12000";
-/// In pages: a checkpoint costs two waits for the disk, and writes what changed often only once.
+const WRITER_CACHE: &str = "-8000";
+/// In pages: a checkpoint costs two waits for the disk, and writes what changed often only once. See
+/// [`Checkpoints`] for most of it.
 const CHECKPOINT: &str = "4000";
 const READERS: u32 = 3;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -128,7 +130,8 @@ impl SqliteStore {
             .connect_with(options.read_only(true))
             .await?;
         let (tasks, commits) = (Tasks::new(), Latency::default());
-        let writer = Writer::start(conn, &tasks, commits.clone())
+        let checkpoints = Checkpoints::start(self::options(path), &tasks);
+        let writer = Writer::start(conn, &tasks, commits.clone(), checkpoints)
             .map_err(|error| StoreError::Io { path: path.to_owned(), source: Arc::new(error) })?;
         let writer = std::sync::Mutex::new(Some(writer));
         Ok((Self { path: path.to_owned(), read, writer, tasks, commits, _lock: lock }, migrated))

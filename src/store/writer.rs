@@ -14,7 +14,7 @@ use futures::future::BoxFuture;
 use sqlx::{Connection, SqliteConnection};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{error::StoreError, mails::MailWrite, sqlite::ops::mails};
+use super::{checkpoints::Checkpoints, error::StoreError, mails::MailWrite, sqlite::ops::mails};
 use crate::{
     base::{metrics::Latency, tasks::Tasks},
     model::ids::ActivityId,
@@ -197,9 +197,14 @@ impl Writer {
     ///
     /// # Errors
     /// The system gives no thread.
-    pub fn start(conn: SqliteConnection, tasks: &Tasks, commits: Latency) -> std::io::Result<Self> {
+    pub fn start(
+        conn: SqliteConnection,
+        tasks: &Tasks,
+        commits: Latency,
+        checkpoints: Checkpoints,
+    ) -> std::io::Result<Self> {
         let (queue, waiting) = mpsc::channel(QUEUE);
-        tasks.spawn_thread("store-writer", serve(conn, waiting, commits))?;
+        tasks.spawn_thread("store-writer", serve(conn, waiting, commits, checkpoints))?;
         Ok(Self { queue })
     }
 
@@ -259,12 +264,18 @@ fn mails_in(group: &[Queued]) -> usize {
     group.iter().filter(|queued| matches!(queued.wish, Wish::Mail(..))).count()
 }
 
-async fn serve(mut conn: SqliteConnection, mut waiting: mpsc::Receiver<Queued>, commits: Latency) {
+async fn serve(
+    mut conn: SqliteConnection,
+    mut waiting: mpsc::Receiver<Queued>,
+    commits: Latency,
+    mut checkpoints: Checkpoints,
+) {
     let mut durability = None;
     let mut mails = 0;
     while let Some(first) = waiting.recv().await {
         let group = gather(first, &mut waiting, mails);
         mails = mails_in(&group);
+        let bytes = group.iter().map(|queued| queued.bytes).sum();
         // As durable as the most demanding of the group.
         let durable = group.iter().any(|queued| queued.durability == Durability::Durable);
         let wanted = if durable { Durability::Durable } else { Durability::Lazy };
@@ -275,6 +286,7 @@ async fn serve(mut conn: SqliteConnection, mut waiting: mpsc::Receiver<Queued>, 
             Err(error) => pieces.into_iter().for_each(|work| work.refuse(error.clone())),
         }
         commits.observe(begun.elapsed());
+        checkpoints.written(bytes);
     }
     if let Err(error) = conn.close().await {
         tracing::warn!(%error, "could not close the database in good order");
