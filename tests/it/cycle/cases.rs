@@ -262,8 +262,9 @@ async fn the_servers_words_for_a_refusal_come_through() {
 async fn a_message_that_kills_the_process_is_set_aside_unparsed() {
     everywhere(async |world| {
         world.deliver(&["one", "poison", "three"]);
-        // Each death comes while the poison is being parsed: the marker stands, nothing is committed.
-        for marker in ["1 2 1", "2 2 2", "2 2 3"] {
+        // Each death comes while the poison is being parsed: the marker stands, for what comes next too, and
+        // nothing is committed.
+        for marker in ["1 3 1", "2 2 2", "2 2 3"] {
             let (claimed, source) = (world.claim().await, world.source());
             let mut cycle = pin!(receive(&world.context, &claimed, &world.policy, source, leave));
             while world.marker().await.as_deref() != Some(marker) {
