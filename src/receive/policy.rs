@@ -94,7 +94,8 @@ mod tests {
         let steps = Steps::default();
         assert_eq!(steps.with_care(&Care::default()), steps);
         let once = steps.with_care(&Care { halvings: 1, ..Care::default() });
-        assert_eq!((once.window, once.batch_messages, once.batch_bytes), (5_000, 50, 2 << 20));
+        let half = (steps.window / 2, steps.batch_messages / 2, steps.batch_bytes / 2);
+        assert_eq!((once.window, once.batch_messages, once.batch_bytes), half);
         assert_eq!(once.maximum_batches, steps.maximum_batches);
         for halvings in [7, 100] {
             let least = steps.with_care(&Care { halvings, ..Care::default() });
