@@ -44,6 +44,9 @@ impl ImapSource {
                     (_, Some(_)) => None,
                     (listed, None) => listed,
                 };
+                if listed.is_some() {
+                    self.shared.unlisted.listed(self.account.mailbox);
+                }
                 self.seen = Some(view.clone());
                 Ok(Opened { view, listed })
             }

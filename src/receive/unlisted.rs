@@ -19,7 +19,7 @@ use super::batch::blames_message;
 
 /// Connections lost in a row while something was listed, after which it is what was listed.
 const LOST_IN_A_ROW: u32 = 3;
-/// Parts that are asked for in one search; another visit goes on.
+/// Parts that are asked for in one search, if these are enough to find one message; another visit goes on.
 const MOST_PARTS: u32 = 48;
 /// Parts that may break, beyond those that halving takes, before any message was listed.
 const PATIENCE: u32 = 6;
@@ -80,8 +80,12 @@ impl Unlisted {
         if known.uid_validity != Some(validity) {
             *known = Known { uid_validity: Some(validity), lost: known.lost, ..Known::default() };
         }
-        known.uids.extend(&search.alone);
-        known.not_before = (search.alone.is_empty() && !search.is_done()).then(|| now.plus(PAUSE));
+        if search.is_in_vain() {
+            known.not_before = Some(now.plus(PAUSE));
+        } else {
+            known.uids.extend(&search.alone);
+            known.not_before = None;
+        }
     }
 }
 
@@ -102,7 +106,8 @@ pub(super) struct Search {
     waiting: VecDeque<UidSet>,
     listed: BTreeMap<Uid, ListedMessage>,
     alone: BTreeSet<Uid>,
-    asked: u32,
+    /// Parts that may still be asked for.
+    left: u32,
     /// Parts that may still break before any message was listed.
     patience: u32,
 }
@@ -110,18 +115,19 @@ pub(super) struct Search {
 impl Search {
     /// Of a set whose listing broke. All of it is asked for once more: it may have been for no reason.
     pub(super) fn new(uids: UidSet) -> Self {
-        let patience = PATIENCE + uids.len().checked_ilog2().unwrap_or(0);
+        let depth = uids.len().checked_ilog2().unwrap_or(0);
+        let (patience, left) = (PATIENCE + depth, MOST_PARTS.max(2 * depth + 3));
         let (listed, alone) = (BTreeMap::new(), BTreeSet::new());
-        Self { waiting: VecDeque::from([uids]), listed, alone, asked: 0, patience }
+        Self { waiting: VecDeque::from([uids]), listed, alone, left, patience }
     }
 
     /// What is listed next; `None` where all is done, or it is no use.
     pub(super) fn next_part(&mut self) -> Option<UidSet> {
         let hopeless = self.listed.is_empty() && self.patience == 0;
-        if self.asked >= MOST_PARTS || hopeless {
+        if self.left == 0 || hopeless {
             return None;
         }
-        self.asked += 1;
+        self.left -= 1;
         self.waiting.pop_front().filter(|part| !part.is_empty())
     }
 
@@ -137,13 +143,20 @@ impl Search {
             self.alone.extend(part.iter());
             return;
         }
+        // Into the depth: the first that is alone is known before the search ends, however many there are.
         let (lower, upper) = part.halves();
-        self.waiting.extend([lower, upper]);
+        self.waiting.push_front(upper);
+        self.waiting.push_front(lower);
     }
 
     /// Whether all of the set is known now.
     pub(super) fn is_done(&self) -> bool {
         self.waiting.is_empty()
+    }
+
+    /// Whether it ended without an answer: what stands alone then says nothing of a message.
+    fn is_in_vain(&self) -> bool {
+        !self.is_done() && (self.listed.is_empty() || self.alone.is_empty())
     }
 
     /// Everything that is there, ascending.

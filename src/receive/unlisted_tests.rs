@@ -15,7 +15,11 @@ fn uids(numbers: impl IntoIterator<Item = u32>) -> BTreeSet<Uid> {
 
 /// Searches `1..=last`, where `there` are, at a server that breaks at `bad`; returns how often it was asked.
 fn search(last: u32, there: &BTreeSet<Uid>, bad: &BTreeSet<Uid>) -> (Search, u32) {
-    let mut search = Search::new(UidSet::range(1, last));
+    search_in(UidSet::range(1, last), there, bad)
+}
+
+fn search_in(uids: UidSet, there: &BTreeSet<Uid>, bad: &BTreeSet<Uid>) -> (Search, u32) {
+    let mut search = Search::new(uids);
     let mut asked = 0;
     while let Some(part) = search.next_part() {
         asked += 1;
@@ -43,6 +47,36 @@ proptest! {
         prop_assert_eq!(listed.iter().map(|message| message.uid).collect::<Vec<_>>(), there.into_iter().collect::<Vec<_>>());
         prop_assert!(listed.iter().all(|message| (message.size == 0) == bad.contains(&message.uid)));
     }
+}
+
+proptest! {
+    #[test]
+    fn several_that_break_are_all_found_after_some_visits(
+        bad in prop::collection::btree_set(1_u32..1_000, 2..6),
+        mailbox in any::<u128>(),
+    ) {
+        let (there, bad, mailbox) = (uids(1..=1_000), uids(bad), MailboxId(uuid::Uuid::from_u128(mailbox)));
+        let (unlisted, validity) = (Unlisted::default(), UidValidity::new(1).unwrap());
+        for visit in 1..=5 {
+            let known = unlisted.of(mailbox).map(|(_, uids)| uids).unwrap_or_default();
+            let left: BTreeSet<Uid> = bad.difference(&known).copied().collect();
+            let (search, _) = search_in(UidSet::range(1, 1_000).without(&known), &there, &left);
+            unlisted.found(mailbox, validity, &search, NOW);
+            if search.is_done() {
+                break;
+            }
+            prop_assert!(visit < 5 && !search.is_in_vain(), "{known:?}");
+        }
+        prop_assert_eq!(unlisted.of(mailbox), Some((validity, bad)));
+    }
+}
+
+#[test]
+fn a_range_of_any_width_is_searched_to_its_end() {
+    let wide = uids([12_345_678]);
+    let (search, _) = search(1 << 25, &wide, &wide);
+    assert!(search.is_done());
+    assert_eq!(search.into_listed(), [nothing_known(uid(12_345_678))]);
 }
 
 #[test]
