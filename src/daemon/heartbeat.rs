@@ -68,7 +68,7 @@ async fn beat(
         let (now, snapshot) = (clock.now(), progress.snapshot());
         let pause = snapshot.paused.or(snapshot.strained);
         let news = pause != heartbeat.pause || keys.has_changed().unwrap_or(false);
-        if news || told.is_none_or(|told| now.since(told) >= HEARTBEAT) {
+        if news || told.is_none_or(|told| told > now || now.since(told) >= HEARTBEAT) {
             heartbeat.key_ids.clone_from(&keys.borrow_and_update());
             heartbeat.pause = pause;
             // The schedule has said already what is the matter with the database.

@@ -59,7 +59,8 @@ pub struct Presence {
 impl Presence {
     /// Whether it was heard of lately.
     pub fn is_alive(&self, now: Timestamp) -> bool {
-        now.since(self.seen_at) < SILENT_AFTER
+        // A clock that ran ahead may have written a time that is still to come.
+        now.since(self.seen_at) < SILENT_AFTER && self.seen_at.since(now) < SILENT_AFTER
     }
 }
 

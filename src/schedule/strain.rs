@@ -28,7 +28,7 @@ impl Strain {
     /// There was too little for `running` cycles.
     pub fn short(&mut self, running: u32, now: Timestamp) {
         let before = self.cut;
-        if before.is_some_and(|cut| now.since(cut.changed) < SETTLES) {
+        if before.is_some_and(|cut| cut.changed <= now && now.since(cut.changed) < SETTLES) {
             return;
         }
         let most = before.map_or(running, |cut| cut.most.min(running)) / 2;
@@ -39,7 +39,7 @@ impl Strain {
     /// Time has passed: how many may run of `limit`.
     pub fn most(&mut self, limit: u32, now: Timestamp) -> u32 {
         if let Some(cut) = &mut self.cut
-            && now.since(cut.changed) >= GROWS
+            && (now.since(cut.changed) >= GROWS || cut.changed > now.plus(GROWS))
         {
             (cut.most, cut.changed) = (cut.most.saturating_mul(2), now);
         }

@@ -63,9 +63,7 @@ impl Running {
     pub(super) fn look_at_the_clock(&mut self) {
         let now = self.clock.now();
         let Some(leap) = self.clocks.look(now, self.clock.steady()) else { return };
-        if matches!(leap, Leap::Forward(_)) {
-            self.leapt_at = Some(now);
-        }
+        self.leapt_at = matches!(leap, Leap::Forward(_)).then_some(now);
         journal::leapt(leap);
         self.leapt = Some(leap);
     }

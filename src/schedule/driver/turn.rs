@@ -180,7 +180,9 @@ impl Running {
         let traffic = if report.did_something() { Traffic::Busy } else { Traffic::Quiet };
         let interval = self.agenda.interval(duty.mailbox, traffic);
         let ending = Ending { mailbox: duty.mailbox, interval, took: now.since(began), now };
-        state.failing_since = state.failing_since.max(state.failing_since.and(self.leapt_at));
+        let since = state.failing_since.max(state.failing_since.and(self.leapt_at));
+        // What a clock that ran ahead wrote down is no moment to count from.
+        state.failing_since = since.map(|since| since.min(now));
         let settled = settle(&state, &report, &self.settings.failures, ending);
         journal::cycle_ended(&name, &report, &settled.outcome, now.since(began));
         self.progress.metrics().ended(&name.profile, duty.workload, settled.outcome.name(), &report, now.since(began));
