@@ -18,10 +18,13 @@ statements! {
         {ids "$1"}
         " AND mailbox = $4 AND status = 'pending_send' RETURNING id"];
     STILL_DUE = [
-        "SELECT id FROM email_activities WHERE id "
+        "SELECT a.id FROM email_activities a WHERE a.id "
         {ids "$1"}
-        " AND mailbox = $2 AND status = 'pending_send' AND (send_after IS NULL OR send_after <= $3) AND \
-         (postponed_until IS NULL OR postponed_until <= $3) ORDER BY id "
+        " AND a.mailbox = $2 AND a.status = 'pending_send' AND (a.send_after IS NULL OR a.send_after <= $3) AND \
+         (a.postponed_until IS NULL OR a.postponed_until <= $3) AND (a.send_as IS NULL OR EXISTS (SELECT 1 FROM \
+         mailboxes m WHERE m.id = a.mailbox AND lower(m.email_address) = lower(a.send_as)) OR EXISTS (SELECT 1 FROM \
+         send_grants g WHERE g.mailbox = a.mailbox AND lower(g.address) = lower(a.send_as))) AND (a.source IS NOT NULL \
+         OR NOT EXISTS (SELECT 1 FROM email_attachments t WHERE t.activity = a.id AND t.content IS NULL)) ORDER BY a.id "
         {lock}];
     CLAIM_COMPOSED = [
         "UPDATE email_activities "
