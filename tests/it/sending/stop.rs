@@ -80,19 +80,26 @@ impl Cycle {
             };
             if self == Self::SettleEarly {
                 store.settle_mail(fence, &settlement, now).await.unwrap();
-                // A place to be cut at with the write surely done.
-                yield_now().await;
+                // Places to be cut at with the write surely done.
+                idle().await;
             }
             sink.finish().await.unwrap().unwrap();
             if self == Self::MarkLate {
-                // And one with the write surely not begun.
-                yield_now().await;
+                // And some with the write surely not begun.
+                idle().await;
                 store.mark_dot(fence, activity, &[], now).await.unwrap();
             }
             if self != Self::SettleEarly {
                 store.settle_mail(fence, &settlement, now).await.unwrap();
             }
         }
+    }
+}
+
+/// Some polls long: how many a write takes depends on how fast the disk is, so one might be passed over.
+async fn idle() {
+    for _ in 0..16 {
+        yield_now().await;
     }
 }
 
