@@ -21,6 +21,15 @@ macro_rules! sqlite {
     ({ held $mailbox:literal $epoch:literal }) => {
         held!($mailbox, $epoch)
     };
+    ({ sends }) => {
+        sends!()
+    };
+    ({ granted }) => {
+        granted!()
+    };
+    ({ due $now:literal }) => {
+        due!($now)
+    };
     ({ bytes $hex:literal }) => {
         concat!("unhex(", $hex, ")")
     };
@@ -77,6 +86,15 @@ macro_rules! postgres {
     ({ held $mailbox:literal $epoch:literal }) => {
         held!($mailbox, $epoch)
     };
+    ({ sends }) => {
+        sends!()
+    };
+    ({ granted }) => {
+        granted!()
+    };
+    ({ due $now:literal }) => {
+        due!($now)
+    };
     ({ bytes $hex:literal }) => {
         concat!("decode(", $hex, ", 'hex')")
     };
@@ -132,6 +150,8 @@ macro_rules! postgres {
 /// - `{later "a, b"}`: the later of two times, neither NULL;
 /// - `{views}`: which mailbox is in which view at `$1`, stale after `$2` seconds;
 /// - `{held "mailbox" "epoch"}`: this lease for sending is held;
+/// - `{sends}`: the mailbox `m` on the profile `p` sends, if it is true;
+/// - `{granted}`: the mail `a` may be from whom it says; `{due "$2"}`: it may be sent at that time;
 /// - `{lock}`: keep the rows from other writers (on SQLite the transaction does);
 /// - `{indexed "name"}`: by this index, where SQLite would guess wrong.
 macro_rules! statements {

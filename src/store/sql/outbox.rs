@@ -6,12 +6,9 @@ statements! {
     CLAIMABLE = [
         "SELECT a.id, CAST(coalesce(s.size, coalesce(length(a.body_text), 0) + coalesce(length(a.body_html), 0) + \
          coalesce((SELECT sum(length(t.content)) FROM email_attachments t WHERE t.activity = a.id), 0)) AS BIGINT) AS \
-         weight FROM email_activities a LEFT JOIN email_sources s ON s.sha256 = a.source WHERE a.mailbox = $1 AND \
-         a.status = 'pending_send' AND (a.send_after IS NULL OR a.send_after <= $2) AND (a.postponed_until IS NULL OR \
-         a.postponed_until <= $2) AND (a.send_as IS NULL OR EXISTS (SELECT 1 FROM mailboxes m WHERE m.id = a.mailbox \
-         AND lower(m.email_address) = lower(a.send_as)) OR EXISTS (SELECT 1 FROM send_grants g WHERE g.mailbox = \
-         a.mailbox AND lower(g.address) = lower(a.send_as))) AND (a.source IS NOT NULL OR NOT EXISTS (SELECT 1 FROM \
-         email_attachments t WHERE t.activity = a.id AND t.content IS NULL)) ORDER BY a.created_at, a.id LIMIT $3"];
+         weight FROM email_activities a LEFT JOIN email_sources s ON s.sha256 = a.source WHERE a.mailbox = $1 AND "
+        {due "$2"}
+        " ORDER BY a.created_at, a.id LIMIT $3"];
     CLAIM_MAILS = [
         "UPDATE email_activities SET status = 'sending', send_epoch = $2, delivery_attempts = delivery_attempts + 1, \
          queued_at = coalesce(queued_at, $3), postponed_until = NULL WHERE id "
@@ -20,11 +17,9 @@ statements! {
     STILL_DUE = [
         "SELECT a.id FROM email_activities a WHERE a.id "
         {ids "$1"}
-        " AND a.mailbox = $2 AND a.status = 'pending_send' AND (a.send_after IS NULL OR a.send_after <= $3) AND \
-         (a.postponed_until IS NULL OR a.postponed_until <= $3) AND (a.send_as IS NULL OR EXISTS (SELECT 1 FROM \
-         mailboxes m WHERE m.id = a.mailbox AND lower(m.email_address) = lower(a.send_as)) OR EXISTS (SELECT 1 FROM \
-         send_grants g WHERE g.mailbox = a.mailbox AND lower(g.address) = lower(a.send_as))) AND (a.source IS NOT NULL \
-         OR NOT EXISTS (SELECT 1 FROM email_attachments t WHERE t.activity = a.id AND t.content IS NULL)) ORDER BY a.id "
+        " AND a.mailbox = $2 AND "
+        {due "$3"}
+        " ORDER BY a.id "
         {lock}];
     CLAIM_COMPOSED = [
         "UPDATE email_activities "
@@ -132,26 +127,26 @@ statements! {
         "SELECT a.id, m.state, m.outgoing_method, m.approval, m.outgoing_enabled, m.outgoing_last_error, p.state AS \
          profile_state, p.outgoing_host, (SELECT count(*) FROM email_parties t WHERE t.activity = a.id AND t.role IN \
          ('to', 'cc', 'bcc')) AS recipients, (SELECT count(*) FROM email_attachments t WHERE t.activity = a.id AND \
-         t.content IS NULL AND a.source IS NULL) AS missing, CASE WHEN a.send_as IS NULL OR lower(m.email_address) = \
-         lower(a.send_as) OR EXISTS (SELECT 1 FROM send_grants g WHERE g.mailbox = a.mailbox AND lower(g.address) = \
-         lower(a.send_as)) THEN NULL ELSE a.send_as END AS not_granted FROM email_activities a "
+         t.content IS NULL AND a.source IS NULL) AS missing, CASE WHEN "
+        {granted}
+        " THEN NULL ELSE a.send_as END AS not_granted FROM email_activities a "
         {indexed "email_activities_pending"}
         " LEFT JOIN mailboxes m ON m.id = a.mailbox LEFT JOIN server_profiles p ON p.id = m.server_profile WHERE \
          a.status = 'pending_send' AND (m.id IS NULL OR NOT EXISTS (SELECT 1 FROM email_parties t WHERE \
          t.activity = a.id AND t.role IN ('to', 'cc', 'bcc')) OR EXISTS (SELECT 1 FROM email_attachments t WHERE \
-         t.activity = a.id AND t.content IS NULL AND a.source IS NULL) OR (a.send_as IS NOT NULL AND \
-         lower(m.email_address) <> lower(a.send_as) AND NOT EXISTS (SELECT 1 FROM send_grants g WHERE g.mailbox = \
-         a.mailbox AND lower(g.address) = lower(a.send_as))) OR (coalesce(a.failure_code, '') <> 'sending-off' AND \
-         (m.state <> 'active' OR m.outgoing_method <> 'server_side_sync' OR m.approval NOT IN ('empty', 'approved') OR \
-         NOT m.outgoing_enabled OR p.id IS NULL OR p.state <> 'active' OR p.outgoing_host IS NULL))) \
-         ORDER BY a.mailbox, a.created_at LIMIT 1000"];
+         t.activity = a.id AND t.content IS NULL AND a.source IS NULL) OR NOT "
+        {granted}
+        " OR (coalesce(a.failure_code, '') <> 'sending-off' AND "
+        {sends}
+        " IS NOT TRUE)) ORDER BY a.mailbox, a.created_at LIMIT 1000"];
     STRANDED = [
         "SELECT a.id, a.mailbox, a.send_epoch, a.dot_at FROM email_activities a "
         {indexed "email_activities_sending"}
-        " JOIN mailboxes m ON m.id = a.mailbox WHERE a.status = 'sending' AND (m.outgoing_lease_expires IS NULL OR \
-         m.outgoing_lease_expires <= $1) AND NOT (m.state = 'active' AND m.outgoing_method = 'server_side_sync' AND \
-         m.outgoing_enabled AND m.approval IN ('empty', 'approved') AND EXISTS (SELECT 1 FROM server_profiles p WHERE \
-         p.id = m.server_profile AND p.state = 'active' AND p.outgoing_host IS NOT NULL)) ORDER BY a.id LIMIT 1000"];
+        " JOIN mailboxes m ON m.id = a.mailbox LEFT JOIN server_profiles p ON p.id = m.server_profile WHERE a.status = \
+         'sending' AND (m.outgoing_lease_expires IS NULL OR \
+         m.outgoing_lease_expires <= $1) AND "
+        {sends}
+        " IS NOT TRUE ORDER BY a.id LIMIT 1000"];
     HOLD_STRANDED = [
         "UPDATE email_activities SET status = 'held', postponed_until = NULL, queued_at = NULL, verifications = 0, \
          failure_code = $3, failure_detail = $4 WHERE id = $1 AND send_epoch = $2 AND status = 'sending' AND dot_at IS \

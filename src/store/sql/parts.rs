@@ -47,6 +47,39 @@ macro_rules! held {
     };
 }
 
+/// A mailbox `m` on the profile `p`, which may be missing, sends; NULL is no.
+macro_rules! sends {
+    () => {
+        "(m.state = 'active' AND m.outgoing_method = 'server_side_sync' AND m.outgoing_enabled AND m.approval IN \
+         ('empty', 'approved') AND p.state = 'active' AND p.outgoing_host IS NOT NULL)"
+    };
+}
+
+/// The mailbox of the mail `a` may send as whom it is to be from.
+macro_rules! granted {
+    () => {
+        "(a.send_as IS NULL OR EXISTS (SELECT 1 FROM mailboxes o WHERE o.id = a.mailbox AND lower(o.email_address) = \
+         lower(a.send_as)) OR EXISTS (SELECT 1 FROM send_grants g WHERE g.mailbox = a.mailbox AND lower(g.address) = \
+         lower(a.send_as)))"
+    };
+}
+
+/// The mail `a` may be sent at `$now`.
+macro_rules! due {
+    ($now:literal) => {
+        concat!(
+            "a.status = 'pending_send' AND (a.send_after IS NULL OR a.send_after <= ",
+            $now,
+            ") AND (a.postponed_until IS NULL OR a.postponed_until <= ",
+            $now,
+            ") AND ",
+            granted!(),
+            " AND (a.source IS NOT NULL OR NOT EXISTS (SELECT 1 FROM email_attachments t WHERE t.activity = a.id AND \
+             t.content IS NULL))"
+        )
+    };
+}
+
 /// One row for each mailbox: in which views it is. `$age`: seconds since the last success.
 macro_rules! views {
     ($age:literal) => {

@@ -14,9 +14,9 @@ statements! {
         {later "coalesce(send_after, created_at), coalesce(postponed_until, created_at)"}
         " AS due FROM email_activities WHERE status = 'pending_send' UNION ALL SELECT mailbox, \
          coalesce(postponed_until, created_at) FROM email_activities WHERE status = 'sending') d GROUP BY d.mailbox) w JOIN mailboxes m ON m.id = \
-         w.mailbox JOIN server_profiles p ON p.id = m.server_profile WHERE m.state = 'active' AND p.state = \
-         'active' AND p.outgoing_host IS NOT NULL AND m.outgoing_method = 'server_side_sync' AND \
-         m.outgoing_enabled AND m.approval IN ('empty', 'approved') ORDER BY m.id"];
+         w.mailbox JOIN server_profiles p ON p.id = m.server_profile WHERE "
+        {sends}
+        " ORDER BY m.id"];
     REQUEST_POLLS = [
         "UPDATE mailboxes SET poll_requested_at = $2, incoming_next_due_at = CASE WHEN \
          incoming_postponed_until IS NULL THEN incoming_next_due_at ELSE $2 END, incoming_postponed_until = \
