@@ -236,6 +236,23 @@ pub fn hold_after(present: Option<&ProfileHold>, failure: &Failure, now: Timesta
     ProfileHold { since, until, failures, code: failure.code, text: failure.text.clone() }
 }
 
+/// The hold of all who talk to a server that is away, and whose mailboxes are read every `interval`: where they
+/// are, one probe asks no more of it than one healthy mailbox does, and within two intervals of its return all
+/// are read.
+pub fn server_hold_after(
+    present: Option<&ProfileHold>,
+    failure: &Failure,
+    interval: Option<Duration>,
+    now: Timestamp,
+) -> ProfileHold {
+    let hold = hold_after(present, failure, now);
+    let (Some(interval), Some(growing)) = (interval, waits::held(failure.code)) else { return hold };
+    if failure.persistence == Persistence::Throttled {
+        return hold;
+    }
+    ProfileHold { until: hold.until.min(now.plus(interval.max(growing.first))), ..hold }
+}
+
 #[cfg(test)]
 #[path = "backoff_tests.rs"]
 mod tests;

@@ -211,6 +211,27 @@ fn holds_double_from_half_a_minute_to_a_quarter_of_an_hour() {
 }
 
 #[test]
+fn a_server_whose_mailboxes_are_read_is_looked_for_once_an_interval() {
+    let down = failure(FailureCode::DnsFailed, Scope::Profile, Persistence::Transient);
+    let wait = |failure: &Failure, interval| {
+        let long =
+            ProfileHold { since: now(), until: now(), failures: 20, code: FailureCode::DnsFailed, text: String::new() };
+        server_hold_after(Some(&long), failure, interval, now()).until.since(now())
+    };
+    assert_eq!(wait(&down, Some(5 * MINUTE)), 5 * MINUTE);
+    assert_eq!(wait(&down, Some(Duration::ZERO)), Duration::from_secs(30));
+    assert_eq!(wait(&down, Some(60 * MINUTE)), 15 * MINUTE);
+    assert_eq!(wait(&down, None), 15 * MINUTE, "nobody reads there");
+    let asked = Failure {
+        retry_after: Some(20 * MINUTE),
+        ..failure(FailureCode::GreetingRefused, Scope::Profile, Persistence::Throttled)
+    };
+    assert_eq!(wait(&asked, Some(5 * MINUTE)), 20 * MINUTE, "the server's own word");
+    let for_a_person = failure(FailureCode::SecurityDowngrade, Scope::Profile, Persistence::Permanent);
+    assert!(wait(&for_a_person, Some(5 * MINUTE)) > 1_000_000 * MINUTE);
+}
+
+#[test]
 fn a_mailbox_that_gets_on_is_not_given_up_but_short_sessions_that_die_count() {
     let lost = mailbox_failure(FailureCode::ConnectionLost, Persistence::Transient);
     let (_, tired) = waits(&lost, 10);

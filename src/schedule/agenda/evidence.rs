@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::{
     super::{
-        backoff::{Outcome, hold_after},
+        backoff::{Outcome, hold_after, server_hold_after},
         duty::{Duty, Side},
         heard::{Heard, Sign, is_refusal},
         storm::{Breaks, WINDOW},
@@ -19,6 +19,7 @@ use crate::model::{
     failure::{Failure, FailureCode, Persistence, Scope},
     ids::MailboxId,
     lease::ProfileHold,
+    mailbox::Workload,
     timestamp::Timestamp,
 };
 
@@ -156,7 +157,9 @@ impl Agenda {
         let sides = self.turns.neighbours(side);
         let longest = sides.iter().filter(|side| self.turns.waits_for_server(**side));
         let longest = longest.filter_map(|side| self.turns.hold(*side)).max_by_key(|hold| hold.failures);
-        let hold = hold_after(longest, failure, now);
+        let read = sides.iter().filter(|side| side.workload == Workload::Incoming);
+        let interval = read.filter_map(|side| self.turns.interval(*side)).min();
+        let hold = server_hold_after(longest, failure, interval, now);
         for side in sides {
             // What a profile waits for itself is not over when the server is back.
             if self.turns.hold(side).is_none() || self.turns.waits_for_server(side) {

@@ -238,7 +238,7 @@ async fn a_host_that_is_away_for_two_hours_costs_nobody_anything() {
     let probes: Vec<Timestamp> = crowd.log_ins(opened).into_iter().map(|(at, _)| at).collect();
     println!("{noticed} attempts in the first minute, {} probes after it", probes.len());
     assert!(noticed <= 50, "{noticed} attempts before the host counts as down");
-    assert!((5..=40).contains(&probes.len()), "{} probes", probes.len());
+    assert!((20..=40).contains(&probes.len()), "{} probes", probes.len());
     assert_eq!(most_within(Duration::from_secs(15), &probes), 1, "one probe at a time: {probes:?}");
     crowd.assert_none_disabled().await;
     let blamed = crowd.mailboxes().await.iter().filter(|mailbox| mailbox.incoming.transient_failures > 0).count();
@@ -249,12 +249,12 @@ async fn a_host_that_is_away_for_two_hours_costs_nobody_anything() {
     let back = crowd.now();
     crowd.fail(None);
     while crowd.log_ins(back).is_empty() {
-        assert!(crowd.now() < back.plus(16 * MINUTE), "nobody looked whether it is back");
+        assert!(crowd.now() < back.plus(INTERVAL), "nobody looked whether it is back");
         crowd.go_on(Duration::from_secs(5), Duration::from_secs(5)).await;
     }
     let seen = crowd.now();
-    crowd.go_on(2 * INTERVAL, Duration::from_secs(1)).await;
-    assert_eq!(crowd.not_polled_since(back).await, 0, "all are polled within two intervals");
+    crowd.go_on(back.plus(2 * INTERVAL).since(seen), Duration::from_secs(1)).await;
+    assert_eq!(crowd.not_polled_since(back).await, 0, "all are polled within two intervals of its return");
     let log_ins: Vec<Timestamp> = crowd.log_ins(seen).into_iter().map(|(at, _)| at).collect();
     let most = most_within(Duration::from_secs(1), &log_ins);
     println!("back for {} s when it was seen; then at most {most} log-ins a second", seen.since(back).as_secs());
