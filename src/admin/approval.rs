@@ -3,8 +3,9 @@
 use serde::Serialize;
 
 use super::{
+    decided::decided,
     error::AdminError,
-    selection::{Selection, select},
+    selection::{Selection, select_of},
     testing::declared,
 };
 use crate::{
@@ -15,8 +16,9 @@ use crate::{
         authority::{Deployment, Roles, SelfApproval, Whose, may_approve},
         ids::RunId,
         mailbox::{Approval, DeclaredEnabled, Mailbox},
-        record::RecordChange,
+        record::{RecordChange, Records},
         testing::TestRequest,
+        timestamp::Timestamp,
     },
     store::Store,
 };
@@ -52,8 +54,19 @@ pub async fn decide(
 ) -> Result<Vec<Decided>, AdminError> {
     // The stricter deployment; nobody's mailbox is the machine's.
     may_approve(roles, Deployment::Online, Whose::Others, SelfApproval::Forbidden).map_err(AdminError::NotAllowed)?;
-    let (mailboxes, now) = (select(store, selection).await?, clock.now());
-    let (mut decided, mut changes) = (Vec::new(), Vec::new());
+    let now = clock.now();
+    let on = |records: &Records| Ok(decide_each(config, select_of(records, selection)?, decision, now));
+    Ok(decided(store, actor, now, on).await?.1)
+}
+
+/// What becomes of each mailbox.
+fn decide_each(
+    config: &Config,
+    mailboxes: Vec<Mailbox>,
+    decision: Approval,
+    now: Timestamp,
+) -> (Vec<RecordChange>, Vec<Decided>) {
+    let (mut all, mut changes) = (Vec::new(), Vec::new());
     for mailbox in mailboxes {
         let refused = declared(config, &mailbox, |file| file.approved.is_some())
             .map(|place| format!("its file says whether it is approved: {place}"));
@@ -66,12 +79,9 @@ pub async fn decide(
             changes.push(RecordChange::QueueTest(mailbox.id, RunId::generate(now), TestRequest::default()));
         }
         let approval = if changed { decision } else { mailbox.approval };
-        decided.push(Decided { mailbox: mailbox.email_address, approval, changed, tested, refused });
+        all.push(Decided { mailbox: mailbox.email_address, approval, changed, tested, refused });
     }
-    if !changes.is_empty() {
-        store.apply(&changes, actor, now).await?;
-    }
-    Ok(decided)
+    (changes, all)
 }
 
 /// Whether its file wants it tested once, which could not be before.

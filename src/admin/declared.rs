@@ -2,14 +2,10 @@
 
 use super::{
     changes::{PlannedChange, plan_declared},
+    decided::decided,
     error::AdminError,
 };
-use crate::{
-    base::clock::Clock,
-    config::Config,
-    model::{audit::Actor, record::RecordChange},
-    store::Store,
-};
+use crate::{base::clock::Clock, config::Config, model::audit::Actor, store::Store};
 
 /// What was changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,11 +23,10 @@ pub struct Reconciled {
 /// Dropped before it ends, all changes are made or none.
 pub async fn reconcile(store: &Store, config: &Config, clock: &Clock) -> Result<Reconciled, AdminError> {
     let now = clock.now();
-    let plan = plan_declared(config, &store.records().await?, now)?;
-    let lines = plan.iter().map(PlannedChange::to_string).collect();
-    let changes: Vec<RecordChange> = plan.into_iter().map(|planned| planned.change).collect();
-    if !changes.is_empty() {
-        store.apply(&changes, &Actor::Configuration, now).await?;
-    }
-    Ok(Reconciled { lines })
+    let planned = decided(store, &Actor::Configuration, now, |records| {
+        let plan = plan_declared(config, records, now)?;
+        let lines = plan.iter().map(PlannedChange::to_string).collect();
+        Ok((plan.into_iter().map(|planned| planned.change).collect(), Reconciled { lines }))
+    });
+    Ok(planned.await?.1)
 }

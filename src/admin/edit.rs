@@ -15,6 +15,7 @@ pub use importing::{Importer, Outcome};
 
 use super::{
     changes::{Newcomers, PlannedChange},
+    decided::decided,
     error::AdminError,
     views::{owner_name, unknown},
 };
@@ -26,7 +27,7 @@ use crate::{
         ids::{OwnerId, ProfileId},
         mailbox::{Mailbox, MailboxKind},
         profile::ServerProfile,
-        record::{CredentialSource, Owner, RecordChange, Records},
+        record::{CredentialSource, Owner, Records},
         timestamp::Timestamp,
     },
     store::Store,
@@ -183,7 +184,8 @@ fn names<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
     format!("{}{more}", shown.join(", "))
 }
 
-/// Does what `decide` decides, in one transaction, and says what was changed.
+/// Does what `decide` decides, in one transaction, and says what was changed. Where somebody else changes one
+/// of the records meanwhile, it is decided again.
 ///
 /// # Errors
 /// The command is refused, then nothing is changed; or the database did not answer.
@@ -195,17 +197,16 @@ pub async fn edit<P: Into<Plan>>(
     config: &Config,
     clock: &Clock,
     actor: &Actor,
-    decide: impl FnOnce(&Desk<'_>) -> Result<P, AdminError>,
+    decide: impl Fn(&Desk<'_>) -> Result<P, AdminError>,
 ) -> Result<Edited, AdminError> {
     let now = clock.now();
-    let records = store.records().await?;
-    let Plan { changes: plan, notes } = decide(&Desk::new(&records, config, now))?.into();
-    let lines = plan.iter().map(PlannedChange::to_string).collect();
-    let changes: Vec<RecordChange> = plan.into_iter().map(|planned| planned.change).collect();
-    if !changes.is_empty() {
-        store.apply(&changes, actor, now).await?;
-    }
-    Ok(Edited { changes: lines, notes })
+    let planned = decided(store, actor, now, |records| {
+        let Plan { changes, notes } = decide(&Desk::new(records, config, now))?.into();
+        let lines = changes.iter().map(PlannedChange::to_string).collect();
+        let changes = changes.into_iter().map(|planned| planned.change).collect();
+        Ok((changes, Edited { changes: lines, notes }))
+    });
+    Ok(planned.await?.1)
 }
 
 #[cfg(test)]

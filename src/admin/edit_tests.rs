@@ -8,6 +8,7 @@ use crate::{
     model::{
         failure::FailureCode,
         mailbox::{Approval, SyncMethod, TestStatus, Workload},
+        record::RecordChange,
     },
 };
 

@@ -95,7 +95,7 @@ pub async fn import(
     let (of, mut written) = (planned.len(), 0);
     for (rows, batch) in batches(planned) {
         let stopped = |error| AdminError::ImportStopped { written, of, error };
-        store.apply(&batch, actor, now).await.map_err(stopped)?;
+        store.apply_decided(&batch, &records, actor, now).await.map_err(stopped)?;
         written += rows;
         progress(Progress::Written(written, of));
     }

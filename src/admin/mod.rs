@@ -4,6 +4,7 @@ pub mod alerts;
 pub mod approval;
 pub mod audit;
 pub mod changes;
+mod decided;
 pub mod declared;
 pub mod edit;
 pub mod error;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{changes::plan_declared, declared::reconcile, error::AdminError, views::find};
+use super::{changes::plan_declared, decided::decided, declared::reconcile, error::AdminError, views::find};
 use crate::{
     base::{clock::Clock, secret::Secret},
     config::{Config, Place},
@@ -88,15 +88,17 @@ pub async fn set_password(
     let sealed = keys.seal(owner, secret).map_err(AdminError::Seal)?;
     let now = clock.now();
     store.put_secret(owner, &sealed, actor, now).await?;
-    let mut changes: Vec<RecordChange> = switch_to_stored(&records, owner).into_iter().collect();
-    let again =
-        |workload: Workload| concerned(&records, owner).filter(move |mailbox| tried_again(config, mailbox, workload));
-    let wanted: Vec<MailboxId> = again(Workload::Incoming).map(|mailbox| mailbox.id).collect();
-    changes.extend(wanted.iter().map(|id| RecordChange::EnableIncoming(*id)));
-    changes.extend(again(Workload::Outgoing).map(|mailbox| RecordChange::EnableOutgoing(mailbox.id)));
-    if !changes.is_empty() {
-        store.apply(&changes, actor, now).await?;
-    }
+    let (records, wanted) = decided(store, actor, now, |records| {
+        let again = |workload: Workload| {
+            concerned(records, owner).filter(move |mailbox| tried_again(config, mailbox, workload))
+        };
+        let wanted: Vec<MailboxId> = again(Workload::Incoming).map(|mailbox| mailbox.id).collect();
+        let mut changes: Vec<RecordChange> = switch_to_stored(records, owner).into_iter().collect();
+        changes.extend(wanted.iter().map(|id| RecordChange::EnableIncoming(*id)));
+        changes.extend(again(Workload::Outgoing).map(|mailbox| RecordChange::EnableOutgoing(mailbox.id)));
+        Ok((changes, wanted))
+    })
+    .await?;
     // Mailboxes of a profile that was held have not failed themselves: one of them makes the daemon look.
     let held = concerned(&records, owner).find(|mailbox| mailbox.active && mailbox.incoming.enabled);
     let asked = wanted.into_iter().chain(held.map(|mailbox| mailbox.id)).collect::<BTreeSet<MailboxId>>();

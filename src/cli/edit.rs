@@ -328,7 +328,7 @@ pub(super) async fn disable(context: &Context, arguments: &DisableMailboxes) -> 
 async fn run<P: Into<Plan>>(
     context: &Context,
     form: Form,
-    decide: impl FnOnce(&Desk<'_>) -> Result<P, AdminError>,
+    decide: impl Fn(&Desk<'_>) -> Result<P, AdminError>,
 ) -> Result<(), Fault> {
     let config = context.config()?;
     let store = context.store().await?;

@@ -36,9 +36,12 @@ pub fn failure(error: &StoreError) -> Failure {
         E::DiskFull(_) => (FailureCode::DiskFull, Scope::Daemon),
         E::Damaged { .. } => (FailureCode::DatabaseDamaged, Scope::Daemon),
         E::LeaseLost => (FailureCode::DatabaseUnavailable, Scope::Mailbox),
-        E::Conflict { .. } | E::IllegalMove { .. } | E::Unsendable { .. } | E::Sql(_) | E::Unsupported { .. } => {
-            (FailureCode::InternalError, Scope::Mailbox)
-        }
+        E::Conflict { .. }
+        | E::Overtaken { .. }
+        | E::IllegalMove { .. }
+        | E::Unsendable { .. }
+        | E::Sql(_)
+        | E::Unsupported { .. } => (FailureCode::InternalError, Scope::Mailbox),
         E::Busy(_)
         | E::Unavailable(_)
         | E::Closed

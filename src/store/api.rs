@@ -164,7 +164,33 @@ impl Store {
     /// [`StoreError::Conflict`] where two records would have one name or address, or a record
     /// that is named does not exist.
     pub async fn apply(&self, changes: &[RecordChange], actor: &Actor, now: Timestamp) -> Result<(), StoreError> {
+        self.apply_on(changes, &Basis::default(), actor, now).await
+    }
+
+    /// [`Store::apply`], of changes that were decided on `records`: those they change must still be so, but
+    /// for how mailboxes fare.
+    ///
+    /// # Errors
+    /// As [`Store::apply`]; [`StoreError::Overtaken`] where somebody else has changed one of them since.
+    pub async fn apply_decided(
+        &self,
+        changes: &[RecordChange],
+        records: &Records,
+        actor: &Actor,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.apply_on(changes, &Basis::new(changes, records), actor, now).await
+    }
+
+    async fn apply_on(
+        &self,
+        changes: &[RecordChange],
+        basis: &Basis,
+        actor: &Actor,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         let who = || actor.to_string();
-        write!(self, Durable, 0, records::apply(changes = changes.to_vec(), who = who(), now = now))
+        let (of, on) = (|| changes.to_vec(), || basis.clone());
+        write!(self, Durable, 0, records::apply(changes = of(), basis = on(), who = who(), now = now))
     }
 }

@@ -104,6 +104,12 @@ pub enum StoreError {
         /// The rule that was broken.
         what: String,
     },
+    /// Somebody else changed what a decision was made on: nothing was written.
+    #[error("somebody else has changed {what} at the same time: nothing was written, try again")]
+    Overtaken {
+        /// Which record.
+        what: String,
+    },
     /// A mail cannot go from where it stands to where it was to go: nothing was written.
     #[error("activity {activity} is {from}: it cannot become {to}")]
     IllegalMove {

@@ -22,6 +22,7 @@ mod names;
 mod postgres;
 mod rows;
 mod schema;
+mod snapshot;
 mod sql;
 mod sqlite;
 mod stuck;
@@ -50,6 +51,7 @@ pub use views::{
 use self::{
     batch::Batch,
     postgres::PgStore,
+    snapshot::Basis,
     sqlite::SqliteStore,
     writer::Durability::{Durable, Lazy},
 };

@@ -7,7 +7,6 @@ use uuid::Uuid;
 use super::{
     Conn, Db, Result,
     commit::integer,
-    records::Snapshot,
     text,
     views::{AlertRow, count},
 };
@@ -26,6 +25,7 @@ use crate::{
         codec::{Id, Ids, MailText, Time},
         names::Named,
         rows::{failure_code, span},
+        snapshot::Snapshot,
         sql,
     },
 };

@@ -2,12 +2,7 @@
 
 use uuid::Uuid;
 
-use super::{
-    Conn, Db, Result, alerts, audit,
-    records::{Snapshot, profile},
-    secrets::named,
-    text,
-};
+use super::{Conn, Db, Result, alerts, audit, records::profile, secrets::named, text};
 use crate::{
     model::{
         alert::{AlertSubject, NewAlert, Severity},
@@ -21,6 +16,7 @@ use crate::{
     store::{
         codec::{Id, Time},
         rows::narrow,
+        snapshot::Snapshot,
         sql::{self, Sql},
     },
 };

@@ -1,6 +1,5 @@
 //! Profiles, users, queues and mailboxes.
 
-use serde::Serialize;
 use uuid::Uuid;
 
 use super::{Conn, Db, Result, alerts, audit, locks, secrets, testing, text};
@@ -13,11 +12,11 @@ use crate::{
         timestamp::Timestamp,
     },
     store::{
-        AlertDetail,
         codec::{Id, Time},
         error::StoreError,
         names::{Named, state_word},
         rows::{MailboxRow, OwnerRow, ProfileRow, credential_columns, json},
+        snapshot::{Basis, Kind, Snapshot, subject},
         sql::{self, Sql},
     },
 };
@@ -49,10 +48,21 @@ pub async fn records(conn: &mut Conn) -> Result<Records> {
 
 /// Writes the changes and an audit row for each, locks the passwords that would reach others, and sees to
 /// the tests and alerts that are open.
-pub async fn apply(conn: &mut Conn, changes: Vec<RecordChange>, who: String, now: Timestamp) -> Result<()> {
+/// None of it where somebody changed one of the records after it was as `basis` has it.
+pub async fn apply(
+    conn: &mut Conn,
+    changes: Vec<RecordChange>,
+    mut basis: Basis,
+    who: String,
+    now: Timestamp,
+) -> Result<()> {
     for change in &changes {
         let (what, kind, id) = subject(change);
+        lock(conn, kind, id).await?;
         let before = snapshot(conn, kind, id).await?;
+        if let Some(what) = basis.overtaken(id, before.as_ref()) {
+            return Err(StoreError::Overtaken { what });
+        }
         write(conn, change, &who, now).await?;
         let Some(after) = snapshot(conn, kind, id).await? else {
             return Err(StoreError::Conflict { what: format!("{what}: there is no record {id}") });
@@ -68,48 +78,20 @@ pub async fn apply(conn: &mut Conn, changes: Vec<RecordChange>, who: String, now
     Ok(())
 }
 
-/// Which table a change is about.
-#[derive(Clone, Copy)]
-enum Kind {
-    Profile,
-    User,
-    Queue,
-    /// A user or a queue: whichever has the identifier.
-    Owner,
-    Mailbox,
-    Alert,
-}
-
-fn subject(change: &RecordChange) -> (&'static str, Kind, Uuid) {
-    match change {
-        RecordChange::PutProfile(profile, _) => ("profile.put", Kind::Profile, profile.id.0),
-        RecordChange::RetireProfile(id) => ("profile.retire", Kind::Profile, id.0),
-        RecordChange::PutOwner(owner) if owner.kind == MailboxKind::Queue => ("queue.put", Kind::Queue, owner.id.0),
-        RecordChange::PutOwner(owner) => ("user.put", Kind::User, owner.id.0),
-        RecordChange::RetireOwner(id) => ("owner.retire", Kind::Owner, id.0),
-        RecordChange::PutMailbox(mailbox, _) => ("mailbox.put", Kind::Mailbox, mailbox.id.0),
-        RecordChange::EnableIncoming(id) => ("mailbox.enable_incoming", Kind::Mailbox, id.0),
-        RecordChange::DisableIncoming(id) => ("mailbox.disable_incoming", Kind::Mailbox, id.0),
-        RecordChange::EnableOutgoing(id) => ("mailbox.enable_outgoing", Kind::Mailbox, id.0),
-        RecordChange::DisableOutgoing(id) => ("mailbox.disable_outgoing", Kind::Mailbox, id.0),
-        RecordChange::RetireMailbox(id) => ("mailbox.retire", Kind::Mailbox, id.0),
-        RecordChange::SetApproval(id, Approval::Approved) => ("mailbox.approve", Kind::Mailbox, id.0),
-        RecordChange::SetApproval(id, Approval::Rejected) => ("mailbox.reject", Kind::Mailbox, id.0),
-        RecordChange::SetApproval(id, _) => ("mailbox.withdraw_approval", Kind::Mailbox, id.0),
-        RecordChange::QueueTest(id, ..) => ("mailbox.test", Kind::Mailbox, id.0),
-        RecordChange::DismissAlert(id) => ("alert.dismiss", Kind::Alert, id.0),
+/// Keeps other writers from a record: what is read of it next is what is changed.
+async fn lock(conn: &mut Conn, kind: Kind, id: Uuid) -> Result<()> {
+    let statements: &[Sql] = match kind {
+        Kind::Profile => &[sql::LOCK_PROFILE],
+        Kind::User => &[sql::LOCK_USER],
+        Kind::Queue => &[sql::LOCK_QUEUE],
+        Kind::Owner => &[sql::LOCK_USER, sql::LOCK_QUEUE],
+        Kind::Mailbox => &[sql::LOCK_MAILBOX],
+        Kind::Alert => &[],
+    };
+    for statement in statements {
+        sqlx::query::<Db>(text(*statement)).bind(Id(id)).execute(&mut *conn).await?;
     }
-}
-
-/// A record as it is at the moment, as it goes into the audit log. Records hold no secrets, only where
-/// they come from.
-#[derive(Serialize)]
-#[serde(untagged)]
-pub enum Snapshot {
-    Profile(Box<(ServerProfile, CredentialSource)>),
-    Owner(Owner),
-    Mailbox(Box<(Mailbox, CredentialSource)>),
-    Alert(Box<AlertDetail>),
+    Ok(())
 }
 
 async fn snapshot(conn: &mut Conn, kind: Kind, id: Uuid) -> Result<Option<Snapshot>> {

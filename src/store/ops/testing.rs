@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use uuid::Uuid;
 
-use super::{Conn, Db, Result, alerts, lockout, records::Snapshot, text};
+use super::{Conn, Db, Result, alerts, lockout, text};
 use crate::{
     model::{
         ids::{MailboxId, NodeId, RunId},
@@ -20,6 +20,7 @@ use crate::{
         codec::{Id, Ids, MailText, Time},
         names::Named,
         rows::{MailboxRow, ProfileRow, TestRow, json},
+        snapshot::Snapshot,
         sql::{self, Sql},
     },
 };

@@ -129,4 +129,16 @@ statements! {
         "SELECT "
         {mailbox}
         " FROM mailboxes m WHERE m.id = $1"];
+    LOCK_PROFILE = [
+        "SELECT id FROM server_profiles WHERE id = $1 "
+        {lock}];
+    LOCK_USER = [
+        "SELECT id FROM users WHERE id = $1 "
+        {lock}];
+    LOCK_QUEUE = [
+        "SELECT id FROM queues WHERE id = $1 "
+        {lock}];
+    LOCK_MAILBOX = [
+        "SELECT id FROM mailboxes WHERE id = $1 "
+        {lock}];
 }

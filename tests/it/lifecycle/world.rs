@@ -139,7 +139,7 @@ impl World {
     /// A command of this kind; how many changes it made.
     pub async fn edit<P: Into<mailsyncd::admin::edit::Plan>>(
         &self,
-        decide: impl FnOnce(&Desk<'_>) -> Result<P, AdminError>,
+        decide: impl Fn(&Desk<'_>) -> Result<P, AdminError>,
     ) -> Result<usize, AdminError> {
         let edited = mailsyncd::admin::edit::edit(&self.store, &self.config, &self.clock, &root(), decide).await?;
         Ok(edited.changes.len())

@@ -5,6 +5,7 @@ mod around;
 mod audit;
 mod claim;
 mod copies;
+mod decided;
 mod fixtures;
 mod listed;
 mod lockout;
