@@ -10,6 +10,8 @@ use super::{failure::FailureCode, ids::NodeId, timestamp::Timestamp};
 pub const HEARTBEAT: Duration = Duration::from_secs(10);
 /// One that has not for so long does not run, or cannot write.
 pub const SILENT_AFTER: Duration = Duration::from_secs(60);
+/// The clocks of two machines, and of one that is being set right, are no further apart.
+pub const AHEAD_AT_MOST: Duration = Duration::from_secs(5 * 60);
 
 /// What a daemon says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,9 +59,10 @@ pub struct Presence {
 }
 
 impl Presence {
-    /// Whether it was heard of lately.
+    /// Whether it was heard of lately. What a clock that ran ahead wrote down is no sign of life until then: who
+    /// lives has written again since it was set right.
     pub fn is_alive(&self, now: Timestamp) -> bool {
-        now.since(self.seen_at) < SILENT_AFTER
+        now.since(self.seen_at) < SILENT_AFTER && self.seen_at.since(now) <= AHEAD_AT_MOST
     }
 }
 
@@ -152,6 +155,8 @@ mod tests {
             (vec![presence(995, true), presence(900, false)], "Paused"),
             (vec![presence(995, true), strained], "Strained"),
             (vec![presence(940, false), presence(930, true)], "Silent { since: Timestamp(940000000) }"),
+            (vec![presence(1_000 + 300, false)], "Running"),
+            (vec![presence(1_000 + 301, false)], "Silent { since: Timestamp(1301000000) }"),
         ];
         for (all, expected) in cases {
             let found = format!("{:?}", daemon_state(&all, now));

@@ -30,13 +30,14 @@ use super::{
     machine::Machine,
     storm::Storm,
     turns::Turns,
+    waits,
 };
 use crate::model::{
     failure::FailureCode,
     ids::{MailboxId, ProfileId},
     lease::{ProfileHold, ScheduleEntry},
     mailbox::{Approval, Mailbox, Workload},
-    rules::{Limits, Polling},
+    rules::{FailureRules, Limits, Polling},
     testing::uses,
     timestamp::Timestamp,
 };
@@ -265,16 +266,26 @@ impl Agenda {
 
     /// What a mailbox's row, read with its lease, says against running `workload` now: somebody else
     /// postponed, disabled, rejected or polled it since the last refresh. The event is to be told instead.
-    pub fn objection(&self, workload: Workload, claimed: &Mailbox, now: Timestamp) -> Option<Event> {
+    /// A postponement that is longer than `rules` make any is of a clock that ran ahead.
+    pub fn objection(
+        &self,
+        workload: Workload,
+        claimed: &Mailbox,
+        rules: &FailureRules,
+        now: Timestamp,
+    ) -> Option<Event> {
         let (duty, state) = (Duty::new(workload, claimed.id), claimed.state(workload));
+        let latest = now.plus(waits::longest(state, rules));
+        let postponed = state.postponed_until.filter(|until| *until > now);
         let due = state.next_due_at.max(state.postponed_until);
         let stored = self.entries.get(&duty).and_then(|entry| entry.stored);
         let approved = matches!(claimed.approval, Approval::Approved | Approval::Empty);
         if !state.enabled || !claimed.active || !approved || !uses(claimed, workload) {
             Some(Event::Finished(duty, Outcome::Disabled, Heard::Nothing))
-        } else if let Some(until) = state.postponed_until.filter(|until| *until > now) {
+        } else if let Some(until) = postponed.filter(|until| *until <= latest) {
             Some(Event::Finished(duty, Outcome::Postponed(until), Heard::Nothing))
-        } else if self.mode == Mode::Daemon && due != stored && due.is_some_and(|due| due > now) {
+        } else if self.mode == Mode::Daemon && postponed.is_none() && due != stored && due.is_some_and(|due| due > now)
+        {
             Some(Event::Moved(duty, due))
         } else if claimed.profile.is_none_or(|profile| !self.turns.knows(Side::new(workload, profile))) {
             Some(Event::Finished(duty, Outcome::Interrupted, Heard::Nothing))

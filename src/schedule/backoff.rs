@@ -20,7 +20,7 @@ use crate::model::{
 };
 
 /// A server that asks for less is not believed, nor one that asks for more.
-const RETRY_AFTER: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(24 * 3_600));
+const RETRY_AFTER: (Duration, Duration) = (Duration::from_secs(5), waits::ASKED_AT_MOST);
 /// A session that dies sooner may die again as soon: it counts, whatever it got done.
 const STABLE: Duration = Duration::from_secs(5 * 60);
 /// A mailbox that worked so short ago is no matter for confirmations, but for patience.

@@ -324,3 +324,32 @@ fn reading_that_must_be_slow_goes_on_after_an_interval() {
         assert_eq!(settled.outcome, Outcome::More(now().plus(wait)));
     }
 }
+
+/// What lies further ahead is believed to be of a clock that ran ahead: none of ours may.
+#[test]
+fn no_wait_is_longer_than_the_longest() {
+    use Persistence as P;
+    let rules = FailureRules::default();
+    for code in FailureCode::ALL.iter().copied() {
+        let waits_uncounted =
+            code.is_throttling() || matches!(code, FailureCode::CredentialsLocked | FailureCode::CredentialsMissing);
+        for persistence in [P::Transient, P::UntilConfirmed, P::Throttled] {
+            if (persistence == P::Throttled) != waits_uncounted {
+                continue;
+            }
+            let mut failure = mailbox_failure(code, persistence);
+            failure.retry_after = code.is_throttling().then_some(30 * HOUR);
+            let (mut state, mut at) = (fresh(), now());
+            while let Settled { state: after, outcome: Outcome::Postponed(until) } =
+                end(&state, Some(failure.clone()), at)
+                && at < now().plus(100 * HOUR)
+            {
+                assert!(until <= at.plus(waits::longest(&after, &rules)), "{code} {persistence:?}");
+                (state, at) = (after, until);
+            }
+        }
+    }
+    // And it is not much more: a quarter of an hour is not believed to be a day.
+    let (_, state) = self::waits(&mailbox_failure(FailureCode::ServerFault, P::Transient), 1);
+    assert_eq!(waits::longest(&state, &rules), HOUR + HOUR / 10);
+}

@@ -4,7 +4,10 @@
 
 use std::time::Duration;
 
-use crate::model::failure::FailureCode;
+use crate::model::{failure::FailureCode, mailbox::WorkloadState, rules::FailureRules};
+
+/// A server that asks for more is not believed.
+pub const ASKED_AT_MOST: Duration = Duration::from_secs(24 * 3_600);
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -91,6 +94,38 @@ pub const fn held(code: FailureCode) -> Option<Growing> {
         | C::SmtpAuthDisabled => Growing::new(MINUTE.saturating_mul(15), HOUR.saturating_mul(2)),
         _ => Growing::new(Duration::from_secs(30), MINUTE.saturating_mul(15)),
     })
+}
+
+/// The most that a workload in `state` was ever postponed for: what lies further ahead was written by a clock
+/// that ran ahead.
+pub fn longest(state: &WorkloadState, rules: &FailureRules) -> Duration {
+    let Some(code) = state.failure_code else { return jittered(ASKED_AT_MOST) };
+    let counted = || {
+        let usual = FailureRules::LONGEST_POSTPONEMENT.max(rules.transient_backoff).max(rules.timeout_backoff);
+        let confirmed = rules.confirmations_of(code).into_iter().filter(|_| state.confirmations > 0).max();
+        transient(code).map_or(usual, |growing| growing.longest).max(confirmed.unwrap_or_default())
+    };
+    jittered(longest_throttled(code).unwrap_or_else(counted))
+}
+
+/// The most that a profile was ever held for with `code` until its next probe; `None`: for a person.
+pub fn longest_held(code: FailureCode) -> Option<Duration> {
+    let held = held(code)?;
+    Some(jittered(longest_throttled(code).unwrap_or(held.longest)))
+}
+
+/// Where it is waited without counting.
+const fn longest_throttled(code: FailureCode) -> Option<Duration> {
+    match code {
+        code if code.is_throttling() => Some(ASKED_AT_MOST),
+        FailureCode::CredentialsLocked | FailureCode::CredentialsMissing => Some(throttled(code).longest),
+        _ => None,
+    }
+}
+
+/// Waits are spread by up to a tenth of theirs.
+fn jittered(wait: Duration) -> Duration {
+    wait.saturating_add(wait / 10)
 }
 
 #[cfg(test)]

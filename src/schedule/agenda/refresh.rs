@@ -9,6 +9,7 @@ use super::{
     super::{
         duty::{Duty, Side},
         jitter::share,
+        waits,
     },
     Agenda, Entry, Mode, Phase, ProfileTerms, Refreshed, SHORTEST_INTERVAL,
 };
@@ -46,7 +47,9 @@ impl Agenda {
             }
         }
         self.forget_unnamed(workload);
-
+        if first {
+            self.doubt_what_is_far(workload, now);
+        }
         if first && self.mode == Mode::Daemon {
             let count = overdue.values().map(Vec::len).sum();
             for (side, duties) in overdue {
@@ -75,18 +78,18 @@ impl Agenda {
         for terms in profiles {
             let (side, interval) = (terms.side, terms.interval.max(SHORTEST_INTERVAL));
             if self.turns.put_terms(terms, now) {
-                self.bring_closer(side, interval, now);
+                // Nobody waits for longer than an interval, unless postponed.
+                self.bring_closer(side, interval, now, |entry| {
+                    entry.due > now.plus(interval) && entry.hint_floor < entry.due
+                });
             }
         }
     }
 
-    /// Nobody waits for longer than an interval, unless postponed.
-    fn bring_closer(&mut self, side: Side, interval: Duration, now: Timestamp) {
-        let latest = now.plus(interval);
-        let late = |duty: &Duty, entry: &Entry| {
-            let postponed = entry.hint_floor >= entry.due;
-            entry.side(*duty) == side && entry.phase == Phase::Waiting && entry.due > latest && !postponed
-        };
+    /// Lets all of `side` that are late be due within an interval.
+    fn bring_closer(&mut self, side: Side, interval: Duration, now: Timestamp, is_late: impl Fn(&Entry) -> bool) {
+        let late =
+            |duty: &Duty, entry: &Entry| entry.side(*duty) == side && entry.phase == Phase::Waiting && is_late(entry);
         let late: Vec<Duty> =
             self.entries.iter().filter(|(duty, entry)| late(duty, entry)).map(|(duty, _)| *duty).collect();
         for duty in late {
@@ -95,15 +98,28 @@ impl Agenda {
     }
 
     /// Times that were set by a clock that ran ahead are hours or years away: without this,
-    /// everything would wait for them in silence.
+    /// everything would wait for them in silence. What is postponed is looked at too: its row says whether it
+    /// may be for so long.
     pub(super) fn clock_was_set_back(&mut self, now: Timestamp) {
         for (side, interval) in self.turns.intervals() {
-            self.bring_closer(side, interval.max(SHORTEST_INTERVAL), now);
+            let interval = interval.max(SHORTEST_INTERVAL);
+            self.bring_closer(side, interval, now, |entry| entry.due > now.plus(interval));
         }
         for side in self.turns.held() {
-            if let Some(hold) = self.turns.hold(side).filter(|hold| hold.since > now).cloned() {
+            if let Some(hold) = self.turns.hold(side).filter(|hold| is_ahead(hold, now)).cloned() {
                 self.turns.put_hold(side, ProfileHold { until: now, ..hold });
             }
+        }
+    }
+
+    /// Such times may lie in the database when a daemon starts: nothing is due so late, but mail that somebody
+    /// wants sent then, for which one look in vain is no harm.
+    fn doubt_what_is_far(&mut self, workload: Workload, now: Timestamp) {
+        let idle = self.polling.idle_maximum.unwrap_or_default();
+        for (side, interval) in self.turns.intervals().into_iter().filter(|(side, _)| side.workload == workload) {
+            let longest = interval.max(idle).max(waits::ASKED_AT_MOST);
+            let latest = now.plus(longest.saturating_add(longest / 10));
+            self.bring_closer(side, interval.max(SHORTEST_INTERVAL), now, |entry| entry.due > latest);
         }
     }
 
@@ -118,7 +134,7 @@ impl Agenda {
         for (profile, mut hold) in holds {
             let side = Side::new(workload, profile);
             // Somebody asks for it now, or the hold is from a clock that ran ahead: one probe tells.
-            if self.mode == Mode::Once || hold.since > now {
+            if self.mode == Mode::Once || is_ahead(&hold, now) {
                 hold.until = now;
             }
             if self.turns.hold(side) != Some(&hold) {
@@ -171,4 +187,9 @@ impl Agenda {
         }
         false
     }
+}
+
+/// Whether a hold is of a clock that ran ahead.
+fn is_ahead(hold: &ProfileHold, now: Timestamp) -> bool {
+    hold.since > now || waits::longest_held(hold.code).is_some_and(|longest| hold.until > now.plus(longest))
 }

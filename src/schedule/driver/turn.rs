@@ -113,7 +113,7 @@ impl Running {
     /// Starts a cycle, unless the database says by now that it must not run.
     fn start(&mut self, duty: Duty, claimed: Claimed, now: Timestamp) {
         let profile = claimed.mailbox.profile.and_then(|id| self.profiles.get(&id)).cloned();
-        let objection = self.agenda.objection(duty.workload, &claimed.mailbox, now);
+        let objection = self.agenda.objection(duty.workload, &claimed.mailbox, &self.settings.failures, now);
         match (objection, profile, self.lines.get(&duty.workload).cloned()) {
             (None, Some(profile), Some(line)) => self.spawn(line, claimed, profile, now),
             (objection, ..) => {

@@ -15,7 +15,7 @@ use mailsyncd::{
         ids::{ActivityId, MailboxId, NodeId},
         lease::{ProfileHold, Settlement},
         mailbox::{Workload, WorkloadState},
-        presence::Heartbeat,
+        presence::{AHEAD_AT_MOST, Heartbeat},
         record::RecordChange,
         timestamp::Timestamp,
         uid::{Uid, UidValidity},
@@ -174,7 +174,8 @@ async fn fill(directory: &Path) -> ActivityId {
         key_ids: Vec::new(),
         pause: None,
     };
-    store.beat(&heartbeat, at("2099-01-01T00:00:00Z")).await.unwrap();
+    // As late as it is believed: the commands of a test take their time.
+    store.beat(&heartbeat, Clock::System.now().plus(AHEAD_AT_MOST)).await.unwrap();
     store.close().await;
     activity
 }

@@ -201,7 +201,7 @@ impl World {
         for state in [&mut due.incoming, &mut due.outgoing] {
             (state.postponed_until, state.next_due_at) = (None, None);
         }
-        if self.agenda.objection(duty.workload, &due, now).is_none() {
+        if self.agenda.objection(duty.workload, &due, &self.rules, now).is_none() {
             did.began = Some(duty);
             self.running.insert(duty, claimed);
         } else {

@@ -45,7 +45,8 @@ impl World {
 
     async fn start(&mut self, duty: Duty, claimed: Claimed) -> Option<Event> {
         let now = self.now();
-        if let Some(objection) = self.agenda.objection(duty.workload, &claimed.mailbox, now) {
+        let rules = FailureRules::default();
+        if let Some(objection) = self.agenda.objection(duty.workload, &claimed.mailbox, &rules, now) {
             let state = claimed.mailbox.state(duty.workload).clone();
             self.store().settle(&[Settlement { fence: claimed.fence, state, alerts: Vec::new() }], now).await.unwrap();
             return Some(objection);
