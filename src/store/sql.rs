@@ -48,6 +48,9 @@ macro_rules! sqlite {
     ({ owner }) => {
         owner_columns!()
     };
+    ({ outgoing }) => {
+        outgoing_columns!()
+    };
     ({ mailbox }) => {
         concat!(mailbox_columns!(), ", ", sqlite!({ grants "m.id" }))
     };
@@ -61,7 +64,7 @@ macro_rules! sqlite {
     ({ later $times:literal }) => {
         concat!("max(", $times, ")")
     };
-    ({ lock }) => {
+    ({ lock $($of:literal)? }) => {
         ""
     };
     ({ records $list:literal as $name:ident: $($column:ident $type:ident),+ }) => {
@@ -113,6 +116,9 @@ macro_rules! postgres {
     ({ owner }) => {
         owner_columns!()
     };
+    ({ outgoing }) => {
+        outgoing_columns!()
+    };
     ({ mailbox }) => {
         concat!(mailbox_columns!(), ", ", postgres!({ grants "m.id" }))
     };
@@ -124,6 +130,9 @@ macro_rules! postgres {
     };
     ({ lock }) => {
         "FOR NO KEY UPDATE"
+    };
+    ({ lock $of:literal }) => {
+        concat!("FOR NO KEY UPDATE OF ", $of)
     };
     ({ records $list:literal as $name:ident: $first:ident $type:ident $(, $column:ident $of:ident)* }) => {
         concat!(
@@ -142,6 +151,7 @@ macro_rules! postgres {
 ///
 /// - text;
 /// - `{profile}`, `{owner}`, `{mailbox}`: the columns of a record, the last of `mailboxes m`;
+/// - `{outgoing}`: the columns of a mail on its way out;
 /// - `{grants "m.id"}`: addresses a mailbox may send as, one a line;
 /// - `{ids "$1"}`, `{hashes "$1"}`: one of a list parameter;
 /// - `{records "$1" as m: id uuid, at timestamptz}`: the objects of a JSON array as a table, its types
@@ -152,7 +162,7 @@ macro_rules! postgres {
 /// - `{held "mailbox" "epoch"}`: this lease for sending is held;
 /// - `{sends}`: the mailbox `m` on the profile `p` sends, if it is true;
 /// - `{granted}`: the mail `a` may be from whom it says; `{due "$2"}`: it may be sent at that time;
-/// - `{lock}`: keep the rows from other writers (on SQLite the transaction does);
+/// - `{lock}`, `{lock "a"}`: keep the rows, or those of one table, from other writers (on SQLite the transaction does);
 /// - `{indexed "name"}`: by this index, where SQLite would guess wrong.
 macro_rules! statements {
     ($($name:ident = [$($piece:tt)+];)+) => {

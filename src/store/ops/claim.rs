@@ -11,12 +11,13 @@ use crate::{
         activity::Fence,
         ids::{ActivityId, MailboxId},
         message::Sha256,
-        outbox::{Composed, OutboxMail},
+        outbox::{Composed, OutboxContent, OutboxMail},
         timestamp::Timestamp,
     },
     store::{
         batch::Source,
-        codec::{Id, Ids, Json, Time},
+        codec::{Id, Json, Time},
+        error::StoreError,
         sql,
     },
 };
@@ -29,19 +30,18 @@ pub async fn due_mails(
     (limit, max_bytes): (u32, u64),
 ) -> Result<Vec<OutboxMail>> {
     let due = outbox::claimable(conn, mailbox, now, (limit, max_bytes)).await?;
-    as_claimed(conn, due, now).await
+    if due.0.is_empty() {
+        return Ok(Vec::new());
+    }
+    Ok(as_claimed(outbox::read(conn, due, now).await?))
 }
 
 /// How mails that are pending will look once they are claimed.
-async fn as_claimed(conn: &mut Conn, pending: Ids, now: Timestamp) -> Result<Vec<OutboxMail>> {
-    if pending.0.is_empty() {
-        return Ok(Vec::new());
-    }
-    let mut mails = outbox::read(conn, pending, now).await?;
-    for mail in &mut mails {
+fn as_claimed(mut pending: Vec<OutboxMail>) -> Vec<OutboxMail> {
+    for mail in &mut pending {
         mail.attempts += 1;
     }
-    Ok(mails)
+    pending
 }
 
 /// See [`crate::store::Store::claim_composed`].
@@ -54,19 +54,25 @@ pub async fn claim_composed(
 ) -> Result<Vec<ActivityId>> {
     leases::fence(conn, fence).await?;
     let wanted = outbox::ids(due.iter().map(|mail| &mail.activity));
-    let still: Vec<Id> = sqlx::query_scalar::<Db, Id>(text(sql::STILL_DUE))
-        .bind(&wanted)
-        .bind(Id(fence.mailbox.0))
-        .bind(Time(now))
-        .fetch_all(&mut *conn)
-        .await?;
     // Whoever wrote a mail may have changed it while it was composed.
-    let found = as_claimed(conn, Ids(still), now).await?;
+    let found = as_claimed(outbox::still_due(conn, fence.mailbox, &wanted, now).await?);
     let same = |mail: &OutboxMail| due.iter().any(|due| is_same(due, mail));
-    let same: Vec<ActivityId> = found.iter().filter(|mail| same(mail)).map(|mail| mail.activity).collect();
+    let found: Vec<OutboxMail> = found.into_iter().filter(same).collect();
+    let same: Vec<ActivityId> = found.iter().map(|mail| mail.activity).collect();
     let composed: BTreeMap<ActivityId, Composed> =
         composed.into_iter().filter(|it| same.contains(&it.activity)).map(|it| (it.activity, it)).collect();
-    take(conn, fence, now, (same, composed)).await
+    let filed = found.iter().filter(|mail| has_files(mail)).map(|mail| mail.activity);
+    let filed: Vec<ActivityId> = filed.filter(|activity| composed.contains_key(activity)).collect();
+    take(conn, fence, now, (&same, composed)).await?;
+    if !filed.is_empty() {
+        sqlx::query::<Db>(text(sql::CLEAR_CONTENTS)).bind(outbox::ids(&filed)).execute(conn).await?;
+    }
+    Ok(same)
+}
+
+/// Whether files lie beside it that will live on in its bytes.
+fn has_files(mail: &OutboxMail) -> bool {
+    matches!(&mail.content, OutboxContent::Draft(draft) if !draft.attachments.is_empty())
 }
 
 /// Whether it is the same mail, whenever its expiry began to count.
@@ -82,8 +88,8 @@ async fn take(
     conn: &mut Conn,
     fence: Fence,
     now: Timestamp,
-    (mails, composed): (Vec<ActivityId>, BTreeMap<ActivityId, Composed>),
-) -> Result<Vec<ActivityId>> {
+    (mails, composed): (&[ActivityId], BTreeMap<ActivityId, Composed>),
+) -> Result<()> {
     #[derive(Serialize)]
     struct Row<'c> {
         activity: Uuid,
@@ -91,7 +97,7 @@ async fn take(
         sha256: Option<String>,
     }
     if mails.is_empty() {
-        return Ok(Vec::new());
+        return Ok(());
     }
     // Each hash once, in order, as two transactions that keep the same bytes must not deadlock.
     let sources: BTreeMap<Sha256, Source> =
@@ -106,15 +112,16 @@ async fn take(
         }
     };
     let rows: Vec<Row<'_>> = mails.iter().map(row).collect();
-    let claimed: Vec<Id> = sqlx::query_scalar::<Db, Id>(text(sql::CLAIM_COMPOSED))
+    // A number is less to hand over than every one of them.
+    let claimed = sqlx::query::<Db>(text(sql::CLAIM_COMPOSED))
         .bind(Json::records(&rows))
         .bind(fence.epoch)
         .bind(Time(now))
         .bind(Id(fence.mailbox.0))
-        .fetch_all(&mut *conn)
+        .execute(conn)
         .await?;
-    let claimed: Vec<ActivityId> = claimed.into_iter().map(|id| ActivityId(id.0)).collect();
-    let kept = outbox::ids(claimed.iter().filter(|activity| composed.contains_key(activity)));
-    sqlx::query::<Db>(text(sql::CLEAR_CONTENTS)).bind(&kept).execute(conn).await?;
-    Ok(claimed)
+    if claimed.rows_affected() != mails.len() as u64 {
+        return Err(StoreError::Conflict { what: "a mail that was just due is not".to_owned() });
+    }
+    Ok(())
 }

@@ -192,7 +192,24 @@ impl MailRow {
 /// Mails with all that belongs to them, oldest first.
 pub async fn read(conn: &mut Conn, claimed: Ids, now: Timestamp) -> Result<Vec<OutboxMail>> {
     let rows = sqlx::query_as::<Db, MailRow>(text(sql::CLAIMED_MAILS)).bind(&claimed).fetch_all(&mut *conn).await?;
-    let mut parties = parties(conn, &claimed).await?;
+    complete(conn, rows, now).await
+}
+
+/// Those of some mails that may be claimed still, with all that belongs to them; keeps their rows from
+/// other writers until the end.
+pub async fn still_due(conn: &mut Conn, mailbox: MailboxId, wanted: &Ids, now: Timestamp) -> Result<Vec<OutboxMail>> {
+    let rows = sqlx::query_as::<Db, MailRow>(text(sql::STILL_DUE))
+        .bind(wanted)
+        .bind(Id(mailbox.0))
+        .bind(Time(now))
+        .fetch_all(&mut *conn)
+        .await?;
+    complete(conn, rows, now).await
+}
+
+async fn complete(conn: &mut Conn, rows: Vec<MailRow>, now: Timestamp) -> Result<Vec<OutboxMail>> {
+    let mails = Ids(rows.iter().map(|row| row.id).collect());
+    let mut parties = parties(conn, &mails).await?;
     let drafts: Vec<Id> = rows.iter().filter(|row| row.source.is_none()).map(|row| row.id).collect();
     let mut attachments = if drafts.is_empty() { BTreeMap::new() } else { contents(conn, &Ids(drafts)).await? };
     let mail = |mut row: MailRow| {

@@ -10,17 +10,24 @@ statements! {
         {due "$2"}
         " ORDER BY a.created_at, a.id LIMIT $3"];
     CLAIM_MAILS = [
-        "UPDATE email_activities SET status = 'sending', send_epoch = $2, delivery_attempts = delivery_attempts + 1, \
+        "UPDATE email_activities "
+        {indexed "sqlite_autoindex_email_activities_1"}
+        " SET status = 'sending', send_epoch = $2, delivery_attempts = delivery_attempts + 1, \
          queued_at = coalesce(queued_at, $3), postponed_until = NULL WHERE id "
         {ids "$1"}
         " AND mailbox = $4 AND status = 'pending_send' RETURNING id"];
     STILL_DUE = [
-        "SELECT a.id FROM email_activities a WHERE a.id "
+        "SELECT "
+        {outgoing}
+        " FROM email_activities a "
+        {indexed "sqlite_autoindex_email_activities_1"}
+        " JOIN mailboxes m ON m.id = a.mailbox LEFT JOIN email_sources s ON s.sha256 = a.source LEFT JOIN \
+         email_activities r ON r.id = a.answers WHERE a.id "
         {ids "$1"}
         " AND a.mailbox = $2 AND "
         {due "$3"}
         " ORDER BY a.id "
-        {lock}];
+        {lock "a"}];
     CLAIM_COMPOSED = [
         "UPDATE email_activities "
         {indexed "sqlite_autoindex_email_activities_1"}
@@ -29,15 +36,15 @@ statements! {
         {bytes "m.sha256"}
         ", source) FROM "
         {records "$1" as m: activity uuid, name text, sha256 text}
-        " WHERE id = m.activity AND mailbox = $4 AND status = 'pending_send' RETURNING id"];
+        " WHERE id = m.activity AND mailbox = $4 AND status = 'pending_send'"];
     RETURN_UNREADABLE = [
         "UPDATE email_activities SET status = 'pending_send' WHERE id = $1 AND status = 'sending'"];
     CLAIMED_MAILS = [
-        "SELECT a.id, a.delivery_attempts, a.queued_at, coalesce(a.send_as, m.email_address) AS sender, a.subject, \
-         CASE WHEN a.source IS NULL THEN a.body_text END AS body_text, CASE WHEN a.source IS NULL THEN a.body_html END \
-         AS body_html, a.message_id, a.in_reply_to, a.message_references, r.message_id AS answered_id, \
-         r.message_references AS answered_references, a.source, s.size, s.encoding, s.bytes FROM email_activities a \
-         JOIN mailboxes m ON m.id = a.mailbox LEFT JOIN email_sources s ON s.sha256 = a.source LEFT JOIN \
+        "SELECT "
+        {outgoing}
+        " FROM email_activities a "
+        {indexed "sqlite_autoindex_email_activities_1"}
+        " JOIN mailboxes m ON m.id = a.mailbox LEFT JOIN email_sources s ON s.sha256 = a.source LEFT JOIN \
          email_activities r ON r.id = a.answers WHERE a.id "
         {ids "$1"}
         " ORDER BY a.created_at, a.id"];
@@ -50,7 +57,9 @@ statements! {
         {ids "$1"}
         " AND content IS NOT NULL ORDER BY activity, position"];
     SET_COMPOSED = [
-        "UPDATE email_activities SET message_id = m.name, source = "
+        "UPDATE email_activities "
+        {indexed "sqlite_autoindex_email_activities_1"}
+        " SET message_id = m.name, source = "
         {bytes "m.sha256"}
         " FROM "
         {records "$1" as m: activity uuid, name text, sha256 text}

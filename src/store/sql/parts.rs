@@ -34,6 +34,17 @@ macro_rules! mailbox_columns {
     };
 }
 
+/// The columns of a mail on its way out: of `email_activities a`, its `mailboxes m`, its `email_sources s`
+/// and `email_activities r`, which it answers.
+macro_rules! outgoing_columns {
+    () => {
+        "a.id, a.delivery_attempts, a.queued_at, coalesce(a.send_as, m.email_address) AS sender, a.subject, \
+         CASE WHEN a.source IS NULL THEN a.body_text END AS body_text, CASE WHEN a.source IS NULL THEN a.body_html END \
+         AS body_html, a.message_id, a.in_reply_to, a.message_references, r.message_id AS answered_id, \
+         r.message_references AS answered_references, a.source, s.size, s.encoding, s.bytes"
+    };
+}
+
 /// A lease for sending is held.
 macro_rules! held {
     ($mailbox:literal, $epoch:literal) => {
