@@ -22,6 +22,7 @@ mod names;
 mod postgres;
 mod rows;
 mod schema;
+mod script;
 mod snapshot;
 mod sql;
 mod sqlite;

@@ -27,6 +27,8 @@ pub const fn text(sql: Sql) -> &'static str {
     sql.postgres
 }
 
+pub use super::script::on_postgres as run;
+
 #[path = "ops/mod.rs"]
 pub mod ops;
 

@@ -33,6 +33,9 @@ macro_rules! sqlite {
     ({ bytes $hex:literal }) => {
         concat!("unhex(", $hex, ")")
     };
+    ({ json $text:literal }) => {
+        $text
+    };
     ({ ids $list:literal }) => {
         concat!("IN (SELECT value FROM json_each(", $list, "))")
     };
@@ -101,6 +104,9 @@ macro_rules! postgres {
     ({ bytes $hex:literal }) => {
         concat!("decode(", $hex, ", 'hex')")
     };
+    ({ json $text:literal }) => {
+        concat!("CAST(", $text, " AS JSONB)")
+    };
     ({ ids $list:literal }) => {
         concat!("= ANY (", $list, ")")
     };
@@ -157,6 +163,7 @@ macro_rules! postgres {
 /// - `{records "$1" as m: id uuid, at timestamptz}`: the objects of a JSON array as a table, its types
 ///   those of PostgreSQL (on SQLite the JSON has them);
 /// - `{bytes "m.hash"}`: of hexadecimal digits;
+/// - `{json "text"}`: the JSON document that a text is;
 /// - `{later "a, b"}`: the later of two times, neither NULL;
 /// - `{views}`: which mailbox is in which view at `$1`, stale after `$2` seconds;
 /// - `{held "mailbox" "epoch"}`: this lease for sending is held;

@@ -39,6 +39,8 @@ pub const fn text(sql: Sql) -> &'static str {
     sql.sqlite
 }
 
+pub use super::script::on_sqlite as run;
+
 #[path = "ops/mod.rs"]
 pub mod ops;
 

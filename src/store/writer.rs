@@ -11,7 +11,7 @@ use std::{
 };
 
 use futures::future::BoxFuture;
-use sqlx::{Connection, SqliteConnection};
+use sqlx::{AssertSqlSafe, Connection, SqliteConnection};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{checkpoints::Checkpoints, error::StoreError, mails::MailWrite, sqlite::ops::mails};
@@ -50,13 +50,13 @@ enum Outcome {
     /// What it wrote must be undone.
     Failed(StoreError, Answer),
     /// What it wrote must be undone; each of its parts may do better alone.
-    Apart(Vec<Box<dyn Work>>),
+    Apart(StoreError, Vec<Box<dyn Work>>),
 }
 
 /// An operation on its way, with the callers who wait for it.
 trait Work: Send {
-    /// Runs it.
-    fn run(self: Box<Self>, conn: &mut SqliteConnection) -> BoxFuture<'_, Outcome>;
+    /// Runs it after `opening`, which begins what it can be undone to.
+    fn run<'c>(self: Box<Self>, conn: &'c mut SqliteConnection, opening: String) -> BoxFuture<'c, Outcome>;
 
     /// Answers without having run.
     fn refuse(self: Box<Self>, error: StoreError);
@@ -74,11 +74,13 @@ where
     T: Send + 'static,
     F: for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T, StoreError>> + Send + 'static,
 {
-    fn run(self: Box<Self>, conn: &mut SqliteConnection) -> BoxFuture<'_, Outcome> {
+    fn run<'c>(self: Box<Self>, conn: &'c mut SqliteConnection, opening: String) -> BoxFuture<'c, Outcome> {
         let Self { operation, answer } = *self;
-        let running = operation(conn);
         Box::pin(async move {
-            let result = running.await;
+            let result = match execute(conn, opening).await {
+                Ok(()) => operation(conn).await,
+                Err(error) => Err(error),
+            };
             let failed = result.as_ref().err().cloned();
             let tell: Answer = Box::new(move |committed| {
                 // Nobody may be waiting any more.
@@ -113,18 +115,19 @@ impl Mails {
 }
 
 impl Work for Mails {
-    fn run(self: Box<Self>, conn: &mut SqliteConnection) -> BoxFuture<'_, Outcome> {
+    fn run<'c>(self: Box<Self>, conn: &'c mut SqliteConnection, opening: String) -> BoxFuture<'c, Outcome> {
         let Self { writes, answers } = *self;
         Box::pin(async move {
-            match mails::write_mails(conn, &writes).await {
+            match mails::write_mails(conn, &opening, &writes).await {
                 Ok(results) => Outcome::Done(Box::new(move |committed| {
                     for (answer, result) in answers.into_iter().zip(results) {
                         let _ = answer.send(committed.clone().and(result));
                     }
                 })),
-                Err(_) if writes.len() > 1 => {
+                Err(error) if writes.len() > 1 => {
                     let parts = writes.into_iter().zip(answers);
                     Outcome::Apart(
+                        error,
                         parts.map(|(write, answer)| -> Box<dyn Work> { Box::new(Self::one(write, answer)) }).collect(),
                     )
                 }
@@ -270,7 +273,7 @@ async fn serve(
     commits: Latency,
     mut checkpoints: Checkpoints,
 ) {
-    let mut durability = None;
+    let mut durability: Option<Durability> = None;
     let mut mails = 0;
     while let Some(first) = waiting.recv().await {
         let group = gather(first, &mut waiting, mails);
@@ -281,10 +284,10 @@ async fn serve(
         let wanted = if durable { Durability::Durable } else { Durability::Lazy };
         let pieces = pieces(group);
         let begun = Instant::now();
-        match begin(&mut conn, wanted, &mut durability).await {
-            Ok(()) => commit_together(&mut conn, pieces).await,
-            Err(error) => pieces.into_iter().for_each(|work| work.refuse(error.clone())),
-        }
+        let opening = format!("{}BEGIN IMMEDIATE", pragma(wanted, durability));
+        let committed = commit_together(&mut conn, opening, pieces).await;
+        // Where something failed, it may have been the pragma.
+        durability = committed.then_some(wanted);
         commits.observe(begun.elapsed());
         checkpoints.written(bytes);
     }
@@ -293,84 +296,84 @@ async fn serve(
     }
 }
 
-/// Begins a transaction; `current` is how durable the connection's commits are, where that is known.
-async fn begin(
-    conn: &mut SqliteConnection,
-    wanted: Durability,
-    current: &mut Option<Durability>,
-) -> Result<(), StoreError> {
-    // Each statement is a wait for SQLite's thread.
-    let statement = match wanted {
-        _ if *current == Some(wanted) => "BEGIN IMMEDIATE",
-        Durability::Durable => "PRAGMA synchronous = FULL; BEGIN IMMEDIATE",
-        Durability::Lazy => "PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE",
-    };
-    *current = None;
-    execute(conn, statement).await?;
-    *current = Some(wanted);
-    Ok(())
+/// What makes commits as durable as `wanted`; `current` is how durable they are, where that is known.
+fn pragma(wanted: Durability, current: Option<Durability>) -> &'static str {
+    match wanted {
+        _ if current == Some(wanted) => "",
+        Durability::Durable => "PRAGMA synchronous = FULL; ",
+        Durability::Lazy => "PRAGMA synchronous = NORMAL; ",
+    }
 }
 
-/// Runs a group in the transaction that was begun, commits it, and answers everybody. What is alone
-/// needs no savepoint, which costs a copy of every page that is changed: its failure is that of the
-/// transaction.
-async fn commit_together(conn: &mut SqliteConnection, mut pieces: VecDeque<Box<dyn Work>>) {
+/// Runs a group in a transaction, which `opening` begins, commits it, and answers everybody; says
+/// whether nothing failed. What is alone needs no savepoint, which costs a copy of every page that is
+/// changed: its failure is that of the transaction.
+async fn commit_together(conn: &mut SqliteConnection, opening: String, mut pieces: VecDeque<Box<dyn Work>>) -> bool {
     let mut alone = pieces.len() == 1;
     let mut done: Vec<Answer> = Vec::with_capacity(pieces.len());
     let mut broken: Option<StoreError> = None;
-    // Each statement is a wait for SQLite's thread, so one says the end of an operation and the
-    // beginning of the next. The commit is the end of the last.
-    let mut boundary = "SAVEPOINT operation";
+    let mut good = true;
+    // Each statement is a wait for SQLite's thread, so what begins an operation is handed over with it:
+    // that may be the end of the one before. The commit is the end of the last.
+    let mut boundary = if alone { opening } else { format!("{opening}; SAVEPOINT {}", SAVEPOINTS.0) };
+    let (mut this, mut next) = SAVEPOINTS;
     while let Some(work) = pieces.pop_front() {
         if let Some(error) = &broken {
             // The transaction is gone: nothing may run outside of one.
             work.refuse(error.clone());
             continue;
         }
-        if !alone && let Err(error) = execute(conn, boundary).await {
-            work.refuse(error.clone());
-            broken = Some(error);
-            continue;
-        }
-        boundary = "SAVEPOINT operation";
-        match work.run(conn).await {
+        match work.run(conn, std::mem::replace(&mut boundary, format!("SAVEPOINT {this}"))).await {
             Outcome::Done(answer) => {
-                boundary = "RELEASE operation; SAVEPOINT operation";
+                boundary = format!("RELEASE {this}; SAVEPOINT {next}");
+                std::mem::swap(&mut this, &mut next);
                 done.push(answer);
             }
             Outcome::Failed(error, answer) => {
+                good = false;
                 // A full disk or an I/O error may have rolled everything back; then this fails.
-                let undone = !alone && execute(conn, UNDO).await.is_ok();
+                let undone = !alone && execute(conn, undo(this)).await.is_ok();
                 answer(Ok(()));
                 if !undone {
                     broken = Some(error);
                 }
             }
-            Outcome::Apart(parts) => {
-                broken = execute(conn, if alone { AFRESH } else { UNDO }).await.err();
+            Outcome::Apart(error, parts) => {
+                good = false;
+                let undo = if alone { AFRESH.to_owned() } else { undo(this) };
+                // Where nothing can be undone, its error says why.
+                broken = execute(conn, undo).await.err().map(|_| error);
                 alone = false;
                 parts.into_iter().rev().for_each(|part| pieces.push_front(part));
             }
         }
     }
     let outcome = match broken {
-        None => execute(conn, "COMMIT").await,
+        None => execute(conn, "COMMIT".to_owned()).await,
         Some(error) => Err(error),
     };
     if outcome.is_err() {
         // Where no transaction is open any more this fails, and that is as good.
-        let _ = execute(conn, "ROLLBACK").await;
+        let _ = execute(conn, "ROLLBACK".to_owned()).await;
     }
+    good &= outcome.is_ok();
     done.into_iter().for_each(|answer| answer(outcome.clone()));
+    good
 }
+
+/// What operations among others can be undone to, in turn: one that never began is not undone to the
+/// beginning of the one before.
+const SAVEPOINTS: (&str, &str) = ("one", "other");
 
 /// What was alone and failed leaves nothing, and its parts begin again.
 const AFRESH: &str = "ROLLBACK; BEGIN IMMEDIATE";
 
 /// An operation that failed leaves nothing.
-const UNDO: &str = "ROLLBACK TO operation; RELEASE operation";
+fn undo(savepoint: &str) -> String {
+    format!("ROLLBACK TO {savepoint}; RELEASE {savepoint}")
+}
 
-async fn execute(conn: &mut SqliteConnection, statement: &'static str) -> Result<(), StoreError> {
-    sqlx::query(statement).execute(conn).await?;
+async fn execute(conn: &mut SqliteConnection, statement: String) -> Result<(), StoreError> {
+    sqlx::query(AssertSqlSafe(statement)).execute(conn).await?;
     Ok(())
 }

@@ -180,7 +180,7 @@ impl Store {
             Inner::Sqlite(db) => db.writer()?.mail(write).await,
             Inner::Postgres(db) => {
                 let written: Result<Vec<_>, StoreError> =
-                    on_postgres!(db, Durable, mails::write_mails(std::slice::from_ref(&write)));
+                    on_postgres!(db, Durable, mails::write_mails("", std::slice::from_ref(&write)));
                 written?.pop().unwrap_or(Err(StoreError::LeaseLost))
             }
         }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::{Conn, Db, Result, settle, text};
+use super::{Conn, Result, run, settle};
 use crate::{
     model::{ids::ActivityId, outbox::RecipientResult, timestamp::Timestamp},
     store::{
@@ -13,16 +13,17 @@ use crate::{
         error::StoreError,
         mails::{Dot, MailWrite},
         names::Named,
+        script::{Done, Script},
         sql,
     },
 };
 
 /// See [`crate::store::Store::mark_dot`] and [`crate::store::Store::settle_mail`]. Writes all, each of
-/// another mail, and says of each what became of it.
+/// another mail, and says of each what became of it; `opening` is run before.
 ///
 /// # Errors
 /// Of many not each could be written: what was is to be undone, and each alone says why.
-pub async fn write_mails(conn: &mut Conn, writes: &[MailWrite]) -> Result<Vec<Result<()>>> {
+pub async fn write_mails(conn: &mut Conn, opening: &str, writes: &[MailWrite]) -> Result<Vec<Result<()>>> {
     let (mut dots, mut ends) = (Vec::new(), Vec::new());
     for write in writes {
         match write {
@@ -30,25 +31,50 @@ pub async fn write_mails(conn: &mut Conn, writes: &[MailWrite]) -> Result<Vec<Re
             MailWrite::End(end) => ends.push(end),
         }
     }
-    let mut marked = mark_dots(conn, &dots).await?.into_iter();
-    let mut settled = settle::settle_mails(conn, &ends).await?.into_iter();
-    let result = |write: &MailWrite| match write {
-        MailWrite::Dot(_) => marked.next(),
-        MailWrite::End(_) => settled.next(),
+    let mut script = Script::default();
+    mark_dots(&mut script, &dots);
+    let told = settle::settle_mails(&mut script, &ends);
+    let moves = script.len();
+    let marked = dots.iter().map(|dot| (dot.activity, dot.recipients.as_slice()));
+    let settled = ends.iter().map(|end| (end.settlement.activity, end.settlement.recipients.as_slice()));
+    let mut news = told;
+    set_results(&mut news, marked.chain(settled));
+    let has_moved = |done: &[Done]| {
+        let moved: u64 = done.iter().take(moves).map(|done| done.written).sum();
+        moved == writes.len() as u64
     };
-    Ok(writes.iter().map(result).map(|result| result.unwrap_or(Err(StoreError::LeaseLost))).collect())
+    let done = match writes {
+        // Only one that moved has news.
+        [write] => {
+            if !has_moved(&run(conn, opening, script).await?) {
+                return Ok(vec![match write {
+                    MailWrite::Dot(_) => Err(StoreError::LeaseLost),
+                    MailWrite::End(end) => settle::already(conn, end).await?,
+                }]);
+            }
+            run(conn, "", news).await?
+        }
+        _ => {
+            script.append(news);
+            let done = run(conn, opening, script).await?;
+            if !has_moved(&done) {
+                return Err(StoreError::LeaseLost);
+            }
+            done
+        }
+    };
+    let told = done.into_iter().flat_map(|done| done.found).collect();
+    settle::tell_all(conn, &ends, &told).await?;
+    Ok(writes.iter().map(|_| Ok(())).collect())
 }
 
-async fn mark_dots(conn: &mut Conn, dots: &[&Dot]) -> Result<Vec<Result<()>>> {
+fn mark_dots(script: &mut Script, dots: &[&Dot]) {
     #[derive(Serialize)]
     struct Row {
         activity: Uuid,
         r#box: Uuid,
         epoch: i64,
         moment: Timestamp,
-    }
-    if dots.is_empty() {
-        return Ok(Vec::new());
     }
     let row = |dot: &&Dot| Row {
         activity: dot.activity.0,
@@ -57,23 +83,13 @@ async fn mark_dots(conn: &mut Conn, dots: &[&Dot]) -> Result<Vec<Result<()>>> {
         moment: dot.at,
     };
     let rows: Vec<Row> = dots.iter().map(row).collect();
-    let statement = sqlx::query::<Db>(text(sql::MARK_DOTS)).bind(Json::records(&rows));
-    // A number is less to hand over than every one of them.
-    if statement.execute(&mut *conn).await?.rows_affected() != dots.len() as u64 {
-        return match dots {
-            [_] => Ok(vec![Err(StoreError::LeaseLost)]),
-            _ => Err(StoreError::LeaseLost),
-        };
+    if !rows.is_empty() {
+        script.add(Json::records(&rows), &[sql::MARK_DOTS]);
     }
-    set_results(conn, dots.iter().map(|dot| (dot.activity, dot.recipients.as_slice()))).await?;
-    Ok(dots.iter().map(|_| Ok(())).collect())
 }
 
 /// Writes what became of recipients.
-pub async fn set_results<'r>(
-    conn: &mut Conn,
-    news: impl Iterator<Item = (ActivityId, &'r [RecipientResult])>,
-) -> Result<()> {
+fn set_results<'r>(script: &mut Script, news: impl Iterator<Item = (ActivityId, &'r [RecipientResult])>) {
     #[derive(Serialize)]
     struct Row<'r> {
         party: Uuid,
@@ -97,7 +113,6 @@ pub async fn set_results<'r>(
     let rows: Vec<Row<'r>> =
         news.flat_map(|(activity, all)| all.iter().map(move |recipient| row(activity, recipient))).collect();
     if !rows.is_empty() {
-        sqlx::query::<Db>(text(sql::SET_RESULTS)).bind(Json::records(&rows)).execute(conn).await?;
+        script.add(Json::records(&rows), &[sql::SET_RESULTS]);
     }
-    Ok(())
 }

@@ -5,11 +5,7 @@ use std::{borrow::Cow, collections::BTreeSet};
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::{
-    Conn, Db, Result, alerts,
-    commit::{self, Event},
-    leases, mails, outbox, text,
-};
+use super::{Conn, Db, Result, alerts, leases, outbox, text};
 use crate::{
     model::{
         activity::ActivityStatus,
@@ -24,44 +20,36 @@ use crate::{
         error::StoreError,
         mails::End,
         names::Named,
+        script::Script,
         sql,
     },
 };
 
-/// Writes all, and says of each what became of it.
-///
-/// # Errors
-/// Of many not each could be written: each alone says why.
-pub async fn settle_mails(conn: &mut Conn, ends: &[&End]) -> Result<Vec<Result<()>>> {
-    // A number is less to hand over than every one of them.
-    let moved = settle_rows(conn, ends).await? + return_rows(conn, ends).await?;
-    if moved != ends.len() as u64 {
-        return match ends {
-            [end] => Ok(vec![already(conn, end).await?]),
-            _ => Err(StoreError::LeaseLost),
-        };
+/// Moves all mails. What is to be said of that, once each has moved, is given.
+pub fn settle_mails(script: &mut Script, ends: &[&End]) -> Script {
+    let (back, moved): (Vec<&End>, Vec<&End>) =
+        ends.iter().partition(|end| end.settlement.verdict == MailVerdict::Returned);
+    let mut news = Script::default();
+    let rows: Vec<Row<'_>> = moved.iter().map(|end| Row::of(end)).collect();
+    if !rows.is_empty() {
+        let rows = Json::records(&rows);
+        script.add(rows.clone(), &[sql::SETTLE_MAILS]);
+        news.add(rows, &[sql::TELL_ENDS, sql::TOLD_OF]);
     }
-    mails::set_results(conn, ends.iter().map(|end| (end.settlement.activity, end.settlement.recipients.as_slice())))
-        .await?;
-    let told = told_of(conn, ends).await?;
-    let mut events = Vec::new();
-    for End { fence, settlement: MailSettlement { activity, verdict, .. }, at } in ends {
-        let alerts = if told.contains(activity) { Alerts::Open } else { Alerts::None };
-        tell(conn, *activity, (verdict, alerts), *at).await?;
-        events.extend(event(verdict).map(|kind| Event { at: *at, kind, activity: *activity, mailbox: fence.mailbox }));
+    let rows: Vec<Back> = back.iter().map(|end| Back::of(end)).collect();
+    if !rows.is_empty() {
+        script.add(Json::records(&rows), &[sql::RETURN_MAILS]);
     }
-    commit::insert_events(conn, events).await?;
-    Ok(ends.iter().map(|_| Ok(())).collect())
+    news
 }
 
-/// About which mails alerts are open.
-async fn told_of(conn: &mut Conn, ends: &[&End]) -> Result<BTreeSet<ActivityId>> {
-    if ends.is_empty() {
-        return Ok(BTreeSet::new());
+/// The alerts that follow; `told` are the mails about which some are open.
+pub async fn tell_all(conn: &mut Conn, ends: &[&End], told: &BTreeSet<Id>) -> Result<()> {
+    for End { settlement: MailSettlement { activity, verdict, .. }, at, .. } in ends {
+        let alerts = if told.contains(&Id(activity.0)) { Alerts::Open } else { Alerts::None };
+        tell(conn, *activity, (verdict, alerts), *at).await?;
     }
-    let activities = outbox::ids(ends.iter().map(|end| &end.settlement.activity));
-    let told = sqlx::query_scalar::<Db, Id>(text(sql::TOLD_OF)).bind(&activities).fetch_all(conn).await?;
-    Ok(told.into_iter().map(|id| ActivityId(id.0)).collect())
+    Ok(())
 }
 
 /// Whether alerts are open about a mail.
@@ -76,6 +64,8 @@ struct Row<'e> {
     activity: Uuid,
     r#box: Uuid,
     epoch: i64,
+    moment: Timestamp,
+    event: Option<&'static str>,
     becomes: &'static str,
     due: Option<Timestamp>,
     sent: Option<Timestamp>,
@@ -102,6 +92,8 @@ impl<'e> Row<'e> {
             activity: settlement.activity.0,
             r#box: fence.mailbox.0,
             epoch: fence.epoch,
+            moment: *at,
+            event: event(verdict),
             becomes: verdict.status().word(),
             due,
             sent: sent.then_some(*at),
@@ -115,34 +107,17 @@ impl<'e> Row<'e> {
     }
 }
 
-/// How many were written.
-async fn settle_rows(conn: &mut Conn, ends: &[&End]) -> Result<u64> {
-    let moves = ends.iter().filter(|end| end.settlement.verdict != MailVerdict::Returned);
-    let rows: Vec<Row<'_>> = moves.map(|end| Row::of(end)).collect();
-    if rows.is_empty() {
-        return Ok(0);
-    }
-    let statement = sqlx::query::<Db>(text(sql::SETTLE_MAILS)).bind(Json::records(&rows));
-    Ok(statement.execute(conn).await?.rows_affected())
+#[derive(Serialize)]
+struct Back {
+    activity: Uuid,
+    r#box: Uuid,
+    epoch: i64,
 }
 
-/// How many were given back.
-async fn return_rows(conn: &mut Conn, ends: &[&End]) -> Result<u64> {
-    #[derive(Serialize)]
-    struct Back {
-        activity: Uuid,
-        r#box: Uuid,
-        epoch: i64,
+impl Back {
+    fn of(End { fence, settlement, .. }: &End) -> Self {
+        Self { activity: settlement.activity.0, r#box: fence.mailbox.0, epoch: fence.epoch }
     }
-    let moves = ends.iter().filter(|end| end.settlement.verdict == MailVerdict::Returned);
-    let back =
-        |end: &&End| Back { activity: end.settlement.activity.0, r#box: end.fence.mailbox.0, epoch: end.fence.epoch };
-    let rows: Vec<Back> = moves.map(back).collect();
-    if rows.is_empty() {
-        return Ok(0);
-    }
-    let statement = sqlx::query::<Db>(text(sql::RETURN_MAILS)).bind(Json::records(&rows));
-    Ok(statement.execute(conn).await?.rows_affected())
 }
 
 /// The alerts that follow from a verdict.
@@ -190,7 +165,7 @@ fn of(activity: ActivityId, (severity, failure): (Severity, &Failure)) -> NewAle
 
 /// Nothing was written. A mail stands where it was to go, under the very lease: the write was done
 /// before, and only its answer was lost. Anything else is why the mail did not move.
-async fn already(conn: &mut Conn, end: &End) -> Result<Result<()>> {
+pub async fn already(conn: &mut Conn, end: &End) -> Result<Result<()>> {
     let (fence, activity, to) = (end.fence, end.settlement.activity, end.settlement.verdict.status());
     match leases::fence(conn, fence).await {
         Err(StoreError::LeaseLost) => return Ok(Err(StoreError::LeaseLost)),

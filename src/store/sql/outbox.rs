@@ -86,9 +86,16 @@ statements! {
             keeps_dot boolean, doubt timestamptz, vain integer, code text, detail text, reply text}
         " WHERE id = m.activity AND mailbox = m.box AND send_epoch = m.epoch AND status = 'sending' AND "
         {held "m.box" "m.epoch"}];
+    TELL_ENDS = [
+        "INSERT INTO events (occurred_at, kind, subject, payload) SELECT m.moment, m.event, m.activity, "
+        {json "'{\"mailbox\":\"' || m.box || '\"}'"}
+        " FROM "
+        {records "$1" as m: activity uuid, box uuid, event text, moment timestamptz}
+        " WHERE m.event IS NOT NULL"];
     TOLD_OF = [
-        "SELECT DISTINCT subject FROM alerts WHERE closed_at IS NULL AND subject "
-        {ids "$1"}];
+        "SELECT DISTINCT t.subject FROM "
+        {records "$1" as m: activity uuid}
+        " JOIN alerts t ON t.subject = m.activity WHERE t.closed_at IS NULL"];
     RETURN_MAILS = [
         "UPDATE email_activities SET status = 'pending_send', dot_at = NULL, delivery_attempts = delivery_attempts - 1, \
          queued_at = CASE WHEN delivery_attempts > 1 THEN queued_at END FROM "

@@ -66,6 +66,7 @@ const HOT: &[(&str, &str)] = &[
     ("CLEAR_CONTENTS", ""),
     ("MARK_DOTS", ""),
     ("SETTLE_MAILS", ""),
+    ("TOLD_OF", "alerts_open"),
     ("RETURN_MAILS", ""),
     ("SET_RESULTS", ""),
     ("LEFT_BEHIND", "email_activities_sending"),
