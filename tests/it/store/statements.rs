@@ -116,7 +116,7 @@ async fn hot_statements_use_indexes_on_sqlite() {
                 && !OF_INDEXES.contains(&detail.as_str())
         });
         assert_eq!(scan, None, "{name}: {details:?}");
-        let by_other = details.iter().find(|detail| detail.contains("email_activities") && !detail.ends_with("(id=?)"));
+        let by_other = details.iter().find(|detail| detail.contains("email_activities") && !detail.contains("(id=?)"));
         assert!(!BY_IDENTIFIER.contains(&name) || by_other.is_none(), "{name}: {details:?}");
         assert!(details.iter().any(|detail| detail.contains(index)), "{name}: {details:?}");
     }
