@@ -82,8 +82,10 @@ pub async fn on_postgres(conn: &mut PgConnection, _opening: &str, script: Script
     Ok(done)
 }
 
+type Results<'c, D> = BoxStream<'c, Result<Either<<D as Database>::QueryResult, <D as Database>::Row>, sqlx::Error>>;
+
 async fn collect<D: Database>(
-    mut results: BoxStream<'_, Result<Either<D::QueryResult, D::Row>, sqlx::Error>>,
+    mut results: Results<'_, D>,
     written: fn(&D::QueryResult) -> u64,
 ) -> Result<Vec<Done>, StoreError>
 where
