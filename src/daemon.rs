@@ -2,6 +2,7 @@
 //! end: nothing starts any more; running cycles finish their batch; what is left is cut. The cut is
 //! safe because it is tested: a receive cycle may be dropped at every await.
 
+mod examination;
 mod heartbeat;
 mod monitor;
 mod service;
@@ -178,6 +179,7 @@ impl Daemon {
         let stop = CancellationToken::new();
         let node = NodeId::generate(clock.now());
         let heart = Heart::start(&tasks, store.clone(), clock.clone(), node, progress.clone(), key_ids(&config));
+        examination::start(&tasks, store.clone(), stop.clone());
         if mode == Mode::Daemon {
             let settings = settings.subscribe();
             let caretaker = Caretaker { store: store.clone(), clock: clock.clone(), settings };

@@ -289,6 +289,7 @@ impl Running {
                     self.look_at_the_clock();
                     self.tell_of_the_clock().await;
                     self.look_at_the_disk().await;
+                    self.look_for_damage();
                     self.tell_late().await;
                     self.look_for_requests().await;
                 }

@@ -12,6 +12,8 @@ mod secrets;
 mod testing;
 mod views;
 
+use tokio_util::sync::CancellationToken;
+
 use super::*;
 use crate::{base::metrics::Latency, model::room::Room};
 
@@ -77,6 +79,37 @@ impl Store {
     pub async fn room(&self) -> Option<Room> {
         match &*self.inner {
             Inner::Sqlite(db) => db.room().await,
+            Inner::Postgres(_) => None,
+        }
+    }
+
+    /// Whether the daemon that worked on the file before was cut off, by a power cut perhaps. Of a database server
+    /// that is not known: it looks after its files itself.
+    pub fn was_cut_off(&self) -> bool {
+        match &*self.inner {
+            Inner::Sqlite(db) => db.cut_off,
+            Inner::Postgres(_) => false,
+        }
+    }
+
+    /// Reads the whole file, beside all work and until `stop`; what it finds [`Store::damage`] tells from then on.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    ///
+    /// # Cancel safety
+    /// Dropped before it ends, nothing is found.
+    pub async fn look_through(&self, stop: CancellationToken) -> Result<(), StoreError> {
+        match &*self.inner {
+            Inner::Sqlite(db) => db.look_through(stop).await,
+            Inner::Postgres(_) => Ok(()),
+        }
+    }
+
+    /// What is damaged, as [`StoreError::Damaged`], as far as was looked.
+    pub fn damage(&self) -> Option<StoreError> {
+        match &*self.inner {
+            Inner::Sqlite(db) => db.damage(),
             Inner::Postgres(_) => None,
         }
     }

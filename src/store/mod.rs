@@ -20,6 +20,7 @@ mod error;
 mod mails;
 mod names;
 mod postgres;
+mod quick_check;
 mod rows;
 mod schema;
 mod script;

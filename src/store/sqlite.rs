@@ -15,11 +15,13 @@ use sqlx::{
     pool::PoolConnection,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
+use tokio_util::sync::CancellationToken;
 
 use super::{
     Examined,
     checkpoints::Checkpoints,
     error::StoreError,
+    quick_check::QuickCheck,
     schema::{self, Applied},
     sql::Sql,
     writer::Writer,
@@ -66,6 +68,9 @@ pub struct SqliteStore {
     tasks: Tasks,
     /// How long commits take.
     pub commits: Latency,
+    /// Whether the daemon before was cut off: it never said that it ended.
+    pub cut_off: bool,
+    check: QuickCheck,
     /// Held as long as the store is.
     _lock: Option<File>,
 }
@@ -112,6 +117,7 @@ impl SqliteStore {
             }
             Applied::Missing { found, known, .. } => return Err(StoreError::Outdated { found, known }),
         };
+        let mut cut_off = false;
         if lock.is_some() {
             // Whoever had a lease held the lock too: that daemon is dead, and nobody need wait until
             // its leases run out. Epochs stay, so the fence holds all the same.
@@ -122,7 +128,7 @@ impl SqliteStore {
                 );
                 sqlx::query(sqlx::AssertSqlSafe(statement)).execute(&mut conn).await?;
             }
-            sqlx::query("DELETE FROM daemons").execute(&mut conn).await?;
+            cut_off = sqlx::query("DELETE FROM daemons").execute(&mut conn).await?.rows_affected() > 0;
         }
         let read = SqlitePoolOptions::new()
             .max_connections(READERS)
@@ -136,7 +142,8 @@ impl SqliteStore {
         let writer = Writer::start(conn, &tasks, commits.clone(), checkpoints)
             .map_err(|error| StoreError::Io { path: path.to_owned(), source: Arc::new(error) })?;
         let writer = std::sync::Mutex::new(Some(writer));
-        Ok((Self { path: path.to_owned(), read, writer, tasks, commits, _lock: lock }, migrated))
+        let (path, check) = (path.to_owned(), QuickCheck::default());
+        Ok((Self { path, read, writer, tasks, commits, cut_off, check, _lock: lock }, migrated))
     }
 
     /// A connection to read with. It sees every transaction that was answered before.
@@ -166,6 +173,16 @@ impl SqliteStore {
         let found = tokio::task::spawn_blocking(move || rustix::fs::statvfs(&path)).await.ok()?.ok()?;
         let bytes = |blocks: u64| blocks.saturating_mul(found.f_frsize);
         Some(Room { free: bytes(found.f_bavail), total: bytes(found.f_blocks) })
+    }
+
+    /// Reads every page once, beside all work.
+    pub async fn look_through(&self, stop: CancellationToken) -> Result<(), StoreError> {
+        self.check.look(options(&self.path), stop).await
+    }
+
+    /// What [`SqliteStore::look_through`] found.
+    pub fn damage(&self) -> Option<StoreError> {
+        self.check.damage()
     }
 
     /// SQLite's own examination.

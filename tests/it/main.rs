@@ -12,6 +12,7 @@ mod cli;
 mod composed;
 mod config;
 mod corpus;
+mod cut_off;
 mod cycle;
 mod driver;
 mod faults;

@@ -89,6 +89,15 @@ impl Running {
         }
     }
 
+    /// Nothing is written into a file that was found damaged.
+    pub(super) fn look_for_damage(&mut self) {
+        if self.trouble.is_none()
+            && let Some(damage) = self.store.damage()
+        {
+            self.fail(&damage);
+        }
+    }
+
     /// Whether the trouble may be over, now that the database answers.
     async fn may_be_over(&mut self) -> bool {
         match self.trouble.as_ref().map(|trouble| trouble.failure.code) {
