@@ -75,7 +75,8 @@
 //!    it in doubt. `send::doubt` decides on those: looked for in the Sent folder, sent again, or held.
 //! 3. `mime::compose` makes the bytes and the Message-ID of what is due, which never change again: what could start
 //!    a header line of its own is refused. Then a claim makes those that are still the same `sending`, counts the
-//!    attempt and keeps the bytes, in one write and before the network is touched.
+//!    attempt and keeps the bytes, in one write and before the network is touched. While the second half
+//!    of a claim is sent, `send::ahead` reads and composes what the next one will take.
 //! 4. `smtp` says MAIL, RCPT, DATA and the body, all but the last line. Then the mark (`dot_at`) is
 //!    committed, then the last line goes out: from here on nothing sends the mail blindly again.
 //! 5. `send::judge` turns the answer into a verdict: sent, tried again then, failed, in doubt. It is

@@ -1,11 +1,12 @@
 //! One send cycle: set right what a death left → mails in doubt → compose → claim → send → settle.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, pin::pin};
 
-use futures::future::join;
+use futures::future::{Either, join, select};
+use tokio::sync::oneshot;
 
 use crate::{
-    means::Context,
+    means::{Context, budget::Share},
     model::{
         activity::Fence,
         failure::{Failure, FailureCode, Persistence, Scope},
@@ -17,6 +18,7 @@ use crate::{
 };
 
 use super::{
+    ahead::{Ahead, Found, Look},
     deliver::deliver,
     filing::file_copies,
     judge::{Attempt, Next, SendOutcome, judge, not_tried},
@@ -94,6 +96,16 @@ impl<K: Sinks> Line<'_, K> {
     }
 }
 
+/// Mails that are claimed.
+struct Claim {
+    /// How many.
+    count: u64,
+    /// Those of them that can be sent.
+    ready: VecDeque<Ready>,
+    /// The memory they have.
+    share: Share,
+}
+
 struct Cycle<'a, K: Sinks> {
     context: &'a Context,
     fence: Fence,
@@ -108,7 +120,7 @@ struct Cycle<'a, K: Sinks> {
     report: SendReport,
 }
 
-impl<K: Sinks> Cycle<'_, K> {
+impl<'a, K: Sinks> Cycle<'a, K> {
     async fn run(&mut self, sinks: &K) -> Result<(), Failure> {
         self.outbox.recover().await?;
         let mut verifier = Verifier::new(sinks, self.policy, self.outbox);
@@ -122,43 +134,67 @@ impl<K: Sinks> Cycle<'_, K> {
         verifier.close();
         let steps = self.policy.steps;
         let mut tried = 0;
+        let mut found = None;
         loop {
             if self.is_over() || tried >= steps.maximum_mails {
                 self.report.more = true;
                 return Ok(());
             }
-            let _share = self.context.budget.take(steps.bytes).await;
-            let Some((claimed, ready)) = self.take().await? else { return Ok(()) };
-            tried += claimed;
-            self.send_all(ready).await?;
+            let Some(Claim { count, ready, share }) = self.take(found.take()).await? else { return Ok(()) };
+            tried += count;
+            let (tell, told) = oneshot::channel();
+            let ahead = self.ahead();
+            let (sending, looking) = (pin!(self.send_all(ready, tell)), pin!(ahead.look_once(told)));
+            found = match select(sending, looking).await {
+                Either::Left((sent, looking)) => {
+                    sent?;
+                    looking.await
+                }
+                Either::Right((found, sending)) => {
+                    sending.await?;
+                    found
+                }
+            };
+            drop(share);
         }
     }
 
-    /// Claims what is due, ready to be sent: how many, and those of them that can be. They are composed
-    /// first, so that one write claims them and keeps their bytes. Where the database refuses one, or
-    /// all have changed meanwhile, they are claimed as they are and kept one by one.
-    async fn take(&mut self) -> Result<Option<(u64, VecDeque<Ready>)>, Failure> {
+    fn ahead(&self) -> Ahead<'a> {
+        Ahead { context: self.context, policy: self.policy, outbox: self.outbox }
+    }
+
+    /// Claims what is due, or of that what was found ahead, ready to be sent. It is composed first, so
+    /// that one write claims it and keeps its bytes. Where the database refuses a mail, or all have
+    /// changed meanwhile, they are claimed as they are and kept one by one.
+    async fn take(&mut self, found: Option<Box<Found>>) -> Result<Option<Claim>, Failure> {
         let (steps, largest) = (self.policy.steps, self.policy.terms.rules.maximum_message_size);
-        if let Some(due) = self.outbox.due(steps.mails, steps.bytes).await? {
-            if due.is_empty() {
-                return Ok(None);
+        let look = match found {
+            Some(found) => Look::Found(found),
+            None => self.ahead().look(self.context.budget.take(steps.bytes).await).await?,
+        };
+        let share = match look {
+            Look::Nothing => return Ok(None),
+            Look::Unreadable(share) => share,
+            Look::Found(found) => {
+                let Found { due, mut prepared, share } = *found;
+                let claimed = self.outbox.claim_composed(&due, &prepared.composed).await?;
+                if !claimed.is_empty() {
+                    prepared.composed.clear();
+                    prepared.ready.retain(|ready| claimed.contains(&ready.mail.activity));
+                    prepared.invalid.retain(|(activity, _)| claimed.contains(activity));
+                    let ready = self.keep(prepared).await?;
+                    return Ok(Some(Claim { count: claimed.len() as u64, ready, share }));
+                }
+                share
             }
-            let mut prepared = prepare(self.context, due.to_vec(), largest).await?;
-            let claimed = self.outbox.claim_composed(&due, &prepared.composed).await?;
-            if !claimed.is_empty() {
-                prepared.composed.clear();
-                prepared.ready.retain(|ready| claimed.contains(&ready.mail.activity));
-                prepared.invalid.retain(|(activity, _)| claimed.contains(activity));
-                return Ok(Some((claimed.len() as u64, self.keep(prepared).await?)));
-            }
-        }
+        };
         let claimed = self.outbox.claim(steps.mails, steps.bytes).await?;
         if claimed.is_empty() {
             return Ok(None);
         }
         let count = claimed.len() as u64;
         let prepared = prepare(self.context, claimed, largest).await?;
-        Ok(Some((count, self.keep(prepared).await?)))
+        Ok(Some(Claim { count, ready: self.keep(prepared).await?, share }))
     }
 
     /// Whether no further mail is begun.
@@ -181,8 +217,9 @@ impl<K: Sinks> Cycle<'_, K> {
         Ok(ready.into())
     }
 
-    async fn send_all(&mut self, mut waiting: VecDeque<Ready>) -> Result<(), Failure> {
-        let ended = self.send_each(&mut waiting).await;
+    /// Sends what was claimed; tells when half of it is done.
+    async fn send_all(&mut self, mut waiting: VecDeque<Ready>, tell: oneshot::Sender<()>) -> Result<(), Failure> {
+        let ended = self.send_each(&mut waiting, tell).await;
         let untried: Vec<MailSettlement> = waiting.iter().map(|ready| not_tried(ready.mail.activity)).collect();
         self.outbox.give_back(&untried).await;
         ended
@@ -190,9 +227,15 @@ impl<K: Sinks> Cycle<'_, K> {
 
     /// Sends one mail after the other. While one is in conversation, the one before is settled: so
     /// the mark of the one and the end of the other share a commit.
-    async fn send_each(&mut self, waiting: &mut VecDeque<Ready>) -> Result<(), Failure> {
-        let mut unsettled = None;
+    async fn send_each(&mut self, waiting: &mut VecDeque<Ready>, tell: oneshot::Sender<()>) -> Result<(), Failure> {
+        let (mut unsettled, half, mut tell) = (None, waiting.len() / 2, Some(tell));
         let ended = loop {
+            if waiting.len() <= half
+                && let Some(tell) = tell.take()
+            {
+                // Nobody listens where there is no memory to look ahead.
+                let _ = tell.send(());
+            }
             let Some(ready) = waiting.front().filter(|_| !self.is_over()) else { break Ok(()) };
             let (attempt, settled) = {
                 let Self { line, outbox, context, .. } = &mut *self;

@@ -4,6 +4,7 @@
 //! what dies after it is *in doubt* until the server's answer, or the Sent folder, or a person
 //! settles it.
 
+mod ahead;
 pub mod cycle;
 mod deliver;
 pub mod doubt;

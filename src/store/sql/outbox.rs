@@ -152,9 +152,9 @@ statements! {
          t.activity = a.id AND t.role IN ('to', 'cc', 'bcc')) OR EXISTS (SELECT 1 FROM email_attachments t WHERE \
          t.activity = a.id AND t.content IS NULL AND a.source IS NULL) OR NOT "
         {granted}
-        " OR (coalesce(a.failure_code, '') <> 'sending-off' AND "
+        " OR ("
         {sends}
-        " IS NOT TRUE)) ORDER BY a.mailbox, a.created_at LIMIT 1000"];
+        " IS NOT TRUE AND coalesce(a.failure_code, '') <> 'sending-off')) ORDER BY a.mailbox, a.created_at LIMIT 1000"];
     STRANDED = [
         "SELECT a.id, a.mailbox, a.send_epoch, a.dot_at FROM email_activities a "
         {indexed "email_activities_sending"}
