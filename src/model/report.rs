@@ -89,6 +89,8 @@ pub struct CycleReport {
     pub started_over: Option<&'static str>,
     /// What the server wanted the user to know.
     pub notice: Option<String>,
+    /// What was said of messages that could not be told from others.
+    pub left_out: Option<String>,
     /// What ended it early.
     pub failure: Option<Failure>,
 }

@@ -1,6 +1,9 @@
 //! A logged-in connection to one maildrop.
 
-use std::{collections::VecDeque, fmt};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    fmt,
+};
 
 use super::{
     capabilities::Capabilities,
@@ -14,6 +17,8 @@ const WINDOW: usize = 256;
 /// Messages that one listing may have, and its bytes.
 const MESSAGES_LIMIT: usize = 1_000_000;
 const LISTING_LIMIT: u64 = 32 << 20;
+/// Bytes that are kept of a line that makes no sense.
+const TORN_LIMIT: usize = 200;
 /// Bytes that the UIDLs may have: some, and this many for each message.
 const NAMES_LIMIT: u64 = 64 << 10;
 const NAME_LIMIT: u64 = 4 << 10;
@@ -40,6 +45,27 @@ pub struct Listing {
     pub messages: Vec<Listed>,
     /// Why the server gave no UIDL at all.
     pub unnamed: Option<Reply>,
+    /// What it says of no message that can be told from others.
+    pub torn: Torn,
+}
+
+/// Lines of a listing that make no sense, where others do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Torn {
+    /// How many.
+    pub lines: usize,
+    /// The first of them.
+    pub first: Vec<u8>,
+}
+
+impl Torn {
+    /// One more.
+    pub fn note(&mut self, line: &[u8]) {
+        if self.lines == 0 {
+            self.first = line.get(..TORN_LIMIT).unwrap_or(line).to_vec();
+        }
+        self.lines = self.lines.saturating_add(1);
+    }
 }
 
 /// One message as it is listed.
@@ -126,42 +152,59 @@ impl<S: Io> Session<S> {
         let both = self.capabilities.pipelining;
         self.send("LIST", if both { "LIST\r\nUIDL\r\n" } else { "LIST\r\n" }).await?;
         accepted("LIST", self.wire.answer("LIST").await?)?;
-        let mut listing = Listing { messages: self.read_sizes().await?, unnamed: None };
+        let mut torn = Torn::default();
+        let mut listing = Listing { messages: self.read_sizes(&mut torn).await?, unnamed: None, torn: Torn::default() };
         if !both {
             self.send("UIDL", "UIDL\r\n").await?;
         }
         match self.wire.answer("UIDL").await? {
-            Ok(_) => self.read_names(&mut listing.messages).await?,
+            Ok(_) => self.read_names(&mut listing.messages, &mut torn).await?,
             Err(reply) => listing.unnamed = Some(reply),
         }
         self.wire.keep_pace(None);
-        Ok(listing)
+        // Where nothing makes sense it is no listing.
+        let makes_sense = |message: &Listed| message.uidl.is_some() || listing.unnamed.is_some();
+        if torn.lines > 0 && !listing.messages.iter().any(makes_sense) {
+            return Err(Pop3Error::not_understood(&torn.first));
+        }
+        Ok(Listing { torn, ..listing })
     }
 
-    async fn read_sizes(&mut self) -> Result<Vec<Listed>, Pop3Error> {
-        let mut messages = Vec::new();
+    /// A number that is listed twice says of neither which message it is.
+    async fn read_sizes(&mut self, torn: &mut Torn) -> Result<Vec<Listed>, Pop3Error> {
+        let mut messages: Vec<Listed> = Vec::new();
         let each = |line: &[u8]| {
-            let found = numbers(line).filter(|(number, _)| *number > 0);
-            let (number, size) = found.ok_or_else(|| Pop3Error::not_understood(line))?;
-            messages.push(Listed { number, size, uidl: None });
+            match numbers(line).filter(|(number, _)| *number > 0) {
+                Some((number, size)) => messages.push(Listed { number, size, uidl: None }),
+                None => torn.note(line),
+            }
             if messages.len() > MESSAGES_LIMIT { Err(Pop3Error::Limit("messages")) } else { Ok(()) }
         };
         self.wire.rest("LIST", LISTING_LIMIT, each).await?;
         messages.sort_by_key(|message| message.number);
-        let before = messages.len();
-        messages.dedup_by_key(|message| message.number);
-        if messages.len() == before { Ok(messages) } else { Err(Pop3Error::not_understood(b"a number listed twice")) }
+        let twice: BTreeSet<u32> = messages
+            .array_windows()
+            .filter(|[one, next]| one.number == next.number)
+            .map(|[one, _]| one.number)
+            .collect();
+        messages.retain(|message| !twice.contains(&message.number));
+        twice.iter().for_each(|number| torn.note(format!("message {number} listed twice").as_bytes()));
+        let makes_sense = torn.lines == 0 || !messages.is_empty();
+        if makes_sense { Ok(messages) } else { Err(Pop3Error::not_understood(&torn.first)) }
     }
 
     /// Of several names of one message the first counts, and a name of a message that is not listed
     /// has nothing to name.
-    async fn read_names(&mut self, messages: &mut [Listed]) -> Result<(), Pop3Error> {
+    async fn read_names(&mut self, messages: &mut [Listed], torn: &mut Torn) -> Result<(), Pop3Error> {
         let limit = NAMES_LIMIT.saturating_add(NAME_LIMIT.saturating_mul(messages.len() as u64));
         let each = |line: &[u8]| {
             let line = line.trim_ascii();
             let end = line.iter().position(|byte| *byte == b' ').unwrap_or(line.len());
             let (digits, name) = line.split_at(end);
-            let number = decimal(digits).ok_or_else(|| Pop3Error::not_understood(line))?;
+            let Some(number) = decimal(digits) else {
+                torn.note(line);
+                return Ok(());
+            };
             let at = messages.binary_search_by_key(&number, |message| message.number);
             let place = at.ok().and_then(|at| messages.get_mut(at)).map(|message| &mut message.uidl);
             if let Some(place @ None) = place {

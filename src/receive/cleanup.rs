@@ -57,7 +57,7 @@ pub async fn clean_up<S: MailSource>(
     let visit = Visit { context, fence, cursor };
     visit.mark(&source.gone(), CopyState::Gone).await?;
     let due = match policy.delete_after {
-        Some(delay) if !context.stop.is_cancelled() && !policy.deletes_nothing => {
+        Some(delay) if !context.stop.is_cancelled() && !policy.deletes_nothing && source.left_out().is_none() => {
             let (store, before) = (&context.store, context.clock.now().minus(delay));
             stored::patiently(|| store.due_copies(fence.mailbox, cursor, before, MOST))
                 .await

@@ -79,6 +79,7 @@ impl Cycle<'_> {
         if let Some(known) = &cursor {
             let view = source.look().await?;
             self.report.notice = source.notice();
+            self.report.left_out = source.left_out();
             match self.plan(Some(known), &view) {
                 ReceivePlan::UpToDate => {
                     self.up_to_date(known.clone()).await?;
@@ -91,6 +92,7 @@ impl Cycle<'_> {
         // The cheap look may be a cached one: only what the opened folder says counts.
         let Opened { view, listed } = source.open(&window.uids()).await?;
         self.report.notice = source.notice().or(self.report.notice.take());
+        self.report.left_out = source.left_out();
         let mut begun = Begun::Before;
         loop {
             match (self.plan(cursor.as_ref(), &view), cursor) {

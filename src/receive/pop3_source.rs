@@ -11,7 +11,7 @@ use crate::{
     mime,
     model::{
         cursor::{FetchedMessage, FolderView, ListedMessage},
-        failure::{Failure, FailureCode, Persistence, Scope},
+        failure::{Failure, FailureCode, Persistence, Scope, clean},
         ids::MailboxId,
         maildrop::Maildrop,
         timestamp::Timestamp,
@@ -20,7 +20,7 @@ use crate::{
     net::Io,
     pop3::{
         error::{Pop3Error, Reply},
-        session::{Listing, Session},
+        session::{Listing, Session, Torn},
     },
     store::Store,
 };
@@ -58,6 +58,8 @@ pub struct Pop3Source<S: Io> {
     skips_old: bool,
     /// The maildrop, once it was looked at; it does not change during a session.
     seen: Option<Seen>,
+    /// Lines of its listing that tell of no message.
+    torn: Torn,
     headers: BTreeMap<Uid, Header>,
     /// The messages of each outstanding request, by their numbers in this session.
     asked: VecDeque<BTreeMap<u32, Uid>>,
@@ -75,7 +77,7 @@ impl<S: Io> Pop3Source<S> {
     /// before they are downloaded.
     pub fn new(session: Session<S>, store: Store, mailbox: MailboxId, skips_old: bool) -> Self {
         let (headers, asked) = (BTreeMap::new(), VecDeque::new());
-        Self { session, store, mailbox, skips_old, seen: None, headers, asked }
+        Self { session, store, mailbox, skips_old, seen: None, torn: Torn::default(), headers, asked }
     }
 
     /// Says goodbye: what was deleted is gone now, if the server agrees. If not, the next visit sees.
@@ -90,12 +92,18 @@ impl<S: Io> Pop3Source<S> {
         let seen = match self.seen.take() {
             Some(seen) => seen,
             None => {
-                let listed = names(self.session.list().await.map_err(failure)?)?;
+                let (listed, torn) = names(self.session.list().await.map_err(failure)?)?;
                 let known = stored::patiently(|| self.store.maildrop(self.mailbox)).await;
                 let known = known.map_err(|error| stored::failure(&error))?;
                 let known = known.unwrap_or(Maildrop::NEW);
                 let message_ids = self.message_ids_of(&doubtful(&known, &listed)).await?;
-                identify(&known, &listed, &message_ids)
+                let mut seen = identify(&known, &listed, &message_ids);
+                if torn.lines > 0 {
+                    // What is not named may be there.
+                    seen.gone.clear();
+                }
+                self.torn = torn;
+                seen
             }
         };
         Ok(self.seen.insert(seen))
@@ -213,6 +221,12 @@ impl<S: Io> MailSource for Pop3Source<S> {
         self.seen.as_ref().map(|seen| seen.gone.clone()).unwrap_or_default()
     }
 
+    fn left_out(&self) -> Option<String> {
+        let Torn { lines, first } = &self.torn;
+        let first = clean(&String::from_utf8_lossy(first), Failure::TEXT_LIMIT);
+        (*lines > 0).then(|| format!("the listing does not say which message is meant, {lines} times: {first:?}"))
+    }
+
     fn login_delay(&self) -> Option<Duration> {
         self.session.capabilities().login_delay
     }
@@ -232,19 +246,31 @@ impl<S: Io> MailSource for Pop3Source<S> {
 }
 
 /// The messages of a listing, by the digests of their names.
-fn names(listing: Listing) -> Result<Vec<ListedMail>, Failure> {
-    if let (Some(reply), false) = (&listing.unnamed, listing.messages.is_empty()) {
+///
+/// # Errors
+/// None of them has a name.
+fn names(listing: Listing) -> Result<(Vec<ListedMail>, Torn), Failure> {
+    let Listing { messages, unnamed, mut torn } = listing;
+    if let (Some(reply), false) = (&unnamed, messages.is_empty()) {
         return Err(nameless(reply));
     }
-    let mails = listing.messages.into_iter().map(|message| {
-        let Some(name) = message.uidl else {
-            let text = format!("the server gave message {} no UIDL", message.number);
-            return Err(Failure::new(FailureCode::ProtocolViolation, Scope::Mailbox, Persistence::Transient, &text));
-        };
-        let is_place = name == message.number.to_string().into_bytes();
-        Ok(ListedMail { number: message.number, size: message.size, sha256: mime::digest(&name), is_place })
-    });
-    mails.collect()
+    let count = messages.len();
+    let mut mails = Vec::with_capacity(count);
+    for message in messages {
+        match message.uidl {
+            Some(name) => {
+                let is_place = name == message.number.to_string().into_bytes();
+                let sha256 = mime::digest(&name);
+                mails.push(ListedMail { number: message.number, size: message.size, sha256, is_place });
+            }
+            None => torn.note(format!("message {} has no UIDL", message.number).as_bytes()),
+        }
+    }
+    if mails.is_empty() && count > 0 {
+        let text = "the server gave no message a UIDL";
+        return Err(Failure::new(FailureCode::ProtocolViolation, Scope::Mailbox, Persistence::Transient, text));
+    }
+    Ok((mails, torn))
 }
 
 /// Without UIDL nobody can tell what was read from what is new. A server that only has trouble with

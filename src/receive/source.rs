@@ -76,6 +76,12 @@ pub trait MailSource: Send {
         None
     }
 
+    /// What the last look showed of messages that could not be told from others, in words: they are left alone,
+    /// and nothing is deleted or taken for gone.
+    fn left_out(&self) -> Option<String> {
+        None
+    }
+
     /// How long the server wants to be left alone after a log-in.
     fn login_delay(&self) -> Option<Duration> {
         None

@@ -148,6 +148,10 @@ impl MailSource for ServerSource {
         either!(self, source => source.notice())
     }
 
+    fn left_out(&self) -> Option<String> {
+        either!(self, source => source.left_out())
+    }
+
     fn login_delay(&self) -> Option<Duration> {
         either!(self, source => source.login_delay())
     }

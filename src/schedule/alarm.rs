@@ -27,7 +27,10 @@ const THROTTLING_MAY_LAST: Duration = HOUR;
 
 /// What the end of a cycle that took the workload's state to `after` changes.
 pub fn after_cycle(duty: Duty, after: &WorkloadState, report: &Report, now: Timestamp) -> Vec<AlertChange> {
-    let state = of_workload(duty, after, report.failure(), now);
+    let state = match left_out(duty, report) {
+        Some([over, raise]) if report.failure().is_none() => vec![over, raise],
+        _ => of_workload(duty, after, report.failure(), now).into_iter().collect(),
+    };
     state.into_iter().chain(renumbered(duty, report)).chain(noticed(duty, report)).collect()
 }
 
@@ -41,6 +44,15 @@ fn noticed(duty: Duty, report: &Report) -> Option<AlertChange> {
         text: words.clone(),
         workload: None,
     }))
+}
+
+/// Messages that could not be told from others: everything else goes well, and this lasts as long as it is so.
+fn left_out(duty: Duty, report: &Report) -> Option<[AlertChange; 2]> {
+    let Report::Received(CycleReport { left_out: Some(words), .. }) = report else { return None };
+    let (subject, code) = (AlertSubject::Mailbox(duty.mailbox), FailureCode::ProtocolViolation);
+    let text = format!("some messages are left on the server, all others are read: {words}");
+    let alert = NewAlert { subject, severity: Severity::Warning, code, text, workload: Some(duty.workload) };
+    Some([AlertChange::Over { subject, workload: duty.workload, but: Some(code) }, AlertChange::Raise(alert)])
 }
 
 /// An Inbox that was read from its start again: what became of its messages.

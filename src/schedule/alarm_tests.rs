@@ -138,6 +138,21 @@ fn an_inbox_that_was_renumbered_is_reported_with_what_became_of_its_messages() {
 }
 
 #[test]
+fn messages_that_cannot_be_told_apart_are_an_alert_for_as_long_as_it_lasts() {
+    let subject = AlertSubject::Mailbox(duty().mailbox);
+    let torn = CycleReport { left_out: Some("2 name".into()), ..CycleReport::default() };
+    let changes = after_cycle(duty(), &WorkloadState::default(), &Report::Received(torn), at(0));
+    let [over, AlertChange::Raise(alert)] = changes.as_slice() else { panic!("{changes:?}") };
+    let code = FailureCode::ProtocolViolation;
+    assert_eq!(*over, AlertChange::Over { subject, workload: Workload::Incoming, but: Some(code) });
+    assert_eq!((alert.subject, alert.code, alert.severity), (subject, code, Severity::Warning));
+    assert!(alert.text.contains("all others are read") && alert.text.contains("2 name"), "{}", alert.text);
+    let well = Report::Received(CycleReport::default());
+    let over = AlertChange::Over { subject, workload: Workload::Incoming, but: None };
+    assert_eq!(after_cycle(duty(), &WorkloadState::default(), &well, at(0)), [over]);
+}
+
+#[test]
 fn a_notice_of_the_provider_is_passed_on_beside_everything_else() {
     let settled = WorkloadState { enabled: true, ..WorkloadState::default() };
     let report = CycleReport { notice: Some("maintenance on Sunday".into()), ..CycleReport::default() };

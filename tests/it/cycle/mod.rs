@@ -6,5 +6,6 @@ mod deletion;
 mod maildrop;
 mod maildrop_stop;
 pub mod stop;
+mod torn_listing;
 mod unreadable;
 mod world;

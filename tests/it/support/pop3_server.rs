@@ -50,6 +50,8 @@ pub struct PopDrop {
     /// Whether it knows TOP.
     pub top: bool,
     pub at_quit: AtQuit,
+    /// What it says in LIST or UIDL in place of the line of this message.
+    pub torn: Vec<(&'static str, usize, &'static str)>,
     /// Every command, without arguments.
     pub commands: Vec<String>,
     next: u64,
@@ -78,6 +80,7 @@ impl PopServer {
             names: true,
             top: true,
             at_quit: AtQuit::default(),
+            torn: Vec::new(),
             commands: Vec::new(),
             next: 0,
         };
@@ -198,6 +201,7 @@ impl PopStream {
                 let numbered = self.snapshot.iter().enumerate().filter(|(_, id)| !self.deleted.contains(id));
                 let found = |id: u64| drop.messages.iter().find(|message| message.id == id).cloned();
                 live = numbered.filter_map(|(index, id)| Some((index + 1, found(*id)?))).collect();
+                let torn = drop.torn.clone();
                 std::mem::drop(drop);
                 if !known {
                     return self.say("-ERR what?");
@@ -206,7 +210,11 @@ impl PopStream {
                     "LIST" => format!("{number} {}\r\n", message.raw.len()),
                     _ => format!("{number} {}\r\n", message.uidl),
                 };
-                let lines: String = live.iter().map(line).collect();
+                let torn_or = |told: &(usize, PopMessage)| {
+                    let torn = torn.iter().find(|(of, number, _)| *of == command && *number == told.0);
+                    torn.map_or_else(|| line(told), |(_, _, said)| format!("{said}\r\n"))
+                };
+                let lines: String = live.iter().map(torn_or).collect();
                 self.say("+OK");
                 self.say_block(lines.as_bytes());
             }
