@@ -1,21 +1,17 @@
 //! The recording half of a cycle: marks, prepares, judges and commits, batch after batch, in order.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures::{FutureExt, future::try_join};
 use tokio::sync::mpsc;
 
 use crate::{
-    means::{Context, budget::Budget, stored},
+    means::{Context, budget::Share, stored},
     model::{
         activity::{BatchCommit, Committed, Fence, LedgerEntry, Verdict},
         cursor::{Cursor, InFlight},
         failure::{Failure, FailureCode},
         message::MessageKey,
-        rules::ReceiveRules,
     },
     store::StoreError,
 };
@@ -27,28 +23,64 @@ use super::{
     prepare::{Fetched, Ready, prepare},
 };
 
+/// A batch whose rows are decided.
+struct Judged {
+    entries: Vec<LedgerEntry>,
+    through: u32,
+    /// The marker of what is parsed next.
+    in_flight: Option<InFlight>,
+    bytes: u64,
+    share: Share,
+}
+
 /// What follows a batch.
 enum Next {
-    /// The next one, prepared.
-    Ready(Ready),
+    /// The next one.
+    Judged(Judged),
     /// The next one; its marker is to be committed before it is parsed.
     Unmarked(Fetched),
     /// No more.
     Nothing,
 }
 
-/// Receives the next batch, and prepares it where `marker`, which stands in the database, covers it.
-async fn prepare_next(
+/// Receives the next batch, and makes it ready to be committed where `marker`, which stands in the
+/// database, covers it.
+async fn await_next(
+    context: &Context,
+    policy: &ReceivePolicy,
     fetched: &mut mpsc::Receiver<Fetched>,
-    rules: Arc<ReceiveRules>,
-    budget: &Budget,
     marker: Option<InFlight>,
 ) -> Result<Next, Failure> {
     let Some(next) = fetched.recv().await else { return Ok(Next::Nothing) };
     match next.marker() {
         Some(wanted) if !marker.is_some_and(|marker| covers(marker, wanted)) => Ok(Next::Unmarked(next)),
-        Some(_) | None => Ok(Next::Ready(prepare(next, rules, budget).await?)),
+        Some(_) | None => Ok(Next::Judged(prepare_and_judge(context, policy, next).await?)),
     }
+}
+
+/// Reads and judges a batch. What is being recorded meanwhile is not among the facts: the commit sees
+/// it, and links to it.
+async fn prepare_and_judge(context: &Context, policy: &ReceivePolicy, fetched: Fetched) -> Result<Judged, Failure> {
+    let ready = prepare(fetched, policy.rules.clone(), &context.budget).await?;
+    let Ready { batch, through, ahead: in_flight, bytes, share } = ready;
+    let known = facts(context, &batch).await.map_err(|error| stored::failure(&error))?;
+    let entries = judge_all(batch, known, &policy.rules, context.clock.now());
+    Ok(Judged { entries, through, in_flight, bytes, share })
+}
+
+async fn facts(context: &Context, batch: &[Prepared]) -> Result<Facts, StoreError> {
+    let store = &context.store;
+    let keys: BTreeSet<MessageKey> = batch.iter().filter_map(Prepared::key).collect();
+    let keys: Vec<MessageKey> = keys.into_iter().collect();
+    let activities = stored::patiently(|| store.facts(&keys)).await?;
+    let ours = batch.iter().filter_map(Prepared::message_id).filter(|id| may_be_ours(id));
+    let ours: Vec<String> = ours.map(str::to_owned).collect();
+    // Nearly never: not worth a question for each batch.
+    let test_mails = match ours.is_empty() {
+        true => BTreeMap::new(),
+        false => stored::patiently(|| store.test_mails(&ours)).await?,
+    };
+    Ok(Facts { activities, test_mails })
 }
 
 /// Whether what `wanted` names is named by `marker` too.
@@ -107,17 +139,17 @@ impl<'a> Recorder<'a> {
         result
     }
 
-    /// While one batch is committed, the next one is awaited and prepared: neither half waits for the other.
+    /// While one batch is committed, the next one is awaited, read and judged: neither half waits for
+    /// the other.
     async fn record_all(&mut self, fetched: &mut mpsc::Receiver<Fetched>) -> Result<(), Failure> {
         let mut next = fetched.recv().await;
         while let Some(batch) = next {
-            let mut ready = self.prepare_alone(batch).await?;
+            let mut judged = self.judge_alone(batch).await?;
             next = loop {
-                let (rules, budget, marker) = (self.policy.rules.clone(), &self.context.budget, self.marker);
-                let following = prepare_next(fetched, rules, budget, marker);
+                let following = await_next(self.context, self.policy, fetched, self.marker);
                 // Only the commit's failure ends both at once.
-                match try_join(self.commit(ready), following.map(Ok)).await?.1? {
-                    Next::Ready(following) => ready = following,
+                match try_join(self.commit(judged), following.map(Ok)).await?.1? {
+                    Next::Judged(following) => judged = following,
                     Next::Unmarked(batch) => break Some(batch),
                     Next::Nothing => break None,
                 }
@@ -126,17 +158,17 @@ impl<'a> Recorder<'a> {
         Ok(())
     }
 
-    /// Prepares a batch while nothing else goes on. A suspect that survives its parse is suspect no
-    /// more: only deaths of the parser count, not those of a machine that is killed again and again.
-    async fn prepare_alone(&mut self, next: Fetched) -> Result<Ready, Failure> {
+    /// Reads and judges a batch while nothing else goes on. A suspect that survives its parse is suspect
+    /// no more: only deaths of the parser count, not those of a machine that is killed again and again.
+    async fn judge_alone(&mut self, next: Fetched) -> Result<Judged, Failure> {
         let attempts = next.attempts;
         let parsed = self.mark(&next).await?;
-        let ready = prepare(next, self.policy.rules.clone(), &self.context.budget).await?;
+        let judged = prepare_and_judge(self.context, self.policy, next).await?;
         // One that is only kept was not put to the test: it stays suspect until it has its row.
         if parsed && attempts > 1 {
             self.set_marker(None).await?;
         }
-        Ok(ready)
+        Ok(judged)
     }
 
     /// Commits the marker that tells the next start what was being parsed, should this process die of it;
@@ -156,14 +188,10 @@ impl<'a> Recorder<'a> {
         Ok(())
     }
 
-    /// Judges and commits one batch, with the marker of what is parsed next.
-    async fn commit(&mut self, ready: Ready) -> Result<(), Failure> {
-        let Ready { batch, through, ahead: in_flight, bytes, share } = ready;
+    /// Commits one batch, with the marker of what is parsed next.
+    async fn commit(&mut self, judged: Judged) -> Result<(), Failure> {
+        let Judged { entries, through, in_flight, bytes, share } = judged;
         self.bytes += bytes;
-        let keys: BTreeSet<MessageKey> = batch.iter().filter_map(Prepared::key).collect();
-        let keys: Vec<MessageKey> = keys.into_iter().collect();
-        let known = self.facts(&batch, &keys).await.map_err(|error| stored::failure(&error))?;
-        let entries = judge_all(batch, known, &self.policy.rules, self.context.clock.now());
         let whole = self.batch(entries, through, in_flight);
         match self.commit_batch(&whole).await {
             Err(error) if stored::blames_content(&error) => self.commit_each(whole.entries, through, in_flight).await,
@@ -172,19 +200,6 @@ impl<'a> Recorder<'a> {
         .map_err(|error| stored::failure(&error))?;
         drop(share);
         Ok(())
-    }
-
-    async fn facts(&self, batch: &[Prepared], keys: &[MessageKey]) -> Result<Facts, StoreError> {
-        let store = &self.context.store;
-        let activities = stored::patiently(|| store.facts(keys)).await?;
-        let ours = batch.iter().filter_map(Prepared::message_id).filter(|id| may_be_ours(id));
-        let ours: Vec<String> = ours.map(str::to_owned).collect();
-        // Nearly never: not worth a question for each batch.
-        let test_mails = match ours.is_empty() {
-            true => BTreeMap::new(),
-            false => stored::patiently(|| store.test_mails(&ours)).await?,
-        };
-        Ok(Facts { activities, test_mails })
     }
 
     fn batch(&self, entries: Vec<LedgerEntry>, through: u32, in_flight: Option<InFlight>) -> BatchCommit {

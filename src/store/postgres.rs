@@ -29,6 +29,9 @@ pub const fn text(sql: Sql) -> &'static str {
 
 pub use super::script::on_postgres as run;
 
+/// Whether a statement may have places for more rows than it is given: here each wants its value.
+pub const PADDED: bool = false;
+
 #[path = "ops/mod.rs"]
 pub mod ops;
 

@@ -43,6 +43,9 @@ pub const fn text(sql: Sql) -> &'static str {
 
 pub use super::script::on_sqlite as run;
 
+/// Whether a statement may have places for more rows than it is given: what has no value is NULL.
+pub const PADDED: bool = true;
+
 #[path = "ops/mod.rs"]
 pub mod ops;
 

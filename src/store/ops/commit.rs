@@ -24,7 +24,7 @@ use crate::{
 const SOURCES: Insert = Insert {
     head: "INSERT INTO email_sources (sha256, size, encoding, bytes) ",
     tail: " ON CONFLICT (sha256) DO NOTHING",
-    most: 16,
+    most: 32,
 };
 
 const ACTIVITIES: Insert = Insert {
@@ -32,20 +32,24 @@ const ACTIVITIES: Insert = Insert {
            message_id, in_reply_to, message_references, received_at, sent_at, body_text, body_html, \
            notifications, created_at) ",
     tail: " ON CONFLICT (direction, message_key) DO NOTHING",
-    most: 32,
+    most: 128,
 };
 
-const PARTIES: Insert =
-    Insert { head: "INSERT INTO email_parties (activity, position, role, address, display_name) ", tail: "", most: 64 };
+const PARTIES: Insert = Insert {
+    head: "INSERT INTO email_parties (activity, position, role, address, display_name) ",
+    tail: "",
+    most: 256,
+};
 
 const ATTACHMENTS: Insert = Insert {
     head: "INSERT INTO email_attachments (activity, position, part, file_name, content_type, content_id, size, \
            sha256, blocked) ",
     tail: "",
-    most: 64,
+    most: 128,
 };
 
-const EVENTS: Insert = Insert { head: "INSERT INTO events (occurred_at, kind, subject, payload) ", tail: "", most: 64 };
+const EVENTS: Insert =
+    Insert { head: "INSERT INTO events (occurred_at, kind, subject, payload) ", tail: "", most: 128 };
 
 const LEDGER: Insert = Insert {
     head: "INSERT INTO inbox_ledger (mailbox, uid_validity, generation, uid, verdict, reason, activity, \
@@ -57,7 +61,7 @@ const LEDGER: Insert = Insert {
            failure_code = excluded.failure_code, failure_detail = excluded.failure_detail, \
            source = excluded.source, judged_at = excluded.judged_at, server_copy = excluded.server_copy \
            WHERE inbox_ledger.verdict = 'ignored' AND inbox_ledger.reason IN ('before_starting_point', 'vanished')",
-    most: 64,
+    most: 128,
 };
 
 /// See [`crate::store::Store::commit_batch`].

@@ -1,12 +1,14 @@
 //! Many rows by few statements.
 
+use std::iter::repeat_n;
+
 use sqlx::QueryBuilder;
 
-use super::{Conn, Db, Result};
+use super::{Conn, Db, PADDED, Result};
 
 /// Where rows go and what happens to those that are there.
 pub struct Insert {
-    /// `INSERT INTO table (columns) `
+    /// `INSERT INTO table (columns) `; the first column is never NULL.
     pub head: &'static str,
     /// ` ON CONFLICT …`, or nothing.
     pub tail: &'static str,
@@ -22,8 +24,10 @@ impl Insert {
     /// Inserts `rows`, each bound by `bind` in the order of the columns; returns how many were
     /// inserted or replaced.
     ///
-    /// Statements have 64, 32, 16 … 1 rows, so that whatever the number of rows, there are only a
-    /// few texts: they stay prepared.
+    /// Statements have places for 1, 2, 4 … rows, so that whatever the number of rows, there are only
+    /// a few texts: they stay prepared. Each is handed over to SQLite's thread and back, which costs
+    /// more than a place that stays empty: there, what has no value is NULL, and passed over. Where
+    /// that is not so ([`PADDED`]), there are as many statements as it takes to fill each.
     pub async fn rows<T>(
         &self,
         conn: &mut Conn,
@@ -32,14 +36,38 @@ impl Insert {
     ) -> Result<u64> {
         let mut written = 0;
         while !rows.is_empty() {
-            let count = self.most.min(1 << rows.len().ilog2());
-            let rest = rows.split_off(count);
+            let (places, taken) = self.places(rows.len());
+            let rest = rows.split_off(taken);
             let mut statement = QueryBuilder::<Db>::new(self.head);
+            if PADDED {
+                statement.push("SELECT * FROM (");
+            }
             statement.push_values(rows, |mut values, row| bind(&mut values, row));
+            if PADDED {
+                statement.push(self.empty_place().repeat(places - taken));
+                statement.push(") WHERE column1 IS NOT NULL");
+            }
             statement.push(self.tail);
             written += statement.build().execute(&mut *conn).await?.rows_affected();
             rows = rest;
         }
         Ok(written)
+    }
+
+    /// The places of the next statement, and how many of `rows` it takes.
+    fn places(&self, rows: usize) -> (usize, usize) {
+        if PADDED {
+            let places = self.most.min(rows.next_power_of_two());
+            (places, places.min(rows))
+        } else {
+            let places = self.most.min(1 << rows.ilog2());
+            (places, places)
+        }
+    }
+
+    /// A row that no values are bound for.
+    fn empty_place(&self) -> String {
+        let columns = self.head.split(',').count();
+        format!(", ({})", repeat_n("?", columns).collect::<Vec<_>>().join(", "))
     }
 }
