@@ -6,7 +6,8 @@ use sqlx::{
     ConnectOptions, Connection, PgConnection, PgPool, Transaction,
     migrate::Migrator,
     pool::PoolConnection,
-    postgres::{PgConnectOptions, PgPoolOptions},
+    postgres::{PgArguments, PgConnectOptions, PgPoolOptions},
+    query::Query,
 };
 
 use super::{
@@ -31,6 +32,11 @@ pub use super::script::on_postgres as run;
 
 /// Whether a statement may have places for more rows than it is given: here each wants its value.
 pub const PADDED: bool = false;
+
+/// Runs one statement, which answers no rows; returns how many it wrote.
+pub async fn written(conn: &mut Conn, statement: Query<'_, Db, PgArguments>) -> Result<u64, StoreError> {
+    Ok(statement.execute(conn).await?.rows_affected())
+}
 
 #[path = "ops/mod.rs"]
 pub mod ops;

@@ -9,11 +9,13 @@ use std::{
     time::Duration,
 };
 
+use futures::TryStreamExt;
 use sqlx::{
-    ConnectOptions, Connection, SqliteConnection, SqlitePool,
+    ConnectOptions, Connection, Either, Executor, SqliteConnection, SqlitePool,
     migrate::Migrator,
     pool::PoolConnection,
-    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+    query::Query,
+    sqlite::{SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -45,6 +47,16 @@ pub use super::script::on_sqlite as run;
 
 /// Whether a statement may have places for more rows than it is given: what has no value is NULL.
 pub const PADDED: bool = true;
+
+/// Runs one statement, which answers no rows; returns how many it wrote.
+///
+/// SQLite's thread tells the result and then the end: nobody need be woken for that.
+pub async fn written(conn: &mut Conn, statement: Query<'_, Db, SqliteArguments>) -> Result<u64, StoreError> {
+    match conn.fetch_many(statement).try_next().await? {
+        Some(Either::Left(done)) => Ok(done.rows_affected()),
+        Some(Either::Right(_)) | None => Ok(0),
+    }
+}
 
 #[path = "ops/mod.rs"]
 pub mod ops;

@@ -2,7 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Conn, Db, Result, alerts, inbox, insert::Insert, leases, text};
+use futures::join;
+
+use super::{
+    Conn, Db, Result, alerts, inbox,
+    insert::{self, Insert, Statement, Values},
+    leases, text,
+};
 use crate::{
     model::{
         activity::{Committed, Fence, IgnoreReason, LedgerEntry, NewActivity, Verdict},
@@ -24,7 +30,7 @@ use crate::{
 const SOURCES: Insert = Insert {
     head: "INSERT INTO email_sources (sha256, size, encoding, bytes) ",
     tail: " ON CONFLICT (sha256) DO NOTHING",
-    most: 32,
+    most: 16,
 };
 
 const ACTIVITIES: Insert = Insert {
@@ -73,13 +79,14 @@ pub async fn commit_batch(conn: &mut Conn, fence: Fence, batch: Batch, now: Time
         entries.into_iter().zip(sources).filter(|(entry, _)| !is_known(entry, &known)).collect();
     let (entries, mut sources): (Vec<_>, Vec<_>) = fresh.into_iter().unzip();
     let names: Vec<Option<Sha256>> = sources.iter().map(|source| source.as_ref().map(|source| source.sha256)).collect();
-    let recorded = record(conn, fence.mailbox, &entries, &mut sources, now).await?;
+    let (recorded, details) = record(conn, fence.mailbox, &entries, &mut sources, now).await?;
     let rows: Vec<_> =
         entries.into_iter().zip(names).map(|(entry, source)| Judged::of(entry, source, &recorded)).collect();
     let committed = count(&rows);
     let set_aside = alerts_about(fence.mailbox, &rows);
     let place = (i64::from(cursor.uid_validity.get()), i64::from(cursor.generation));
-    LEDGER.rows(conn, rows, |values, row| row.bind(values, fence.mailbox, place, delete, now)).await?;
+    let ledger = LEDGER.statements(rows, |values, row: Judged| row.bind(values, fence.mailbox, place, delete, now));
+    insert::run(conn, details.into_iter().chain(ledger)).await?;
     inbox::advance_cursor(conn, fence.mailbox, &cursor).await?;
     for alert in set_aside {
         alerts::raise(conn, alert, now).await?;
@@ -132,15 +139,15 @@ fn is_known(entry: &LedgerEntry, known: &BTreeMap<i64, Option<IgnoreReason>>) ->
     }
 }
 
-/// Inserts the new activities with all that belongs to them, and the sources of what is set aside.
-/// Returns the activity of each key among the entries to be recorded.
+/// Inserts the new activities with their sources, and the sources of what is set aside. Returns the
+/// activity of each key among the entries to be recorded, and what inserts the rest of the new ones.
 async fn record(
     conn: &mut Conn,
     mailbox: MailboxId,
     entries: &[LedgerEntry],
     sources: &mut [Option<Source>],
     now: Timestamp,
-) -> Result<BTreeMap<MessageKey, ActivityId>> {
+) -> Result<(BTreeMap<MessageKey, ActivityId>, Vec<Statement>)> {
     let wanted = entries.iter().filter_map(new_activity).map(|activity| activity.message.key).collect();
     let mut activity_of = inbox::facts(conn, wanted).await?;
     // By key, so that two transactions with the same mails wait for each other instead of deadlock.
@@ -164,18 +171,21 @@ async fn record(
         }
     }
     let stored: BTreeSet<Sha256> = kept.keys().copied().collect();
-    insert_sources(conn, kept).await?;
     let mut new: Vec<&NewActivity> = new.into_values().collect();
-    let inserted = insert_activities(conn, mailbox, &new, &stored, now).await?;
-    if inserted < new.len() as u64 {
+    // What follows is made while the database writes what comes before it.
+    let (kept, activities) = join!(insert_sources(conn, kept), async { activities(mailbox, &new, &stored, now) });
+    kept?;
+    let (inserted, mut details) =
+        join!(insert::run(conn, activities.into_iter()), async { details(mailbox, &new, now) });
+    if inserted? < new.len() as u64 {
         // Another mailbox's transaction was first with the same mail.
         let winners = inbox::facts(conn, new.iter().map(|activity| activity.message.key).collect()).await?;
         new.retain(|activity| winners.get(&activity.message.key) == Some(&activity.id));
         activity_of.extend(winners);
+        details = self::details(mailbox, &new, now);
     }
     activity_of.extend(new.iter().map(|activity| (activity.message.key, activity.id)));
-    insert_details(conn, mailbox, &new, now).await?;
-    Ok(activity_of)
+    Ok((activity_of, details))
 }
 
 fn new_activity(entry: &LedgerEntry) -> Option<&NewActivity> {
@@ -187,7 +197,7 @@ fn new_activity(entry: &LedgerEntry) -> Option<&NewActivity> {
 
 /// Bytes of mail, where they are not kept yet.
 pub async fn insert_sources(conn: &mut Conn, sources: BTreeMap<Sha256, Source>) -> Result<()> {
-    let bind = |values: &mut super::insert::Values<'_, '_>, source: Source| {
+    let bind = |values: &mut Values<'_, '_>, source: Source| {
         values
             .push_bind(Hash::from(source.sha256))
             .push_bind(integer(source.size))
@@ -198,14 +208,8 @@ pub async fn insert_sources(conn: &mut Conn, sources: BTreeMap<Sha256, Source>) 
     Ok(())
 }
 
-async fn insert_activities(
-    conn: &mut Conn,
-    mailbox: MailboxId,
-    new: &[&NewActivity],
-    stored: &BTreeSet<Sha256>,
-    now: Timestamp,
-) -> Result<u64> {
-    let bind = |values: &mut super::insert::Values<'_, '_>, activity: &NewActivity| {
+fn activities(mailbox: MailboxId, new: &[&NewActivity], stored: &BTreeSet<Sha256>, now: Timestamp) -> Vec<Statement> {
+    let bind = |values: &mut Values<'_, '_>, activity: &NewActivity| {
         let message = &activity.message;
         let sender = message.parties.iter().find(|party| party.role == PartyRole::From);
         values
@@ -227,57 +231,62 @@ async fn insert_activities(
             .push_bind(MailText(&activity.notifications))
             .push_bind(Time(now));
     };
-    ACTIVITIES.rows(conn, new.to_vec(), bind).await
+    ACTIVITIES.statements(new.to_vec(), bind).collect()
 }
 
-/// Parties, attachments and events of activities that are certainly ours.
-async fn insert_details(conn: &mut Conn, mailbox: MailboxId, new: &[&NewActivity], now: Timestamp) -> Result<()> {
+/// Parties, attachments and events of activities that are ours.
+fn details(mailbox: MailboxId, new: &[&NewActivity], now: Timestamp) -> Vec<Statement> {
     let parties = new.iter().flat_map(|activity| {
         activity.message.parties.iter().enumerate().map(|(position, party)| (activity.id, position, party))
     });
-    insert_parties(conn, parties.collect()).await?;
-    let attachments = new.iter().flat_map(|activity| {
+    let files = new.iter().flat_map(|activity| {
         let files = activity.attachments.iter().enumerate();
         files.map(|(position, new)| (activity.id, position, &new.attachment, new.blocked))
     });
-    insert_attachments(conn, attachments.collect()).await?;
     let event = |new: &&NewActivity| Event { at: now, kind: "activity.recorded", activity: new.id, mailbox };
-    insert_events(conn, new.iter().map(event).collect()).await
+    let mut statements: Vec<Statement> = PARTIES.statements(parties.collect(), bind_party).collect();
+    statements.extend(ATTACHMENTS.statements(files.collect(), bind_attachment));
+    statements.extend(EVENTS.statements(new.iter().map(event).collect(), bind_event));
+    statements
+}
+
+/// An address of an activity, with its place.
+type PlacedParty<'a> = (ActivityId, usize, &'a Party);
+
+fn bind_party(values: &mut Values<'_, '_>, (activity, position, party): PlacedParty<'_>) {
+    values
+        .push_bind(Id(activity.0))
+        .push_bind(integer(position as u64))
+        .push_bind(party.role.word())
+        .push_bind(MailText(&party.address))
+        .push_bind(MailText(&party.display_name));
 }
 
 /// Addresses of activities, each with its place.
-pub async fn insert_parties(conn: &mut Conn, parties: Vec<(ActivityId, usize, &Party)>) -> Result<()> {
-    let bind = |values: &mut super::insert::Values<'_, '_>,
-                (activity, position, party): (ActivityId, usize, &Party)| {
-        values
-            .push_bind(Id(activity.0))
-            .push_bind(integer(position as u64))
-            .push_bind(party.role.word())
-            .push_bind(MailText(&party.address))
-            .push_bind(MailText(&party.display_name));
-    };
-    PARTIES.rows(conn, parties, bind).await?;
+pub async fn insert_parties(conn: &mut Conn, parties: Vec<PlacedParty<'_>>) -> Result<()> {
+    PARTIES.rows(conn, parties, bind_party).await?;
     Ok(())
 }
 
 /// A file of an activity, with its place, and why it is blocked.
 type Placed<'a> = (ActivityId, usize, &'a Attachment, Option<&'static str>);
 
+fn bind_attachment(values: &mut Values<'_, '_>, (activity, position, attachment, blocked): Placed<'_>) {
+    values
+        .push_bind(Id(activity.0))
+        .push_bind(integer(position as u64))
+        .push_bind(i64::from(attachment.part))
+        .push_bind(MailText(&attachment.file_name))
+        .push_bind(MailText(&attachment.content_type))
+        .push_bind(attachment.content_id.as_deref().map(MailText))
+        .push_bind(integer(attachment.size))
+        .push_bind(Hash::from(attachment.sha256))
+        .push_bind(blocked);
+}
+
 /// Files of activities whose bytes are in the source.
 pub async fn insert_attachments(conn: &mut Conn, attachments: Vec<Placed<'_>>) -> Result<()> {
-    let bind = |values: &mut super::insert::Values<'_, '_>, (activity, position, attachment, blocked): Placed<'_>| {
-        values
-            .push_bind(Id(activity.0))
-            .push_bind(integer(position as u64))
-            .push_bind(i64::from(attachment.part))
-            .push_bind(MailText(&attachment.file_name))
-            .push_bind(MailText(&attachment.content_type))
-            .push_bind(attachment.content_id.as_deref().map(MailText))
-            .push_bind(integer(attachment.size))
-            .push_bind(Hash::from(attachment.sha256))
-            .push_bind(blocked);
-    };
-    ATTACHMENTS.rows(conn, attachments, bind).await?;
+    ATTACHMENTS.rows(conn, attachments, bind_attachment).await?;
     Ok(())
 }
 
@@ -293,13 +302,14 @@ pub struct Event {
     pub mailbox: MailboxId,
 }
 
+fn bind_event(values: &mut Values<'_, '_>, event: Event) {
+    let payload = format!(r#"{{"mailbox":"{}"}}"#, event.mailbox);
+    values.push_bind(Time(event.at)).push_bind(event.kind).push_bind(Id(event.activity.0)).push_bind(Json(payload));
+}
+
 /// Tells consumers.
 pub async fn insert_events(conn: &mut Conn, events: Vec<Event>) -> Result<()> {
-    let bind = |values: &mut super::insert::Values<'_, '_>, event: Event| {
-        let payload = format!(r#"{{"mailbox":"{}"}}"#, event.mailbox);
-        values.push_bind(Time(event.at)).push_bind(event.kind).push_bind(Id(event.activity.0)).push_bind(Json(payload));
-    };
-    EVENTS.rows(conn, events, bind).await?;
+    EVENTS.rows(conn, events, bind_event).await?;
     Ok(())
 }
 
@@ -327,7 +337,7 @@ impl Judged {
 
     fn bind(
         self,
-        values: &mut super::insert::Values<'_, '_>,
+        values: &mut Values<'_, '_>,
         mailbox: MailboxId,
         (uid_validity, generation): (i64, i64),
         delete: bool,

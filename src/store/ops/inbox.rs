@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Conn, Db, Result, leases, text};
+use super::{Conn, Db, Result, leases, text, written};
 use crate::{
     model::{
         activity::{Fence, IgnoreReason},
@@ -59,7 +59,7 @@ fn marker(in_flight: Option<InFlight>) -> (Option<i64>, Option<i64>, Option<i64>
 /// Returns how many rows the statement wrote.
 async fn put_cursor(conn: &mut Conn, statement: Sql, mailbox: MailboxId, cursor: &Cursor) -> Result<u64> {
     let (first, last, attempts) = marker(cursor.in_flight);
-    let done = sqlx::query::<Db>(text(statement))
+    let statement = sqlx::query::<Db>(text(statement))
         .bind(Id(mailbox.0))
         .bind(i64::from(cursor.uid_validity.get()))
         .bind(i64::from(cursor.generation))
@@ -70,10 +70,8 @@ async fn put_cursor(conn: &mut Conn, statement: Sql, mailbox: MailboxId, cursor:
         .bind(i64::from(cursor.starts_over))
         .bind(first)
         .bind(last)
-        .bind(attempts)
-        .execute(conn)
-        .await?;
-    Ok(done.rows_affected())
+        .bind(attempts);
+    written(conn, statement).await
 }
 
 /// See [`crate::store::Store::save_cursor`].

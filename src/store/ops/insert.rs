@@ -2,9 +2,10 @@
 
 use std::iter::repeat_n;
 
+use futures::join;
 use sqlx::QueryBuilder;
 
-use super::{Conn, Db, PADDED, Result};
+use super::{Conn, Db, PADDED, Result, written};
 
 /// Where rows go and what happens to those that are there.
 pub struct Insert {
@@ -23,35 +24,44 @@ pub type Values<'a, 'q> = sqlx::query_builder::Separated<'a, Db, &'static str>;
 impl Insert {
     /// Inserts `rows`, each bound by `bind` in the order of the columns; returns how many were
     /// inserted or replaced.
-    ///
-    /// Statements have places for 1, 2, 4 … rows, so that whatever the number of rows, there are only
-    /// a few texts: they stay prepared. Each is handed over to SQLite's thread and back, which costs
-    /// more than a place that stays empty: there, what has no value is NULL, and passed over. Where
-    /// that is not so ([`PADDED`]), there are as many statements as it takes to fill each.
     pub async fn rows<T>(
         &self,
         conn: &mut Conn,
+        rows: Vec<T>,
+        bind: impl FnMut(&mut Values<'_, '_>, T),
+    ) -> Result<u64> {
+        run(conn, self.statements(rows, bind)).await
+    }
+
+    /// The statements that insert `rows`, each made when it is asked for.
+    ///
+    /// They have places for 1, 2, 4 … rows, so that whatever the number of rows, there are only a few
+    /// texts: they stay prepared. Each is handed over to SQLite's thread and back, which costs more
+    /// than a place that stays empty: there, what has no value is NULL, and passed over. Where that is
+    /// not so ([`PADDED`]), there are as many statements as it takes to fill each.
+    pub fn statements<T>(
+        &self,
         mut rows: Vec<T>,
         mut bind: impl FnMut(&mut Values<'_, '_>, T),
-    ) -> Result<u64> {
-        let mut written = 0;
-        while !rows.is_empty() {
+    ) -> impl Iterator<Item = Statement> {
+        std::iter::from_fn(move || {
+            if rows.is_empty() {
+                return None;
+            }
             let (places, taken) = self.places(rows.len());
             let rest = rows.split_off(taken);
             let mut statement = QueryBuilder::<Db>::new(self.head);
             if PADDED {
                 statement.push("SELECT * FROM (");
             }
-            statement.push_values(rows, |mut values, row| bind(&mut values, row));
+            statement.push_values(std::mem::replace(&mut rows, rest), |mut values, row| bind(&mut values, row));
             if PADDED {
                 statement.push(self.empty_place().repeat(places - taken));
                 statement.push(") WHERE column1 IS NOT NULL");
             }
             statement.push(self.tail);
-            written += statement.build().execute(&mut *conn).await?.rows_affected();
-            rows = rest;
-        }
-        Ok(written)
+            Some(Statement(statement))
+        })
     }
 
     /// The places of the next statement, and how many of `rows` it takes.
@@ -70,4 +80,19 @@ impl Insert {
         let columns = self.head.split(',').count();
         format!(", ({})", repeat_n("?", columns).collect::<Vec<_>>().join(", "))
     }
+}
+
+/// A statement with its rows.
+pub struct Statement(QueryBuilder<Db>);
+
+/// Runs `statements`; returns how many rows they wrote. While the database runs one, the next is made.
+pub async fn run(conn: &mut Conn, mut statements: impl Iterator<Item = Statement>) -> Result<u64> {
+    let mut rows = 0;
+    let mut next = statements.next();
+    while let Some(Statement(mut statement)) = next {
+        let (done, following) = join!(written(conn, statement.build()), async { statements.next() });
+        rows += done?;
+        next = following;
+    }
+    Ok(rows)
 }

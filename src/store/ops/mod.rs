@@ -1,7 +1,7 @@
 //! The operations, written once and compiled for each database: `Db` and `Conn` are what the
 //! including module says they are. Each runs inside a transaction of its caller.
 
-use super::{Conn, Db, PADDED, run, text};
+use super::{Conn, Db, PADDED, run, text, written};
 
 pub mod activities;
 pub mod alerts;
