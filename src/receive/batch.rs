@@ -13,9 +13,9 @@ use super::policy::{ReceivePolicy, Steps};
 /// Rows that need no download, per message of the batch limit.
 const ROWS_PER_MESSAGE: usize = 10;
 
-/// Batches that are marked before they are there. While one is committed the next one is parsed, so
-/// the marker of that one, and of the one after it, stands in the database before.
-const MARKED_AHEAD: usize = 2;
+/// Batches that are marked before they are there. While one is committed the two that follow are parsed,
+/// so their marker, and that of the one after them, stands in the database before.
+const MARKED_AHEAD: usize = 3;
 
 /// So many times a message may have been begun before it is set aside: unparsed, or without having
 /// been received.

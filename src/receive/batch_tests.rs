@@ -111,14 +111,15 @@ proptest! {
 }
 
 #[test]
-fn the_marker_ahead_is_that_of_the_next_two() {
+fn the_marker_ahead_is_that_of_the_next_three() {
     let items =
         |uids: &[(u32, u64)]| uids.iter().map(|(uid, size)| decide(listed(*uid, *size), &policy(), None)).collect();
     let batch = |uids: &[(u32, u64)]| Batch { items: items(uids), through: 99, attempts: 1 };
     let marker = |first, last| Some(InFlight { first: uid(first), last: uid(last), attempts: 1 });
-    let all = [batch(&[(1, 10), (3, 10)]), batch(&[(4, 10), (5, 5_000)]), batch(&[(7, 10)])];
-    assert_eq!(marker_of(all.iter()), marker(1, 4), "5 is too large to be parsed");
-    assert_eq!(marker_of(all.iter().skip(2)), marker(7, 7));
+    let all = [batch(&[(1, 10), (3, 10)]), batch(&[(4, 10)]), batch(&[(7, 10), (8, 5_000)]), batch(&[(9, 10)])];
+    assert_eq!(marker_of(all.iter()), marker(1, 7), "8 is too large to be parsed");
+    assert_eq!(marker_of(all.iter().skip(2)), marker(7, 9));
+    assert_eq!(marker_of(all.iter().skip(3)), marker(9, 9));
     assert_eq!(marker_of([].iter()), None);
     let suspect = Batch { attempts: 2, ..batch(&[(9, 10)]) };
     assert_eq!(marker_of([suspect].iter()), None, "it goes alone");

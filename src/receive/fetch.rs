@@ -1,58 +1,31 @@
-//! The fetching half of a cycle: lists, cuts batches, keeps some requests under way, and finds out
-//! about messages that were listed but not given, or not in a form that can be read.
+//! The fetching half of a cycle: lists, and cuts what is listed into batches.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 use tokio::sync::mpsc;
 
 use crate::{
-    means::{Context, budget::Share, stored},
+    means::{Context, stored},
     model::{
-        activity::{IgnoreReason, LedgerEntry, Verdict},
-        cursor::{Cursor, FetchedMessage, InFlight, ListedMessage},
-        failure::{Failure, FailureCode},
+        activity::LedgerEntry,
+        cursor::{Cursor, InFlight, ListedMessage},
+        failure::Failure,
         ids::MailboxId,
         timestamp::Timestamp,
-        uid::{Uid, UidSet},
+        uid::Uid,
     },
 };
 
 use super::{
-    batch::{
-        Batch, MAXIMUM_ATTEMPTS, Todo, batches, blames_message, decide, is_suspect, marker_of, message_failure, row,
-        uid_sets,
-    },
+    batch::{Todo, batches, decide, is_suspect},
     plan::Reading,
     policy::ReceivePolicy,
-    prepare::{Fetched, Piece},
+    prepare::Fetched,
     reconcile::relink,
+    requests::{Halt, Requests},
     source::MailSource,
     windows::{Window, Windows, first_window},
 };
-
-/// Requests that may be outstanding at a time: as much as a fast server sends within a round trip.
-const REQUESTS: usize = 4;
-
-/// So often a message that is listed but not given is asked for again.
-const REPETITIONS: u32 = 3;
-
-/// What became of the messages of a batch that were asked for.
-struct Answered {
-    /// Those that were given.
-    given: BTreeMap<Uid, FetchedMessage>,
-    /// What is entered for the others.
-    settled: BTreeMap<Uid, Verdict>,
-}
-
-impl Answered {
-    /// Nothing was given, for the last time: `failure` has the server's words.
-    fn refused(asked: &Asked, failure: &Failure) -> Self {
-        let text = format!("asked {} times: {}", asked.batch.attempts, failure.text);
-        let verdict = Verdict::SetAside(message_failure(FailureCode::MessageUnanswered, &text));
-        let settled = asked.batch.asked().into_iter().map(|message| (message.uid, verdict.clone()));
-        Self { given: BTreeMap::new(), settled: settled.collect() }
-    }
-}
 
 /// A listing that came together with the opening of the folder.
 #[derive(Debug)]
@@ -87,51 +60,6 @@ impl From<Failure> for Broken {
     }
 }
 
-/// Why the fetching half ended early.
-#[derive(Debug)]
-enum Halt {
-    /// The server or the database failed.
-    Failed(Failure),
-    /// The conversation broke, and one of these messages may have caused it.
-    Blamed(Failure, InFlight),
-    /// Between batches: a limit was reached or the program stops.
-    Enough,
-    /// The recording half ended, and knows why.
-    Unheard,
-}
-
-impl From<Failure> for Halt {
-    fn from(failure: Failure) -> Self {
-        Self::Failed(failure)
-    }
-}
-
-/// A request under way.
-struct Asked {
-    batch: Batch,
-    wanted: Vec<ListedMessage>,
-    /// Received ahead of its turn.
-    answer: Option<Vec<FetchedMessage>>,
-    share: Share,
-}
-
-impl Asked {
-    fn is_unanswered(&self) -> bool {
-        self.answer.is_none() && !self.wanted.is_empty()
-    }
-}
-
-/// The end of a conversation in which `asked` were asked for, for the `attempts`th time.
-fn broken<'m>(failure: Failure, asked: impl IntoIterator<Item = &'m ListedMessage>, attempts: u32) -> Halt {
-    let uids: BTreeSet<Uid> = asked.into_iter().map(|message| message.uid).collect();
-    match (uids.first(), uids.last()) {
-        (Some(first), Some(last)) if blames_message(&failure) => {
-            Halt::Blamed(failure, InFlight { first: *first, last: *last, attempts })
-        }
-        _ => Halt::Failed(failure),
-    }
-}
-
 /// The fetching half.
 pub struct Fetcher<'a, S> {
     context: &'a Context,
@@ -139,14 +67,8 @@ pub struct Fetcher<'a, S> {
     /// How far it was recorded when the reading was planned.
     cursor: &'a Cursor,
     policy: &'a ReceivePolicy,
-    source: &'a mut S,
-    /// No batch is begun after this.
-    deadline: Timestamp,
-    /// Oldest first, at most [`REQUESTS`].
-    under_way: VecDeque<Asked>,
-    begun: u32,
+    requests: Requests<'a, S>,
     progress: Progress,
-    out: mpsc::Sender<Fetched>,
 }
 
 impl<'a, S: MailSource> Fetcher<'a, S> {
@@ -159,9 +81,8 @@ impl<'a, S: MailSource> Fetcher<'a, S> {
         source: &'a mut S,
         out: mpsc::Sender<Fetched>,
     ) -> Self {
-        let deadline = context.clock.now().plus(policy.steps.time_limit);
         let progress = Progress { covered: cursor.last_uid, ..Progress::default() };
-        Self { context, mailbox, cursor, policy, source, deadline, under_way: VecDeque::new(), begun: 0, progress, out }
+        Self { context, mailbox, cursor, policy, requests: Requests::new(context, policy, source, out), progress }
     }
 
     /// Does what was planned and hands every batch over, in order.
@@ -175,7 +96,7 @@ impl<'a, S: MailSource> Fetcher<'a, S> {
             result = Ok(());
         }
         let result = match result {
-            Ok(()) => self.drain().await,
+            Ok(()) => self.requests.drain().await,
             Err(halt) => Err(halt),
         };
         match result {
@@ -198,7 +119,7 @@ impl<'a, S: MailSource> Fetcher<'a, S> {
                 ahead.listed.retain(|message| (wanted.first..=wanted.last).contains(&message.uid.get()));
                 ahead.listed
             }
-            _ => self.list(&wanted.uids()).await?,
+            _ => self.requests.list(&wanted.uids()).await?,
         };
         let new = listed.split_off(listed.partition_point(|message| message.uid.get() < reading.first));
         let mut found = self.take_late(listed).await?;
@@ -212,7 +133,7 @@ impl<'a, S: MailSource> Fetcher<'a, S> {
             self.progress.covered = self.progress.covered.max(through);
             window = windows.next_window();
             listed = match window {
-                Some(window) => self.list(&window.uids()).await?,
+                Some(window) => self.requests.list(&window.uids()).await?,
                 None => Vec::new(),
             };
         }
@@ -229,7 +150,7 @@ impl<'a, S: MailSource> Fetcher<'a, S> {
             .await
             .map_err(|error| stored::failure(&error))?;
         for uids in skipped.chunks(1_000) {
-            let listed = self.list(&uids.iter().copied().collect()).await?;
+            let listed = self.requests.list(&uids.iter().copied().collect()).await?;
             self.take(listed, cursor.last_uid).await?;
         }
         Ok(())
@@ -247,7 +168,7 @@ impl<'a, S: MailSource> Fetcher<'a, S> {
     async fn compare_below(&mut self, compare_from: u32) -> Result<(), Halt> {
         let mut windows = Windows::new(1, compare_from.saturating_sub(1), self.policy.steps.window);
         while let Some(window) = windows.next_window() {
-            let listed = self.list(&window.uids()).await?;
+            let listed = self.requests.list(&window.uids()).await?;
             windows.held(listed.len());
             self.take_late(listed).await?;
         }
@@ -266,15 +187,6 @@ impl<'a, S: MailSource> Fetcher<'a, S> {
         Ok(listed)
     }
 
-    /// Lists, once nothing is under way.
-    async fn list(&mut self, uids: &UidSet) -> Result<Vec<ListedMessage>, Halt> {
-        if uids.is_empty() {
-            return Ok(Vec::new());
-        }
-        self.drain().await?;
-        Ok(self.source.list(uids).await?)
-    }
-
     /// Decides about listed messages, fetches what must be fetched, and hands all of them over.
     async fn take(&mut self, listed: Vec<ListedMessage>, through: u32) -> Result<(), Halt> {
         let mut known = self.recorded_before(&listed).await?;
@@ -287,7 +199,7 @@ impl<'a, S: MailSource> Fetcher<'a, S> {
             item
         });
         for batch in batches(items.collect(), &self.policy.steps, in_flight, through) {
-            self.request(batch).await?;
+            self.requests.ask(batch).await?;
         }
         Ok(())
     }
@@ -309,138 +221,10 @@ impl<'a, S: MailSource> Fetcher<'a, S> {
             };
             let asked: Vec<ListedMessage> = chunk.iter().filter(candidates).copied().collect();
             if !asked.is_empty() {
-                self.drain().await?;
-                let uids = asked.iter().map(|message| message.uid).collect();
-                let message_ids = self.source.message_ids(&uids).await.map_err(|failure| broken(failure, &asked, 1))?;
+                let message_ids = self.requests.message_ids(&asked).await?;
                 known.extend(relink(chunk, &copies, &message_ids));
             }
         }
         Ok(known)
-    }
-
-    /// Asks for a batch, making room on the wire and in memory first.
-    async fn request(&mut self, batch: Batch) -> Result<(), Halt> {
-        let stops = self.context.stop.is_cancelled() || self.context.clock.now() >= self.deadline;
-        if stops || self.begun >= self.policy.steps.maximum_batches {
-            return Err(Halt::Enough);
-        }
-        self.begun += 1;
-        // A suspect has the conversation for itself: should that break, it was its fault.
-        let alone = batch.attempts > 1;
-        if alone {
-            self.drain().await?;
-        }
-        if self.under_way.len() >= REQUESTS {
-            self.hand_over_oldest().await?;
-        }
-        let wanted = batch.asked();
-        let bytes = wanted.iter().map(|message| message.size).fold(0, u64::saturating_add);
-        let share = loop {
-            match self.context.budget.try_take(bytes) {
-                Some(share) => break share,
-                // What is under way holds memory: waiting for more while it does could last forever.
-                None if !self.under_way.is_empty() => self.hand_over_oldest().await?,
-                None => break self.context.budget.take(bytes).await,
-            }
-        };
-        if !wanted.is_empty() {
-            self.source.request(&wanted).await?;
-        }
-        self.under_way.push_back(Asked { batch, wanted, answer: None, share });
-        if alone { self.drain().await } else { Ok(()) }
-    }
-
-    async fn drain(&mut self) -> Result<(), Halt> {
-        while !self.under_way.is_empty() {
-            self.hand_over_oldest().await?;
-        }
-        Ok(())
-    }
-
-    /// Receives the oldest batch under way and hands it over, complete.
-    async fn hand_over_oldest(&mut self) -> Result<(), Halt> {
-        let Some(mut oldest) = self.under_way.pop_front() else { return Ok(()) };
-        let (Answered { mut given, mut settled }, ended) = match self.answer(&mut oldest).await {
-            Ok(answered) => (answered, Ok(())),
-            Err(Halt::Blamed(failure, suspect)) if suspect.attempts >= MAXIMUM_ATTEMPTS => {
-                (Answered::refused(&oldest, &failure), Err(Halt::Failed(failure)))
-            }
-            Err(halt) => return Err(halt),
-        };
-        let Batch { items, through, attempts } = oldest.batch;
-        let pieces = items.into_iter().filter_map(|item| {
-            let (uid, message) = (item.listed.uid, given.remove(&item.listed.uid));
-            match (item.todo, message) {
-                (Todo::Enter(entry), _) => Some(Piece::Enter(entry)),
-                (Todo::Read, Some(message)) => Some(Piece::read(item.listed, message, self.policy.starting_point)),
-                (Todo::Keep(failure), Some(message)) => Some(Piece::Keep(item.listed, message.raw, failure)),
-                (Todo::Read | Todo::Keep(_), None) => {
-                    settled.remove(&uid).map(|verdict| Piece::Enter(Box::new(row(item.listed, verdict))))
-                }
-            }
-        });
-        let ahead = marker_of(self.under_way.iter().map(|later| &later.batch));
-        let fetched = Fetched { pieces: pieces.collect(), through, attempts, ahead, share: oldest.share };
-        self.out.send(fetched).await.map_err(|_| Halt::Unheard)?;
-        ended
-    }
-
-    /// What the server says to a request, and what became of the messages that it did not give.
-    async fn answer(&mut self, asked: &mut Asked) -> Result<Answered, Halt> {
-        let answer = match asked.answer.take() {
-            Some(answer) => answer,
-            None if asked.wanted.is_empty() => Vec::new(),
-            None => self.source.receive().await.map_err(|failure| {
-                // Servers may answer the next request before the end of this one.
-                let under_way = self.under_way.iter().flat_map(|later| &later.wanted);
-                broken(failure, asked.wanted.iter().chain(under_way), asked.batch.attempts)
-            })?,
-        };
-        let given: BTreeMap<Uid, FetchedMessage> = answer.into_iter().map(|message| (message.uid, message)).collect();
-        let missing = asked.wanted.extract_if(.., |message| !given.contains_key(&message.uid)).collect();
-        self.find_out(missing, given, asked.batch.attempts).await
-    }
-
-    /// What became of messages that were listed but not given: gone, given when asked alone, or
-    /// neither. No message is passed over.
-    async fn find_out(
-        &mut self,
-        mut missing: Vec<ListedMessage>,
-        mut given: BTreeMap<Uid, FetchedMessage>,
-        attempts: u32,
-    ) -> Result<Answered, Halt> {
-        let mut settled = BTreeMap::new();
-        if missing.is_empty() {
-            return Ok(Answered { given, settled });
-        }
-        for later in self.under_way.iter_mut().filter(|later| later.is_unanswered()) {
-            let answer = self.source.receive().await;
-            later.answer = Some(answer.map_err(|failure| broken(failure, &later.wanted, later.batch.attempts))?);
-        }
-        for _ in 0..REPETITIONS {
-            let mut present = BTreeSet::new();
-            for uids in uid_sets(&missing) {
-                present.extend(self.source.list(&uids).await?.into_iter().map(|message| message.uid));
-            }
-            for gone in missing.extract_if(.., |message| !present.contains(&message.uid)) {
-                settled.insert(gone.uid, Verdict::Ignore(IgnoreReason::Vanished));
-            }
-            // One at a time: a server that breaks off at one message gives the others.
-            for message in &missing {
-                self.source.request(&[*message]).await?;
-                let answer = self.source.receive().await.map_err(|failure| broken(failure, [message], attempts))?;
-                given.extend(answer.into_iter().map(|message| (message.uid, message)));
-            }
-            missing.retain(|message| !given.contains_key(&message.uid));
-            if missing.is_empty() {
-                return Ok(Answered { given, settled });
-            }
-        }
-        for message in missing {
-            let text = format!("the server lists the message but did not give it, asked {} times", REPETITIONS + 1);
-            let failure = message_failure(FailureCode::MessageUnanswered, &text);
-            settled.insert(message.uid, Verdict::SetAside(failure));
-        }
-        Ok(Answered { given, settled })
     }
 }

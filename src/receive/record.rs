@@ -1,92 +1,24 @@
-//! The recording half of a cycle: marks, prepares, judges and commits, batch after batch, in order.
-
-use std::collections::{BTreeMap, BTreeSet};
+//! The recording half of a cycle: marks and commits, batch after batch, in order.
 
 use futures::{FutureExt, future::try_join};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::{
-    means::{Context, budget::Share, stored},
+    means::{Context, stored},
     model::{
         activity::{BatchCommit, Committed, Fence, LedgerEntry, Verdict},
         cursor::{Cursor, InFlight},
         failure::{Failure, FailureCode},
-        message::MessageKey,
     },
     store::StoreError,
 };
 
 use super::{
     batch::message_failure,
-    judge::{Facts, Prepared, judge_all, may_be_ours},
     policy::ReceivePolicy,
-    prepare::{Fetched, Ready, prepare},
+    prepare::Fetched,
+    ready::{Judged, Next, Standing, read_ahead, read_and_judge},
 };
-
-/// A batch whose rows are decided.
-struct Judged {
-    entries: Vec<LedgerEntry>,
-    through: u32,
-    /// The marker of what is parsed next.
-    in_flight: Option<InFlight>,
-    bytes: u64,
-    share: Share,
-}
-
-/// What follows a batch.
-enum Next {
-    /// The next one.
-    Judged(Judged),
-    /// The next one; its marker is to be committed before it is parsed.
-    Unmarked(Fetched),
-    /// No more.
-    Nothing,
-}
-
-/// Receives the next batch, and makes it ready to be committed where `marker`, which stands in the
-/// database, covers it.
-async fn await_next(
-    context: &Context,
-    policy: &ReceivePolicy,
-    fetched: &mut mpsc::Receiver<Fetched>,
-    marker: Option<InFlight>,
-) -> Result<Next, Failure> {
-    let Some(next) = fetched.recv().await else { return Ok(Next::Nothing) };
-    match next.marker() {
-        Some(wanted) if !marker.is_some_and(|marker| covers(marker, wanted)) => Ok(Next::Unmarked(next)),
-        Some(_) | None => Ok(Next::Judged(prepare_and_judge(context, policy, next).await?)),
-    }
-}
-
-/// Reads and judges a batch. What is being recorded meanwhile is not among the facts: the commit sees
-/// it, and links to it.
-async fn prepare_and_judge(context: &Context, policy: &ReceivePolicy, fetched: Fetched) -> Result<Judged, Failure> {
-    let ready = prepare(fetched, policy.rules.clone(), &context.budget).await?;
-    let Ready { batch, through, ahead: in_flight, bytes, share } = ready;
-    let known = facts(context, &batch).await.map_err(|error| stored::failure(&error))?;
-    let entries = judge_all(batch, known, &policy.rules, context.clock.now());
-    Ok(Judged { entries, through, in_flight, bytes, share })
-}
-
-async fn facts(context: &Context, batch: &[Prepared]) -> Result<Facts, StoreError> {
-    let store = &context.store;
-    let keys: BTreeSet<MessageKey> = batch.iter().filter_map(Prepared::key).collect();
-    let keys: Vec<MessageKey> = keys.into_iter().collect();
-    let activities = stored::patiently(|| store.facts(&keys)).await?;
-    let ours = batch.iter().filter_map(Prepared::message_id).filter(|id| may_be_ours(id));
-    let ours: Vec<String> = ours.map(str::to_owned).collect();
-    // Nearly never: not worth a question for each batch.
-    let test_mails = match ours.is_empty() {
-        true => BTreeMap::new(),
-        false => stored::patiently(|| store.test_mails(&ours)).await?,
-    };
-    Ok(Facts { activities, test_mails })
-}
-
-/// Whether what `wanted` names is named by `marker` too.
-fn covers(marker: InFlight, wanted: InFlight) -> bool {
-    marker.attempts == wanted.attempts && marker.first <= wanted.first && wanted.last <= marker.last
-}
 
 /// The marker of one batch and of those `ahead` of it.
 fn with(marker: InFlight, ahead: Option<InFlight>) -> InFlight {
@@ -109,8 +41,8 @@ pub struct Recorder<'a> {
     pub committed: Committed,
     /// Bytes of mail that came.
     pub bytes: u64,
-    /// The marker of this cycle that stands in the database.
-    marker: Option<InFlight>,
+    /// Told to who reads ahead.
+    standing: watch::Sender<Standing>,
 }
 
 impl<'a> Recorder<'a> {
@@ -122,7 +54,8 @@ impl<'a> Recorder<'a> {
         policy: &'a ReceivePolicy,
         cursor: Cursor,
     ) -> Self {
-        Self { context, fence, address, policy, cursor, committed: Committed::default(), bytes: 0, marker: None }
+        let (committed, standing) = (Committed::default(), watch::Sender::default());
+        Self { context, fence, address, policy, cursor, committed, bytes: 0, standing }
     }
 
     /// Records what comes until the other half is done.
@@ -132,38 +65,38 @@ impl<'a> Recorder<'a> {
     /// that is still possible, for nothing died.
     pub async fn run(&mut self, mut fetched: mpsc::Receiver<Fetched>) -> Result<(), Failure> {
         let result = self.record_all(&mut fetched).await;
-        if self.marker.is_some() {
+        if self.standing.borrow().marker.is_some() {
             // Where the database is gone, the marker stays: the messages then go one by one next time.
             let _ = self.context.store.mark_in_flight(self.fence, None).await;
         }
         result
     }
 
-    /// While one batch is committed, the next one is awaited, read and judged: neither half waits for
-    /// the other.
     async fn record_all(&mut self, fetched: &mut mpsc::Receiver<Fetched>) -> Result<(), Failure> {
-        let mut next = fetched.recv().await;
-        while let Some(batch) = next {
-            let mut judged = self.judge_alone(batch).await?;
-            next = loop {
-                let following = await_next(self.context, self.policy, fetched, self.marker);
-                // Only the commit's failure ends both at once.
-                match try_join(self.commit(judged), following.map(Ok)).await?.1? {
-                    Next::Judged(following) => judged = following,
-                    Next::Unmarked(batch) => break Some(batch),
-                    Next::Nothing => break None,
-                }
+        let (out, ready) = mpsc::channel(1);
+        let ahead = read_ahead(self.context, self.policy, fetched, self.standing.subscribe(), out);
+        // Only the commit's failure ends both at once.
+        try_join(self.commit_all(ready), ahead.map(Ok)).await?.1
+    }
+
+    async fn commit_all(&mut self, mut ready: mpsc::Receiver<Next>) -> Result<(), Failure> {
+        while let Some(next) = ready.recv().await {
+            let judged = match next {
+                Next::Judged(judged) => judged,
+                Next::Unmarked(batch) => self.judge_marked(batch).await?,
             };
+            self.commit(judged).await?;
+            self.standing.send_modify(|standing| standing.committed += 1);
         }
         Ok(())
     }
 
-    /// Reads and judges a batch while nothing else goes on. A suspect that survives its parse is suspect
-    /// no more: only deaths of the parser count, not those of a machine that is killed again and again.
-    async fn judge_alone(&mut self, next: Fetched) -> Result<Judged, Failure> {
+    /// Reads and judges a batch once it is marked. A suspect that survives its parse is suspect no more:
+    /// only deaths of the parser count, not those of a machine that is killed again and again.
+    async fn judge_marked(&mut self, next: Fetched) -> Result<Judged, Failure> {
         let attempts = next.attempts;
         let parsed = self.mark(&next).await?;
-        let judged = prepare_and_judge(self.context, self.policy, next).await?;
+        let judged = read_and_judge(self.context, self.policy, next).await?;
         // One that is only kept was not put to the test: it stays suspect until it has its row.
         if parsed && attempts > 1 {
             self.set_marker(None).await?;
@@ -184,7 +117,7 @@ impl<'a> Recorder<'a> {
         stored::patiently(|| store.mark_in_flight(self.fence, marker))
             .await
             .map_err(|error| stored::failure(&error))?;
-        self.marker = marker;
+        self.standing.send_modify(|standing| standing.marker = marker);
         Ok(())
     }
 
@@ -216,7 +149,7 @@ impl<'a> Recorder<'a> {
     async fn commit_batch(&mut self, commit: &BatchCommit) -> Result<(), StoreError> {
         let (store, now) = (&self.context.store, self.context.clock.now());
         let done = stored::patiently(|| store.commit_batch(self.fence, commit, now)).await?;
-        self.marker = commit.cursor.in_flight;
+        self.standing.send_modify(|standing| standing.marker = commit.cursor.in_flight);
         self.cursor = commit.cursor.clone();
         self.committed.recorded += done.recorded;
         self.committed.linked += done.linked;
