@@ -50,7 +50,7 @@ pub const PADDED: bool = true;
 
 /// Runs one statement, which answers no rows; returns how many it wrote.
 ///
-/// SQLite's thread tells the result and then the end: nobody need be woken for that.
+/// SQLite's thread tells the result and then the end; for the end nobody need be woken.
 pub async fn written(conn: &mut Conn, statement: Query<'_, Db, SqliteArguments>) -> Result<u64, StoreError> {
     match conn.fetch_many(statement).try_next().await? {
         Some(Either::Left(done)) => Ok(done.rows_affected()),
