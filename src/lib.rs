@@ -52,10 +52,10 @@
 //!    in. The cheap look is one `STATUS`; of a maildrop, which POP3 shows only whole, `receive::maildrop`
 //!    makes a folder with numbers, by what the ledger knows of its UIDLs.
 //! 3. `receive::plan` compares that view with the cursor: nothing new, read on, or start over.
-//! 4. `receive::cycle` lists numbers, sizes and dates, cuts batches by count and bytes, and keeps
-//!    a few `UID FETCH` commands under way while the batch before is parsed on a blocking thread and
-//!    committed. Before a parse a marker is committed: a message that kills the process three times
-//!    is set aside unparsed.
+//! 4. `receive::fetch` lists numbers, sizes and dates and cuts batches by count and bytes; `receive::requests`
+//!    keeps a few `UID FETCH` commands under way, `receive::ready` has two batches parsed on a blocking thread
+//!    and judged while `receive::record` commits the one before. Before a parse a marker is committed: a message
+//!    that kills the process three times is set aside unparsed.
 //! 5. `receive::judge` turns each message and the facts about it into a `Verdict`: record, link to
 //!    the activity that is there, ignore, or set aside.
 //! 6. `store` writes ledger rows, sources, activities, parties, attachments, events and the cursor
