@@ -3,7 +3,7 @@
 use crate::{
     model::{
         failure::FailureCode,
-        presence::{DaemonState, Pause, daemon_state},
+        presence::{DaemonState, Pause, daemon_state, none_runs},
         room::Room,
         timestamp::Timestamp,
     },
@@ -15,7 +15,11 @@ use crate::{
 /// # Errors
 /// The database did not answer.
 pub async fn daemon(store: &Store, now: Timestamp) -> Result<DaemonState, StoreError> {
-    let state = daemon_state(&store.daemons().await?, now);
+    let daemons = store.daemons().await?;
+    if store.has_daemon() == Some(false) {
+        return Ok(none_runs(&daemons));
+    }
+    let state = daemon_state(&daemons, now);
     let DaemonState::Silent { since } = state else { return Ok(state) };
     Ok(match store.room().await.filter(|room: &Room| room.is_low()) {
         Some(room) => {

@@ -20,7 +20,7 @@ use crate::{
         testing::{Stage, TestFailure, TestRun},
         timestamp::Timestamp,
     },
-    store::{OpenAlert, Surroundings, WaitingMail},
+    store::{HeldLease, OpenAlert, Surroundings, WaitingMail},
 };
 
 /// What an explanation is made of.
@@ -123,6 +123,8 @@ pub enum State {
     NotEnabled,
     /// It is under way at this moment.
     Running,
+    /// A daemon has it that is not heard of any more.
+    Abandoned,
     /// No daemon runs.
     NotRunning,
     /// The daemon is in trouble of its own.
@@ -180,6 +182,10 @@ impl Facts<'_> {
         }
     }
 
+    fn lease(&self, workload: Workload) -> Option<&HeldLease> {
+        self.around.lease(workload, self.now)
+    }
+
     fn workload_state(&self, workload: Workload) -> &WorkloadState {
         self.mailbox.state(workload)
     }
@@ -203,8 +209,11 @@ impl Facts<'_> {
             return self.tested(workload, standing);
         }
         match self.daemon {
-            DaemonState::Absent | DaemonState::Silent { .. } => State::NotRunning,
-            _ if self.around.is_running(workload, self.now) => State::Running,
+            DaemonState::Absent | DaemonState::Silent { .. } | DaemonState::Died { .. } => State::NotRunning,
+            _ if let Some(lease) = self.lease(workload) => match lease.is_heard(self.now) {
+                true => State::Running,
+                false => State::Abandoned,
+            },
             DaemonState::Paused(_) => State::Paused,
             DaemonState::Running | DaemonState::Strained(_) => match standing {
                 State::Postponed => self.postponed(workload),

@@ -6,9 +6,15 @@ use crate::model::{
     samples,
     testing::StageReport,
 };
+use crate::store::HeldLease;
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_seconds(1_767_225_600 + seconds)
+}
+
+/// A lease, and when its daemon was last heard of.
+fn lease(until: i64, heard: Option<i64>) -> Option<HeldLease> {
+    Some(HeldLease { until: at(until), heard: heard.map(at) })
 }
 
 /// Everything that an explanation is made of, as it is when all is well.

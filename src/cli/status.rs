@@ -32,9 +32,12 @@ pub(super) async fn status(context: &Context, form: Form) -> Result<ExitCode, Fa
     let config = context.config()?;
     let store = Store::open(&config.database_url, Role::Tool).await?;
     let now = context.clock.now();
-    let status = store.status(now, config.alerts.stale_after).await?;
+    let mut status = store.status(now, config.alerts.stale_after).await?;
     let views = store.view_counts(now, config.alerts.stale_after).await?;
     let daemon = presence::daemon(&store, now).await?;
+    if daemon.is_gone() {
+        status.mailboxes.running = 0;
+    }
     store.close().await;
     let (version, database) = (env!("CARGO_PKG_VERSION"), config.database_url.as_str());
     let status = Status { version, database, daemon, status, views };

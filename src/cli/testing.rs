@@ -22,13 +22,14 @@ use super::{
 };
 use crate::{
     admin::{
+        presence,
         probing::probe,
         testing::{Queued, queue},
         views,
     },
     model::{
         ids::{MailboxId, RunId},
-        presence::{DaemonState, daemon_state},
+        presence::DaemonState,
         testing::{StageReport, TestRequest, TestRun},
     },
     net::{dial::PortPolicy, tls::TlsClient},
@@ -79,7 +80,7 @@ pub(super) async fn test_enable(
     let refused = queued.iter().any(|queued| queued.refused.is_some());
     if !arguments.wait && !arguments.dry_run {
         show(arguments.form, &queued, || queued_text(&queued))?;
-        let daemon = daemon_state(&store.daemons().await?, context.clock.now());
+        let daemon = presence::daemon(store, context.clock.now()).await?;
         if !matches!(daemon, DaemonState::Running | DaemonState::Strained(_))
             && queued.iter().any(|queued| queued.run.is_some())
         {

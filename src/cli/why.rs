@@ -41,6 +41,7 @@ const fn words(state: State) -> &'static str {
         State::Disabled => "disabled by a failure",
         State::NotEnabled => "not enabled",
         State::Running => "under way",
+        State::Abandoned => "left by its daemon",
         State::NotRunning => "no daemon",
         State::Paused => "daemon paused",
         State::Held => "profile held",

@@ -86,7 +86,7 @@ async fn beat(
             () = stop.cancelled() => {}
         }
     }
-    if let Err(error) = store.leave(heartbeat.node).await {
+    if let Err(error) = store.leave(heartbeat.node, clock.now()).await {
         tracing::debug!(%error, "the database was not told that this daemon ends");
     }
 }

@@ -9,7 +9,7 @@ use super::{failure::FailureCode, ids::NodeId, timestamp::Timestamp};
 /// How often a running daemon writes itself down.
 pub const HEARTBEAT: Duration = Duration::from_secs(10);
 /// One that has not for so long does not run, or cannot write.
-pub const SILENT_AFTER: Duration = Duration::from_secs(60);
+pub const SILENT_AFTER: Duration = Duration::from_secs(30);
 /// The clocks of two machines, and of one that is being set right, are no further apart.
 pub const AHEAD_AT_MOST: Duration = Duration::from_secs(5 * 60);
 
@@ -59,11 +59,16 @@ pub struct Presence {
 }
 
 impl Presence {
-    /// Whether it was heard of lately. What a clock that ran ahead wrote down is no sign of life until then: who
-    /// lives has written again since it was set right.
+    /// Whether it was heard of lately.
     pub fn is_alive(&self, now: Timestamp) -> bool {
-        now.since(self.seen_at) < SILENT_AFTER && self.seen_at.since(now) <= AHEAD_AT_MOST
+        is_lately(self.seen_at, now)
     }
+}
+
+/// Whether what was seen at that time is a sign of life. What a clock that ran ahead wrote down is none until then: who
+/// lives has written again since it was set right.
+pub fn is_lately(seen_at: Timestamp, now: Timestamp) -> bool {
+    now.since(seen_at) < SILENT_AFTER && seen_at.since(now) <= AHEAD_AT_MOST
 }
 
 /// Whether anybody does the work.
@@ -78,6 +83,11 @@ pub enum DaemonState {
     Paused(Pause),
     /// One ran and did not say that it ended.
     Silent {
+        /// When it was last heard of.
+        since: Timestamp,
+    },
+    /// One ran, did not say that it ended, and surely runs no more.
+    Died {
         /// When it was last heard of.
         since: Timestamp,
     },
@@ -100,9 +110,25 @@ impl fmt::Display for DaemonState {
                 "has not been heard of since {}: it died, or the database takes no writes",
                 since.to_the_second()
             ),
+            Self::Died { since } => {
+                write!(f, "does not run: it died, and was last heard of at {}", since.to_the_second())
+            }
             Self::Absent => f.write_str("does not run"),
         }
     }
+}
+
+impl DaemonState {
+    /// Whether nobody does the work, as far as is known.
+    pub const fn is_gone(&self) -> bool {
+        matches!(self, Self::Silent { .. } | Self::Died { .. } | Self::Absent)
+    }
+}
+
+/// What is left of daemons of which it is known that none runs.
+pub fn none_runs(all: &[Presence]) -> DaemonState {
+    let last = all.iter().map(|presence| presence.seen_at).max();
+    last.map_or(DaemonState::Absent, |since| DaemonState::Died { since })
 }
 
 /// Whether anybody does the work, judged by all who ever said they do.
@@ -153,8 +179,9 @@ mod tests {
             (vec![presence(995, false)], "Running"),
             (vec![presence(995, true), presence(990, false)], "Running"),
             (vec![presence(995, true), presence(900, false)], "Paused"),
+            (vec![presence(971, false)], "Running"),
             (vec![presence(995, true), strained], "Strained"),
-            (vec![presence(940, false), presence(930, true)], "Silent { since: Timestamp(940000000) }"),
+            (vec![presence(970, false), presence(930, true)], "Silent { since: Timestamp(970000000) }"),
             (vec![presence(1_000 + 300, false)], "Running"),
             (vec![presence(1_000 + 301, false)], "Silent { since: Timestamp(1301000000) }"),
         ];

@@ -74,6 +74,14 @@ impl Store {
         write!(self, Lazy, 0, check::ping())
     }
 
+    /// Whether a daemon works on the database, where that shows at once: on a file, by its lock; `None` elsewhere.
+    pub fn has_daemon(&self) -> Option<bool> {
+        match &*self.inner {
+            Inner::Sqlite(db) => db.has_daemon(),
+            Inner::Postgres(_) => None,
+        }
+    }
+
     /// How much room the disk of the database has; `None` where that cannot be seen from here: the
     /// database is another machine's.
     pub async fn room(&self) -> Option<Room> {

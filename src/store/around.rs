@@ -4,31 +4,47 @@ use serde::Serialize;
 
 use super::{HeldProfile, OpenAlert, OutboxCounts};
 use crate::model::{
-    activity::ActivityStatus, alert::Severity, failure::FailureCode, mailbox::Workload, timestamp::Timestamp,
-    view::ViewCounts,
+    activity::ActivityStatus, alert::Severity, failure::FailureCode, mailbox::Workload, presence::is_lately,
+    timestamp::Timestamp, view::ViewCounts,
 };
 
 /// What the record of a mailbox does not say.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Surroundings {
-    /// Until when somebody holds the lease for reading.
-    pub reading_until: Option<Timestamp>,
-    /// Until when somebody holds the lease for sending.
-    pub sending_until: Option<Timestamp>,
+    /// The lease for reading, where somebody took it.
+    pub reading: Option<HeldLease>,
+    /// The lease for sending, where somebody took it.
+    pub sending: Option<HeldLease>,
     /// Its mail that is to be sent, by what keeps it.
     pub outbox: Vec<WaitingMail>,
     /// Open alerts about the mailbox and about its profile, the most urgent first.
     pub alerts: Vec<OpenAlert>,
 }
 
+/// That a daemon took a workload of a mailbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeldLease {
+    /// Until when nobody else does.
+    pub until: Timestamp,
+    /// When that daemon was last heard of; `None`: it is forgotten.
+    pub heard: Option<Timestamp>,
+}
+
+impl HeldLease {
+    /// Whether that daemon is at work.
+    pub fn is_heard(&self, now: Timestamp) -> bool {
+        self.heard.is_some_and(|heard| is_lately(heard, now))
+    }
+}
+
 impl Surroundings {
-    /// Whether a workload runs now.
-    pub fn is_running(&self, workload: Workload, now: Timestamp) -> bool {
-        let until = match workload {
-            Workload::Incoming => self.reading_until,
-            Workload::Outgoing => self.sending_until,
+    /// Who holds a workload now.
+    pub fn lease(&self, workload: Workload, now: Timestamp) -> Option<&HeldLease> {
+        let lease = match workload {
+            Workload::Incoming => self.reading.as_ref(),
+            Workload::Outgoing => self.sending.as_ref(),
         };
-        until.is_some_and(|until| until > now)
+        lease.filter(|lease| lease.until > now)
     }
 }
 

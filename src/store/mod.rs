@@ -39,7 +39,7 @@ use std::{
 };
 
 pub use alerts::{AlertDetail, AlertFilter, DaemonAlert, Health, Stale, Unwanted};
-pub use around::{Pulse, Surroundings, WaitingMail};
+pub use around::{HeldLease, Pulse, Surroundings, WaitingMail};
 pub use audit::{AuditFilter, AuditRow};
 pub use copies::{KnownCopy, KnownVerdict};
 pub use error::StoreError;

@@ -74,6 +74,9 @@ const WRITER_CACHE: &str = "-8000";
 const CHECKPOINT: &str = "4000";
 const READERS: u32 = 3;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often, and how soon again, a daemon tries to take the lock that somebody may only look at.
+const LOOKS_AT_THE_LOCK: u32 = 10;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
 
 /// What an open database consists of.
 pub struct SqliteStore {
@@ -111,7 +114,7 @@ impl SqliteStore {
         {
             return Err(StoreError::NoDirectory { path: directory.to_owned() });
         }
-        let lock = if exclusive { Some(lock(path)?) } else { None };
+        let lock = if exclusive { Some(lock(path).await?) } else { None };
         let created = match header {
             Header::Nothing => create(path).await?,
             Header::Ours | Header::Foreign => 0,
@@ -179,6 +182,17 @@ impl SqliteStore {
         }
         self.read.close().await;
         self.tasks.close_and_wait().await;
+    }
+
+    /// Whether somebody holds the lock; `None`: that cannot be seen.
+    pub fn has_daemon(&self) -> Option<bool> {
+        let file = File::open(lock_path(&self.path)).ok()?;
+        // Shared, and given back with the file: others who look are not in the way, and a daemon that starts waits.
+        match file.try_lock_shared() {
+            Ok(()) => Some(false),
+            Err(TryLockError::WouldBlock) => Some(true),
+            Err(TryLockError::Error(_)) => None,
+        }
     }
 
     /// How much room its file system has; `None`: it does not say.
@@ -275,17 +289,27 @@ fn header(path: &Path) -> Result<Header, StoreError> {
 }
 
 /// The lock that says which daemon works on the file; the system releases it with the process.
-fn lock(path: &Path) -> Result<File, StoreError> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
-    let path = PathBuf::from(name);
+async fn lock(path: &Path) -> Result<File, StoreError> {
+    let path = lock_path(path);
     let io = |error| StoreError::Io { path: path.clone(), source: Arc::new(error) };
     let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path).map_err(io)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(StoreError::AlreadyRunning { path }),
-        Err(TryLockError::Error(error)) => Err(io(error)),
+    // Who only looks whether somebody holds it has it for a moment.
+    let mut looks = 0..LOOKS_AT_THE_LOCK;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) if looks.next().is_some() => tokio::time::sleep(BETWEEN_LOOKS).await,
+            Err(TryLockError::WouldBlock) => return Err(StoreError::AlreadyRunning { path }),
+            Err(TryLockError::Error(error)) => return Err(io(error)),
+        }
     }
+}
+
+/// Where the lock of the database at `path` lies.
+fn lock_path(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    PathBuf::from(name)
 }
 
 fn new_file(path: &Path) -> std::io::Result<File> {

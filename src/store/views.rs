@@ -86,7 +86,7 @@ pub struct MailboxCounts {
     pub postponed: u64,
     /// Enabled, and never read completely.
     pub never_succeeded: u64,
-    /// Being read now.
+    /// Being read now, by a daemon that was heard of lately.
     pub running: u64,
     /// Enabled and due, and not read completely for so long as was asked for nor for
     /// [`StatusView::LATE_INTERVALS`] intervals of its profile.

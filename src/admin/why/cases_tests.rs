@@ -238,7 +238,25 @@ pub(super) const CASES: &[Case] = &[
          -h",
     ),
     (
-        |world| (world.around.reading_until, world.around.sending_until) = (Some(at(30)), Some(at(30))),
+        |world| {
+            world.daemon = DaemonState::Died { since: at(-5) };
+            world.mailbox.incoming.next_due_at = Some(at(-1));
+            (world.around.reading, world.around.sending) = (lease(30, Some(-5)), None);
+        },
+        "NotRunning | no daemon runs: it died, and was last heard of at 2025-12-31T23:59:55Z | - | as soon as a daemon \
+         runs, it is due at once | look: systemctl status mailsyncd; journalctl -u mailsyncd; df -h",
+        "NotRunning | no daemon runs: it died, and was last heard of at 2025-12-31T23:59:55Z | - | as soon as a daemon \
+         runs, its outbox is looked into | look: systemctl status mailsyncd; journalctl -u mailsyncd; df -h",
+    ),
+    (
+        |world| (world.around.reading, world.around.sending) = (lease(30, Some(-30)), lease(20, None)),
+        "Abandoned | the daemon that took it has not been heard of since 2025-12-31T23:59:30Z | - | \
+         2026-01-01T00:00:30Z: another daemon takes it over | -",
+        "Abandoned | the daemon that took it is not heard of any more | - | 2026-01-01T00:00:20Z: another daemon takes it \
+         over | -",
+    ),
+    (
+        |world| (world.around.reading, world.around.sending) = (lease(30, Some(-29)), lease(30, Some(0))),
         "Running | it is being read at this moment | - | when it is through, the next time is set | -",
         "Running | it is sending at this moment | - | when it is through, the next time is set | -",
     ),
@@ -246,7 +264,7 @@ pub(super) const CASES: &[Case] = &[
         |world| {
             world.mailbox.incoming.next_due_at = Some(at(-10));
             // A lease that ran out holds nobody back.
-            world.around.reading_until = Some(at(0));
+            world.around.reading = lease(0, Some(0));
             world.queued(-10);
         },
         "Due | it is due | - | it begins as soon as the limits leave room | -",

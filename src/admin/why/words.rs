@@ -74,11 +74,22 @@ impl Told<'_> {
             }
             State::Running if self.reads() => "it is being read at this moment".to_owned(),
             State::Running => "it is sending at this moment".to_owned(),
+            State::Abandoned => {
+                let heard = self.facts.lease(self.workload).and_then(|lease| lease.heard).map(Timestamp::to_the_second);
+                let since = heard.map_or_else(
+                    || "is not heard of any more".to_owned(),
+                    |heard| format!("has not been heard of since {heard}"),
+                );
+                format!("the daemon that took it {since}")
+            }
             State::NotRunning => match self.facts.daemon {
                 DaemonState::Silent { since } => format!(
                     "no daemon has been heard of since {}: it died, or the database takes no writes",
                     since.to_the_second()
                 ),
+                DaemonState::Died { since } => {
+                    format!("no daemon runs: it died, and was last heard of at {}", since.to_the_second())
+                }
                 _ => "no daemon runs".to_owned(),
             },
             State::Paused => "the daemon is in trouble of its own and starts nothing".to_owned(),
@@ -125,14 +136,15 @@ impl Told<'_> {
 
     /// Whether its test is begun by nobody.
     fn waits_for_a_daemon(&self) -> bool {
-        let absent = matches!(self.facts.daemon, DaemonState::Absent | DaemonState::Silent { .. });
-        absent && self.facts.test.is_some_and(|test| !test.running)
+        self.facts.daemon.is_gone() && self.facts.test.is_some_and(|test| !test.running)
     }
 
     /// How to have a daemon that works.
     fn start(&self) -> &'static str {
         match self.facts.daemon {
-            DaemonState::Silent { .. } => "look: systemctl status mailsyncd; journalctl -u mailsyncd; df -h",
+            DaemonState::Silent { .. } | DaemonState::Died { .. } => {
+                "look: systemctl status mailsyncd; journalctl -u mailsyncd; df -h"
+            }
             _ => "systemctl start mailsyncd",
         }
     }
@@ -181,6 +193,9 @@ impl Told<'_> {
                 ("it is tested, and enabled where that succeeds".to_owned(), at)
             }
             State::Running => ("when it is through, the next time is set".to_owned(), None),
+            State::Abandoned => {
+                ("another daemon takes it over".to_owned(), self.facts.lease(self.workload).map(|lease| lease.until))
+            }
             State::NotRunning => (format!("as soon as a daemon runs, {}", self.first_of_all()), None),
             State::Paused => ("the daemon looks every few seconds, and goes on by itself".to_owned(), None),
             State::Held => match self.facts.hold(self.workload) {
@@ -260,7 +275,7 @@ impl Told<'_> {
             State::Paused | State::Held | State::Throttled | State::Confirming | State::Postponed | State::Due => {
                 of_code()
             }
-            State::TestUnderWay | State::Running | State::Ok => None,
+            State::TestUnderWay | State::Running | State::Abandoned | State::Ok => None,
         }
     }
 }

@@ -2,29 +2,29 @@
 
 use super::*;
 use crate::model::{
-    presence::{Heartbeat, Presence},
+    lease::LEASE_TTL,
+    presence::{Heartbeat, Presence, SILENT_AFTER},
     view::{View, ViewCounts},
 };
 
-/// A daemon that has not been heard of for so long is forgotten.
-const FORGOTTEN_AFTER: Duration = Duration::from_secs(86_400);
-
 impl Store {
-    /// Writes down that a daemon is at work. Lazy.
+    /// Writes down that a daemon is at work, and forgets those that died and whose leases have run out: they concern
+    /// nobody while another works. Lazy.
     ///
     /// # Errors
     /// The database does not take writes.
     pub async fn beat(&self, heartbeat: &Heartbeat, now: Timestamp) -> Result<(), StoreError> {
-        let before = now.minus(FORGOTTEN_AFTER);
+        let before = now.minus(LEASE_TTL);
         write!(self, Lazy, 0, around::beat(heartbeat = heartbeat.clone(), now = now, before = before))
     }
 
-    /// Writes down that a daemon is not at work any more. Lazy.
+    /// Writes down that a daemon is not at work any more, and forgets those that died before. Lazy.
     ///
     /// # Errors
     /// The database does not take writes.
-    pub async fn leave(&self, node: NodeId) -> Result<(), StoreError> {
-        write!(self, Lazy, 0, around::leave(node = node))
+    pub async fn leave(&self, node: NodeId, now: Timestamp) -> Result<(), StoreError> {
+        let before = now.minus(SILENT_AFTER);
+        write!(self, Lazy, 0, around::leave(node = node, before = before))
     }
 
     /// The daemons that are at work, or did not say that they ended.

@@ -16,7 +16,7 @@ use crate::{
         view::{View, ViewCounts},
     },
     store::{
-        around::{Pulse, Surroundings, WaitingMail},
+        around::{HeldLease, Pulse, Surroundings, WaitingMail},
         codec::{Id, MailText, Time},
         names::Named,
         rows::failure_code,
@@ -44,8 +44,9 @@ pub async fn beat(conn: &mut Conn, heartbeat: Heartbeat, now: Timestamp, forgott
 }
 
 /// See [`crate::store::Store::leave`].
-pub async fn leave(conn: &mut Conn, node: NodeId) -> Result<()> {
-    sqlx::query::<Db>(text(sql::LEAVE)).bind(Id(node.0)).execute(conn).await?;
+pub async fn leave(conn: &mut Conn, node: NodeId, forgotten_before: Timestamp) -> Result<()> {
+    sqlx::query::<Db>(text(sql::LEAVE)).bind(Id(node.0)).execute(&mut *conn).await?;
+    sqlx::query::<Db>(text(sql::BURY_DAEMONS)).bind(Time(forgotten_before)).execute(conn).await?;
     Ok(())
 }
 
@@ -84,15 +85,18 @@ pub async fn daemons(conn: &mut Conn) -> Result<Vec<Presence>> {
 
 /// See [`crate::store::Store::surroundings`].
 pub async fn surroundings(conn: &mut Conn, mailbox: MailboxId, profile: Option<ProfileId>) -> Result<Surroundings> {
-    type Leases = (Option<Time>, Option<Time>);
+    type Leases = (Option<Time>, Option<Time>, Option<Time>, Option<Time>);
     let leases = sqlx::query_as::<Db, Leases>(text(sql::LEASES_OF)).bind(Id(mailbox.0));
-    let (reading, sending) = leases.fetch_optional(&mut *conn).await?.unwrap_or((None, None));
+    let (reading, reader, sending, sender) = leases.fetch_optional(&mut *conn).await?.unwrap_or_default();
+    let held = |until: Option<Time>, heard: Option<Time>| {
+        until.map(|until| HeldLease { until: until.0, heard: heard.map(|heard| heard.0) })
+    };
     let about = sqlx::query_as::<Db, AlertRow>(text(sql::ALERTS_ABOUT));
     let about = about.bind(Id(mailbox.0)).bind(profile.map(|id| Id(id.0)));
     let alerts = about.bind(Id(AlertSubject::Daemon.id())).fetch_all(&mut *conn).await?;
     Ok(Surroundings {
-        reading_until: reading.map(|time| time.0),
-        sending_until: sending.map(|time| time.0),
+        reading: held(reading, reader),
+        sending: held(sending, sender),
         outbox: outbox(conn, mailbox).await?,
         alerts: alerts.into_iter().map(AlertRow::alert).collect(),
     })

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Conn, Db, Result, text};
 use crate::{
-    model::{ids::MailboxId, mailbox::Workload, message::Sha256, timestamp::Timestamp},
+    model::{ids::MailboxId, mailbox::Workload, message::Sha256, presence::SILENT_AFTER, timestamp::Timestamp},
     store::{
         codec::{Hash, Id, Time},
         rows::{HoldRow, failure_code, narrow, span, uid},
@@ -69,7 +69,8 @@ async fn mailbox_counts(conn: &mut Conn, now: Timestamp) -> Result<MailboxCounts
         running: i64,
         oldest_success: Option<Time>,
     }
-    let row = sqlx::query_as::<Db, Row>(text(sql::STATUS_MAILBOXES)).bind(Time(now)).fetch_one(conn).await?;
+    let statement = sqlx::query_as::<Db, Row>(text(sql::STATUS_MAILBOXES)).bind(Time(now));
+    let row = statement.bind(Time(now.minus(SILENT_AFTER))).fetch_one(conn).await?;
     Ok(MailboxCounts {
         total: count(row.total),
         active: count(row.active),

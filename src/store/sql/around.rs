@@ -14,7 +14,8 @@ statements! {
         "SELECT node, version, started_at, seen_at, key_ids, paused_since, paused_code, paused_text, machine FROM \
          daemons ORDER BY started_at, node"];
     LEASES_OF = [
-        "SELECT lease_expires, outgoing_lease_expires FROM mailboxes WHERE id = $1"];
+        "SELECT m.lease_expires, r.seen_at, m.outgoing_lease_expires, s.seen_at FROM mailboxes m LEFT JOIN daemons r ON r.node = \
+         m.lease_owner LEFT JOIN daemons s ON s.node = m.outgoing_lease_owner WHERE m.id = $1"];
     OUTBOX_OF = [
         "SELECT w.status, w.in_doubt, w.failure_code, min(w.failure_detail) AS words, count(*) AS mails, min(w.created_at) AS oldest, \
          min(w.due) AS due FROM (SELECT status, FALSE AS in_doubt, failure_code, failure_detail, created_at, "

@@ -68,7 +68,8 @@ statements! {
          incoming_failure_code IS NOT NULL THEN 1 END) AS failing, count(CASE WHEN state = 'active' AND \
          incoming_enabled AND incoming_postponed_until > $1 THEN 1 END) AS postponed, count(CASE WHEN \
          state = 'active' AND incoming_enabled AND incoming_last_success_at IS NULL THEN 1 END) AS \
-         never_succeeded, count(CASE WHEN lease_expires > $1 THEN 1 END) AS running, min(CASE WHEN state \
+         never_succeeded, count(CASE WHEN lease_expires > $1 AND \
+         lease_owner IN (SELECT node FROM daemons WHERE seen_at > $2) THEN 1 END) AS running, min(CASE WHEN state \
          = 'active' AND incoming_enabled THEN incoming_last_success_at END) AS oldest_success FROM \
          mailboxes"];
     STATUS_COUNTS = [

@@ -1,6 +1,9 @@
 //! Daemons at work, and what goes on around a mailbox.
 
+use std::time::Duration;
+
 use mailsyncd::{
+    admin::presence,
     model::{
         activity::ActivityStatus,
         alert::{AlertSubject, NewAlert, Severity},
@@ -36,11 +39,18 @@ async fn daemons_come_tell_of_trouble_and_go() {
         let found = seen.iter().find(|presence| presence.heartbeat.node == ill.node).unwrap();
         assert_eq!((found.seen_at, found.heartbeat.key_ids.len()), (at(9), 2));
         assert_eq!(found.heartbeat.pause.as_ref().map(|pause| pause.code), Some(FailureCode::DiskFull));
-        store.leave(well.node).await.unwrap();
+        store.leave(well.node, at(10)).await.unwrap();
         assert!(matches!(daemon_state(&store.daemons().await.unwrap(), at(10)), DaemonState::Paused(_)));
-        // One that died long ago is forgotten when another tells of itself.
-        store.beat(&well, at(9 + 86_401)).await.unwrap();
+        // One that died is forgotten when its leases have run out and another tells of itself, or ends.
+        store.beat(&well, at(9 + 60)).await.unwrap();
+        assert_eq!(store.daemons().await.unwrap().len(), 2);
+        store.beat(&well, at(9 + 61)).await.unwrap();
         assert_eq!(store.daemons().await.unwrap().len(), 1);
+        store.beat(&ill, at(9 + 62)).await.unwrap();
+        store.leave(well.node, at(9 + 91)).await.unwrap();
+        assert_eq!(store.daemons().await.unwrap().len(), 1);
+        store.leave(well.node, at(9 + 93)).await.unwrap();
+        assert_eq!(store.daemons().await.unwrap(), []);
     }
 }
 
@@ -57,13 +67,41 @@ async fn the_next_daemon_on_a_file_forgets_the_dead_one() {
     assert_eq!(daemon.daemons().await.unwrap(), []);
 }
 
+/// The lock of a file says at once that a daemon runs no more, however lately it was heard of.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_lock_of_a_file_says_whether_a_daemon_runs() {
+    let TestDatabase { store, url, directory: _kept } = sqlite().await;
+    store.close().await;
+    drop(store);
+    let daemon = Store::open(&url, Role::Daemon).await.unwrap();
+    let tool = Store::open(&url, Role::Tool).await.unwrap();
+    daemon.beat(&heartbeat(), at(1)).await.unwrap();
+    assert_eq!((daemon.has_daemon(), tool.has_daemon()), (Some(true), Some(true)));
+    assert_eq!(presence::daemon(&tool, at(2)).await.unwrap(), DaemonState::Running);
+    daemon.close().await;
+    drop(daemon);
+    assert_eq!(tool.has_daemon(), Some(false));
+    assert_eq!(presence::daemon(&tool, at(2)).await.unwrap(), DaemonState::Died { since: at(1) });
+    // Whoever looks is not in the way of a daemon that starts.
+    let lock = std::fs::File::open(format!("{}.lock", url.trim_start_matches("sqlite:"))).unwrap();
+    lock.lock_shared().unwrap();
+    let looks = tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        drop(lock);
+    });
+    Store::open(&url, Role::Daemon).await.unwrap();
+    looks.await.unwrap();
+    assert_eq!(presence::daemon(&tool, at(2)).await.unwrap(), DaemonState::Absent);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_goes_on_around_a_mailbox_is_its_own() {
     for database in databases().await {
         let store = &database.store;
         let boxes = with_mailboxes(store, &["a@example.org", "b@example.org"]).await;
         let (a, profile) = (boxes[0].id, boxes[0].profile);
-        claim(store, a, at(0)).await;
+        let reader = heartbeat();
+        store.claim(Workload::Incoming, reader.node, &[a], at(0), Duration::from_secs(60)).await.unwrap();
         for (subject, code) in [
             (AlertSubject::Mailbox(a), FailureCode::AuthRejected),
             (AlertSubject::Mailbox(boxes[1].id), FailureCode::AuthRejected),
@@ -91,8 +129,17 @@ async fn what_goes_on_around_a_mailbox_is_its_own() {
                 .await;
         }
         let around = store.surroundings(a, profile).await.unwrap();
-        assert!(around.is_running(Workload::Incoming, at(30)) && !around.is_running(Workload::Incoming, at(60)));
-        assert!(!around.is_running(Workload::Outgoing, at(30)));
+        let held = around.lease(Workload::Incoming, at(30)).unwrap();
+        assert_eq!((held.until, held.heard), (at(60), None));
+        assert!(around.lease(Workload::Incoming, at(60)).is_none());
+        assert!(around.lease(Workload::Outgoing, at(30)).is_none());
+        // It is being read as long as its daemon is heard of.
+        let reading = async |now| store.status(at(now), Duration::from_secs(3_600)).await.unwrap().mailboxes.running;
+        assert_eq!(reading(30).await, 0);
+        store.beat(&reader, at(0)).await.unwrap();
+        assert_eq!((reading(29).await, reading(30).await), (1, 0));
+        let held = store.surroundings(a, profile).await.unwrap().reading.unwrap();
+        assert_eq!((held.is_heard(at(29)), held.is_heard(at(30))), (true, false));
         let alerts: Vec<_> = around.alerts.iter().map(|alert| (alert.kind.as_str(), alert.subject.as_str())).collect();
         assert_eq!(alerts.len(), 3, "{alerts:?}");
         let expected = [("mailbox", "a@example.org"), ("profile", "example"), ("daemon", "mailsyncd")];

@@ -171,6 +171,13 @@ async fn the_status_counts() {
         let aside = entry(2, Verdict::SetAside(failure(FailureCode::MessagePoison)));
         let ignored = entry(3, Verdict::Ignore(IgnoreReason::Vanished));
         store.commit_batch(fence, &commit(vec![record(1, 1), aside, ignored], 3), at(8)).await.unwrap();
+        database
+            .execute(&format!(
+                "INSERT INTO daemons (node, version, started_at, seen_at, key_ids, machine) SELECT lease_owner, '1', '{0}', '{0}', \
+                 '', '' FROM mailboxes WHERE lease_owner IS NOT NULL",
+                at(5)
+            ))
+            .await;
         let status = store.status(at(10), HOUR).await.unwrap();
         let counts = &status.mailboxes;
         assert_eq!((counts.total, counts.active, counts.enabled, counts.running), (4, 4, 3, 1));
