@@ -98,6 +98,10 @@ pub struct Ending {
 /// Decides the end of a cycle that found the workload in `state`.
 pub fn settle(state: &WorkloadState, report: &Report, rules: &FailureRules, ending: Ending) -> Settled {
     let mut settled = end(state, report, rules, ending);
+    if let Report::Sent(sending) = report {
+        // A visit at which the server took nothing is no sign that anything was sent.
+        settled.state.last_success_at = if sending.sent > 0 { Some(ending.now) } else { state.last_success_at };
+    }
     settled.state.care = care::after(&state.care, report, ending.now);
     let not_before = ending.now.plus(report.login_delay());
     if let Outcome::Postponed(until) = &mut settled.outcome
@@ -127,9 +131,21 @@ fn end(state: &WorkloadState, report: &Report, rules: &FailureRules, ending: End
             failed(&WorkloadState { failing_since: None, ..state.clone() }, failure, rules, mailbox, now)
         }
         Scope::Message | Scope::Mailbox => failed(state, failure, rules, mailbox, now),
-        Scope::Profile => Settled { state: state.clone(), outcome: Outcome::ProfileFailed(failure.clone()) },
+        Scope::Profile => {
+            Settled { state: unreached(state, failure), outcome: Outcome::ProfileFailed(failure.clone()) }
+        }
         Scope::Daemon => Settled { state: state.clone(), outcome: Outcome::Interrupted },
     }
+}
+
+/// The mailbox says what its server failed with, though nothing is counted and it stays due; what it failed with by
+/// itself before, and how often, keeps its place.
+fn unreached(state: &WorkloadState, failure: &Failure) -> WorkloadState {
+    if state.failing_since.is_some() {
+        return state.clone();
+    }
+    let (failure_code, last_error) = (Some(failure.code), Some(failure.text.clone()));
+    WorkloadState { failure_code, last_error, ..state.clone() }
 }
 
 fn succeeded(

@@ -1,5 +1,8 @@
 use super::*;
-use crate::model::{care::Care, report::CycleReport};
+use crate::model::{
+    care::Care,
+    report::{CycleReport, SendReport},
+};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -179,14 +182,45 @@ fn one_complete_cycle_resets_everything_and_a_failed_one_nothing() {
 }
 
 #[test]
-fn failures_of_the_profile_and_the_daemon_leave_the_mailbox_alone() {
+fn failures_of_the_profile_and_the_daemon_are_not_counted() {
+    let own = (Some(now().minus(HOUR)), Some(FailureCode::AuthRejected));
     let state = WorkloadState { transient_failures: 3, next_due_at: Some(now()), ..fresh() };
+    let state = WorkloadState { failing_since: own.0, failure_code: own.1, ..state };
     let down = failure(FailureCode::HostUnreachable, Scope::Profile, Persistence::Transient);
     let settled = end(&state, Some(down.clone()), now());
     assert_eq!(settled, Settled { state: state.clone(), outcome: Outcome::ProfileFailed(down) });
+    // One that was well says what is the matter, until a cycle goes well again.
+    let well = WorkloadState { next_due_at: Some(now()), ..fresh() };
+    let down = failure(FailureCode::HostUnreachable, Scope::Profile, Persistence::Transient);
+    let told = end(&well, Some(down.clone()), now()).state;
+    let (failure_code, last_error) = (Some(down.code), Some(down.text));
+    assert_eq!(told, WorkloadState { failure_code, last_error, ..well });
+    assert_eq!(end(&told, None, now()).state.failure_code, None);
     let full = failure(FailureCode::DiskFull, Scope::Daemon, Persistence::Transient);
     let settled = end(&state, Some(full), now());
     assert_eq!(settled, Settled { state, outcome: Outcome::Interrupted });
+}
+
+#[test]
+fn mail_was_sent_when_a_server_took_some() {
+    let before = WorkloadState { last_success_at: Some(now().minus(HOUR)), ..fresh() };
+    let last = |report: SendReport| {
+        let report = Report::Sent(report);
+        settle(&before, &report, &FailureRules::default(), ending(now())).state.last_success_at
+    };
+    let lost = || Some(mailbox_failure(FailureCode::ConnectionLost, Persistence::Transient));
+    for (report, took) in [
+        (SendReport { sent: 1, ..SendReport::default() }, true),
+        (SendReport { sent: 1, failure: lost(), ..SendReport::default() }, true),
+        (SendReport::default(), false),
+        (SendReport { failed: 1, ..SendReport::default() }, false),
+        (SendReport { held: 1, ..SendReport::default() }, false),
+        (SendReport { in_doubt: 1, deferred: 1, ..SendReport::default() }, false),
+        (SendReport { failure: lost(), ..SendReport::default() }, false),
+    ] {
+        let expected = if took { Some(now()) } else { before.last_success_at };
+        assert_eq!(last(report.clone()), expected, "{report:?}");
+    }
 }
 
 #[test]

@@ -78,7 +78,7 @@ fn it_ends_with_the_trouble_and_with_the_daemon() {
         ("well again", vec![daemon("one", 100, None)], 110, vec!["close dns-down"]),
         ("died", vec![daemon("one", 100, Some(pause(10, DNS))), daemon("two", 170, None)], 170, vec!["close dns-down"]),
         ("gone", vec![daemon("two", 170, None)], 170, vec!["close dns-down"]),
-        ("still there", vec![daemon("one", 100, Some(pause(10, DNS)))], 159, vec![]),
+        ("still there", vec![daemon("one", 100, Some(pause(10, DNS)))], 129, vec![]),
     ] {
         assert_eq!(told(&changes(&daemons, &alert, at(now))), expected, "{what}");
     }

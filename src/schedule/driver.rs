@@ -45,6 +45,7 @@ use crate::{
         mailbox::{Workload, WorkloadState},
         presence::Pause,
         profile::ServerProfile,
+        report::Report,
         rules::{AlertRules, FailureRules, Limits, Polling, ReceiveRules, SendRules},
         timestamp::Timestamp,
     },
@@ -187,6 +188,16 @@ struct Aloft {
 struct Landed {
     settlement: Settlement,
     event: Event,
+    /// It failed for its server; to be told, unless its profile is held for that.
+    unreached: Option<Box<Unreached>>,
+}
+
+/// A cycle that failed for its server.
+struct Unreached {
+    side: Side,
+    name: CycleName,
+    report: Report,
+    took: Duration,
 }
 
 /// The daemon's own trouble.

@@ -94,6 +94,16 @@ pub(super) fn cycle_ended(name: &CycleName, report: &Report, outcome: &Outcome, 
     }
 }
 
+/// The server failed, and nobody waits for it yet: others reach it, or did within the last minute.
+pub(super) fn unreached(name: &CycleName, report: &Report, took: Duration) {
+    let Some(failure) = report.failure() else { return };
+    let (code, hint, words) = (failure.code.name(), failure.code.hint(), failure.text.as_str());
+    cycle_line!(
+        warn, name, report, took, { code, words, hint, },
+        "the server failed; the mailbox is tried again within a minute"
+    );
+}
+
 fn went_well(name: &CycleName, report: &Report, took: Duration) {
     match report {
         Report::Received(CycleReport { started_over: Some(why), .. }) => {

@@ -16,7 +16,7 @@ use super::{
         journal::{self, CycleName},
         line::{Ended, Job, Line, fly, own_failure},
     },
-    Aloft, Landed, Running,
+    Aloft, Landed, Running, Unreached,
 };
 use crate::{
     means::stored,
@@ -49,7 +49,14 @@ impl Running {
                     return self.fail(&error);
                 }
             }
-            batch.into_iter().for_each(|landed| self.tell(landed.event));
+            batch.into_iter().for_each(|landed| self.tell_ended(landed));
+        }
+    }
+
+    fn tell_ended(&mut self, Landed { event, unreached, .. }: Landed) {
+        self.tell(event);
+        if let Some(cycle) = unreached.filter(|cycle| !self.agenda.held().contains(&cycle.side)) {
+            journal::unreached(&cycle.name, &cycle.report, cycle.took);
         }
     }
 
@@ -121,7 +128,7 @@ impl Running {
                 let state = claimed.mailbox.state(duty.workload).clone();
                 let settlement = Settlement { fence: claimed.fence, state, alerts: Vec::new() };
                 let event = objection.unwrap_or(Event::Finished(duty, Outcome::Interrupted, Heard::Nothing));
-                self.to_settle.push(Landed { settlement, event });
+                self.to_settle.push(Landed { settlement, event, unreached: None });
             }
         }
     }
@@ -168,7 +175,8 @@ impl Running {
         });
         let Ended::Report(report) = ended else {
             let event = Event::Finished(duty, Outcome::Interrupted, Heard::Nothing);
-            return self.to_settle.push(Landed { settlement: Settlement { fence, state, alerts: Vec::new() }, event });
+            let settlement = Settlement { fence, state, alerts: Vec::new() };
+            return self.to_settle.push(Landed { settlement, event, unreached: None });
         };
         let report = match report.failure().cloned() {
             Some(failure) => {
@@ -198,7 +206,12 @@ impl Running {
         let heard = Heard::of(&report, &state, now);
         let alerts = alarm::after_cycle(duty, &settled.state, &report, now);
         let settlement = Settlement { fence, state: settled.state, alerts };
-        self.to_settle.push(Landed { settlement, event: Event::Finished(duty, settled.outcome, heard) });
+        let unreached = matches!(settled.outcome, Outcome::ProfileFailed(_)).then(|| {
+            let side = Side::new(duty.workload, profile.id);
+            Box::new(Unreached { side, name, report, took: now.since(began) })
+        });
+        let event = Event::Finished(duty, settled.outcome, heard);
+        self.to_settle.push(Landed { settlement, event, unreached });
     }
 }
 

@@ -74,8 +74,8 @@ statements! {
     HEALTH = [
         "SELECT h.profile, h.incoming_code, h.incoming_first, h.outgoing_code, h.outgoing_first, h.lately, count(*) AS \
          mailboxes FROM (SELECT server_profile AS profile, incoming_failure_code AS incoming_code, \
-         incoming_transient_failures = 1 AS incoming_first, outgoing_failure_code AS outgoing_code, \
-         outgoing_transient_failures = 1 AS outgoing_first, coalesce(incoming_failing_since, outgoing_failing_since, \
+         incoming_transient_failures = 1 OR (incoming_enabled AND incoming_failing_since IS NULL) AS incoming_first, outgoing_failure_code AS outgoing_code, \
+         outgoing_transient_failures = 1 OR (outgoing_enabled AND outgoing_failing_since IS NULL) AS outgoing_first, coalesce(incoming_failing_since, outgoing_failing_since, \
          $1) >= $1 AND coalesce(outgoing_failing_since, incoming_failing_since, $1) >= $1 AS lately FROM mailboxes \
          WHERE state = 'active' AND server_profile IS NOT NULL AND approval IN ('empty', 'approved') AND ((incoming_method \
          = 'server_side_sync' AND (incoming_enabled OR incoming_failure_code IS NOT NULL)) OR (outgoing_method = \
@@ -109,7 +109,9 @@ statements! {
     CLOSE_ORPHANS = [
         "UPDATE alerts SET closed_at = $1 WHERE closed_at IS NULL AND ((subject_kind = 'mailbox' AND NOT EXISTS (SELECT 1 \
          FROM mailboxes m WHERE m.id = alerts.subject AND m.state = 'active')) OR (subject_kind = 'profile' AND NOT \
-         EXISTS (SELECT 1 FROM server_profiles p WHERE p.id = alerts.subject AND p.state = 'active')))"];
+         EXISTS (SELECT 1 FROM server_profiles p WHERE p.id = alerts.subject AND p.state = 'active')) OR (code = 'mailbox-connected' AND NOT EXISTS (SELECT 1 FROM mailboxes m \
+         WHERE m.id = alerts.subject AND (m.incoming_enabled OR m.incoming_test_status <> 'success') AND (m.outgoing_enabled OR \
+         m.outgoing_test_status <> 'success'))))"];
     CLOSE_SET_ASIDE = [
         "UPDATE alerts SET closed_at = $1 WHERE closed_at IS NULL AND code IN ('message-too-large', 'message-unparsable', \
          'message-poison', 'message-unanswered') AND subject_kind = 'mailbox' AND NOT EXISTS (SELECT 1 FROM inbox_ledger \

@@ -105,7 +105,8 @@ impl View {
         well.extend((place.row.language == Language::Smtp).then_some(&place.bad));
         for address in well {
             let state = &self.mailboxes[address].incoming;
-            let blamed = state.failure_code.is_some() || state.transient_failures > 0 || state.confirmations > 0;
+            // What its server failed with stands there too, but counts for nothing.
+            let blamed = state.failing_since.is_some() || state.transient_failures > 0 || state.confirmations > 0;
             if blamed || !state.enabled {
                 complaints.push(format!("{address} is blamed: {state:?}"));
             }
@@ -122,7 +123,7 @@ impl View {
         }
         let outgoing = &self.mailboxes[&place.good].outgoing;
         let sends = place.row.language == Language::Smtp;
-        if sends && (!outgoing.enabled || outgoing.failure_code.is_some()) {
+        if sends && (!outgoing.enabled || outgoing.failing_since.is_some()) {
             complaints.push(format!("{} is blamed for sending: {outgoing:?}", place.good));
         }
         let sent = place.server.taken(&format!("during {}", place.good));
