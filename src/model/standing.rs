@@ -6,6 +6,7 @@
 
 use super::{
     alert::{AlertChange, AlertSubject, NewAlert, Severity},
+    failure::FailureCode,
     mailbox::{Approval, Mailbox, Workload},
     record::RecordChange,
     testing::uses,
@@ -19,7 +20,19 @@ pub fn after_change(change: &RecordChange, before: &Mailbox, after: &Mailbox) ->
         (false, true) => stands_still(after, workload),
         (true, true) | (false, false) => None,
     };
-    [Workload::Incoming, Workload::Outgoing].into_iter().filter_map(of).collect()
+    let both = || [Workload::Incoming, Workload::Outgoing].into_iter();
+    let ended = both().any(|workload| works(before, workload) && !works(after, workload));
+    both().filter_map(of).chain(ended.then(|| not_connected(after))).collect()
+}
+
+/// Whether it runs.
+fn works(mailbox: &Mailbox, workload: Workload) -> bool {
+    mailbox.state(workload).enabled && is_wanted(mailbox, workload)
+}
+
+/// That it was tested and enabled is true no more.
+const fn not_connected(mailbox: &Mailbox) -> AlertChange {
+    AlertChange::Close(AlertSubject::Mailbox(mailbox.id), FailureCode::MailboxConnected)
 }
 
 /// Whether it would run if it were enabled.
@@ -56,7 +69,6 @@ fn stands_still(mailbox: &Mailbox, workload: Workload) -> Option<AlertChange> {
 mod tests {
     use super::*;
     use crate::model::{
-        failure::FailureCode,
         mailbox::{SyncMethod, WorkloadState},
         record::CredentialSource,
         samples,
@@ -90,7 +102,29 @@ mod tests {
                 format!("{workload} {} {}: {}", alert.severity.name(), alert.code, alert.text)
             }
             AlertChange::Over { workload, but: None, .. } => format!("{} over", workload.name()),
+            AlertChange::Close(_, FailureCode::MailboxConnected) => "not connected".to_owned(),
             other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_runs_no_more_is_connected_no_more() {
+        let enabled = but(|it| it.incoming = WorkloadState { enabled: true, ..WorkloadState::default() });
+        let id = enabled.id;
+        let rejected = Mailbox { approval: Approval::Rejected, ..enabled.clone() };
+        let removed = Mailbox { active: false, ..enabled.clone() };
+        let disabled = Mailbox { incoming: WorkloadState::default(), ..enabled.clone() };
+        let cases = [
+            ("rejected", RecordChange::SetApproval(id, Approval::Rejected), &enabled, &rejected, true),
+            ("removed", RecordChange::RetireMailbox(id), &enabled, &removed, true),
+            ("disabled", RecordChange::DisableIncoming(id), &enabled, &disabled, true),
+            ("disabled again", RecordChange::DisableIncoming(id), &disabled, &disabled, false),
+            ("approved", RecordChange::SetApproval(id, Approval::Approved), &rejected, &enabled, false),
+            ("enabled", RecordChange::EnableIncoming(id), &disabled, &enabled, false),
+        ];
+        for (name, change, before, after, expected) in cases {
+            let found = after_change(&change, before, after).iter().any(|change| told(change) == "not connected");
+            assert_eq!(found, expected, "{name}");
         }
     }
 
