@@ -10,7 +10,7 @@ use crate::{
     model::{
         activity::ActivityStatus,
         alert::{AlertSubject, NewAlert, Severity},
-        failure::Failure,
+        failure::{Failure, FailureCode},
         ids::ActivityId,
         outbox::{MailSettlement, MailVerdict},
         timestamp::Timestamp,
@@ -129,6 +129,10 @@ async fn tell(
 ) -> Result<()> {
     let alert = match verdict {
         MailVerdict::Returned => return Ok(()),
+        // Sent again though it may have been taken: somebody should know, until it is over.
+        MailVerdict::RetryAt(_, failure) if failure.code == FailureCode::DeliveryInDoubt => {
+            Some(outbox::in_doubt(activity, &failure.text))
+        }
         MailVerdict::RetryAt(..) | MailVerdict::Sent(None) => None,
         MailVerdict::InDoubt { failure, .. } => Some(outbox::in_doubt(activity, &failure.text)),
         MailVerdict::Sent(Some(failure)) => Some((Severity::Warning, failure)).map(|it| of(activity, it)),
