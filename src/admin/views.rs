@@ -29,7 +29,7 @@ pub struct MailboxView {
     /// Why it is read or not.
     pub status: WorkloadStatus,
     /// What a person should do, if anything.
-    pub hint: Option<&'static str>,
+    pub hint: Option<String>,
     /// `user:NAME` or `queue:NAME`.
     pub owner_name: Option<String>,
     /// Its profile's name.
@@ -45,7 +45,7 @@ pub struct MailboxView {
     /// Why it sends or not.
     pub sending: WorkloadStatus,
     /// What a person should do about sending, if anything.
-    pub sending_hint: Option<&'static str>,
+    pub sending_hint: Option<String>,
     /// Why its profile waits with sending, where it does.
     pub outgoing_hold: Option<ProfileHold>,
     /// The record with its state.
@@ -126,9 +126,10 @@ pub async fn mailboxes(store: &Store, now: Timestamp) -> Result<Vec<MailboxView>
         let sending = WorkloadStatus::of(Workload::Outgoing, mailbox, profile, outgoing_hold.is_some(), now);
         let code = outgoing_hold.as_ref().filter(|_| sending == WorkloadStatus::Held).map(|hold| hold.code);
         let sending_hint = sending.hint().or(code.or(mailbox.outgoing.failure_code).map(|code| code.hint()));
+        let named = |hint: &str| hint.replace("ADDRESS", &mailbox.email_address);
         MailboxView {
             status,
-            hint,
+            hint: hint.map(named),
             owner_name: mailbox.owner.and_then(|id| owners.get(&id).cloned()),
             profile_name: profile.map(|profile| profile.name.clone()),
             password: password.clone(),
@@ -136,7 +137,7 @@ pub async fn mailboxes(store: &Store, now: Timestamp) -> Result<Vec<MailboxView>
             password_locked_at: passwords.locked(SecretOwner::Mailbox(mailbox.id), password),
             hold,
             sending,
-            sending_hint: sending_hint.filter(|_| sending != WorkloadStatus::NotSent),
+            sending_hint: sending_hint.filter(|_| sending != WorkloadStatus::NotSent).map(named),
             outgoing_hold,
             mailbox: mailbox.clone(),
         }

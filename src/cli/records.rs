@@ -131,7 +131,7 @@ fn mailbox_facts(WithTest { view, test }: &WithTest<'_>, now: Timestamp) -> Stri
     facts.add("mailbox", &mailbox.email_address);
     facts.add("name", &mailbox.name);
     facts.add("status", view.status.words());
-    facts.some("hint", view.hint);
+    facts.some("hint", view.hint.as_ref());
     facts.some("owner", view.owner_name.as_ref());
     facts.some("profile", view.profile_name.as_ref());
     facts.add("username", &mailbox.username);
@@ -171,7 +171,7 @@ fn sending_facts(facts: &mut Facts, view: &MailboxView) {
     if view.mailbox.outgoing_method == SyncMethod::None {
         return;
     }
-    facts.some("sending hint", view.sending_hint);
+    facts.some("sending hint", view.sending_hint.as_ref());
     if !view.mailbox.may_send_as.is_empty() {
         facts.add("may send as", view.mailbox.may_send_as.join(", "));
     }
