@@ -15,7 +15,7 @@ use crate::{
         lease::ProfileHold,
         mailbox::{Mailbox, TestStatus, Workload, WorkloadState},
         presence::DaemonState,
-        profile::ServerProfile,
+        profile::{AuthMethod, ServerProfile},
         rules::FailureRules,
         testing::{Stage, TestFailure, TestRun},
         timestamp::Timestamp,
@@ -40,6 +40,8 @@ pub struct Facts<'a> {
     pub around: &'a Surroundings,
     /// Its last test, where it had one.
     pub test: Option<&'a TestRun>,
+    /// Since when the stored password that it logs in with waits to be entered again, where it does.
+    pub password_locked_at: Option<Timestamp>,
     /// Whether anybody does the work.
     pub daemon: &'a DaemonState,
     /// How failures are met.
@@ -131,6 +133,8 @@ pub enum State {
     Paused,
     /// Its profile waits for its host.
     Held,
+    /// Its password is not sent to the server that its profile names now.
+    Locked,
     /// It waits because its server asked for that.
     Throttled,
     /// It waits for the next try, which may confirm that the failure is permanent.
@@ -216,11 +220,21 @@ impl Facts<'_> {
             },
             DaemonState::Paused(_) => State::Paused,
             DaemonState::Running | DaemonState::Strained(_) => match standing {
+                State::Postponed | State::Due if self.is_locked(workload) => State::Locked,
                 State::Postponed => self.postponed(workload),
                 State::Due => self.awaited(workload),
                 other => other,
             },
         }
+    }
+
+    /// Whether it would log in with a password that is locked.
+    fn is_locked(&self, workload: Workload) -> bool {
+        let logs_in = |profile: &ServerProfile| match workload {
+            Workload::Incoming => true,
+            Workload::Outgoing => profile.outgoing.as_ref().is_some_and(|endpoint| endpoint.auth != AuthMethod::None),
+        };
+        self.password_locked_at.is_some() && self.profile.is_some_and(logs_in)
     }
 
     /// What a test makes of one that does not run.
@@ -273,7 +287,7 @@ impl Facts<'_> {
             (state, DaemonState::Strained(pause), ..) if self.is_strained(workload, state) => {
                 seen(pause.code, &pause.text, Some(pause.since), 1)
             }
-            (State::Held, _, Some(hold), _) => {
+            (State::Held | State::NotRunning, _, Some(hold), _) => {
                 seen(hold.code, &hold.text, Some(hold.since), u64::from(hold.failures) + 1)
             }
             (State::TestUnderWay | State::TestFailed, _, _, Some((_, failure))) => {
@@ -281,6 +295,14 @@ impl Facts<'_> {
                 let attempts = test.map_or(1, |test| u64::from(test.attempts.max(1)));
                 seen(failure.code, &failure.text, test.map(|test| test.requested_at), attempts)
             }
+            (State::Locked | State::NotRunning, ..) if self.is_locked(workload) => Some(Evidence {
+                code: FailureCode::CredentialsLocked,
+                meaning: FailureCode::CredentialsLocked.text(),
+                words: None,
+                first: self.password_locked_at,
+                last: None,
+                times: 1,
+            }),
             (State::TestUnderWay, ..) => None,
             _ => self.own_evidence(workload),
         }

@@ -25,6 +25,7 @@ struct World {
     outgoing_hold: Option<ProfileHold>,
     around: Surroundings,
     test: Option<TestRun>,
+    locked: Option<Timestamp>,
     daemon: DaemonState,
 }
 
@@ -52,6 +53,7 @@ impl World {
             outgoing_hold: None,
             around: Surroundings::default(),
             test: None,
+            locked: None,
             daemon: DaemonState::Running,
         }
     }
@@ -115,6 +117,7 @@ impl World {
             outgoing_hold: self.outgoing_hold.as_ref(),
             around: &self.around,
             test: self.test.as_ref(),
+            password_locked_at: self.locked,
             daemon: &self.daemon,
             rules: &FailureRules::default(),
         })

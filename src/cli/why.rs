@@ -45,6 +45,7 @@ const fn words(state: State) -> &'static str {
         State::NotRunning => "no daemon",
         State::Paused => "daemon paused",
         State::Held => "profile held",
+        State::Locked => "password locked",
         State::Throttled => "postponed, as the server asked",
         State::Confirming => "postponed, to be confirmed",
         State::Postponed => "postponed",

@@ -15,7 +15,7 @@ pub struct Surroundings {
     pub reading: Option<HeldLease>,
     /// The lease for sending, where somebody took it.
     pub sending: Option<HeldLease>,
-    /// Its mail that is to be sent, by what keeps it.
+    /// Its mail that is to be sent, by what keeps it, and what failed lately.
     pub outbox: Vec<WaitingMail>,
     /// Open alerts about the mailbox and about its profile, the most urgent first.
     pub alerts: Vec<OpenAlert>,

@@ -93,6 +93,7 @@ const PURE_MAY_NAME: &[&str] = &[
     "store::KnownCopy",
     "store::KnownVerdict",
     "store::Stale",
+    "store::HeldLease",
     "store::OpenAlert",
     "store::Surroundings",
     "store::WaitingMail",

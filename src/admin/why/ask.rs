@@ -1,12 +1,17 @@
 //! Looking up what an explanation is made of.
 
+use std::time::Duration;
+
 use super::{Facts, Why, explain};
 use crate::{
     admin::{error::AdminError, presence, views},
     config::Config,
-    model::timestamp::Timestamp,
+    model::{profile::AuthenticateUsing, timestamp::Timestamp},
     store::Store,
 };
+
+/// Mail that failed is named for so long.
+const FAILED_LATELY: Duration = Duration::from_secs(86_400);
 
 /// Explains the mailbox with this address, in upper or lower case.
 ///
@@ -16,8 +21,14 @@ pub async fn ask(store: &Store, config: &Config, address: &str, now: Timestamp) 
     let view = views::mailbox(store, address, now).await.map_err(|error| declared_only(error, config, address))?;
     let profiles = store.profiles().await?;
     let profile = profiles.iter().find(|profile| Some(profile.id) == view.mailbox.profile);
-    let around = store.surroundings(view.mailbox.id, view.mailbox.profile).await?;
+    let around = store.surroundings(view.mailbox.id, view.mailbox.profile, now.minus(FAILED_LATELY)).await?;
     let tests = store.tests(&[view.mailbox.id], now).await?;
+    let password_locked_at = match profile {
+        Some(profile) if profile.authenticate_using == AuthenticateUsing::Profile => {
+            views::profile(store, &profile.name).await?.password_locked_at
+        }
+        _ => view.password_locked_at,
+    };
     let daemon = presence::daemon(store, now).await?;
     let facts = Facts {
         now,
@@ -27,6 +38,7 @@ pub async fn ask(store: &Store, config: &Config, address: &str, now: Timestamp) 
         outgoing_hold: view.outgoing_hold.as_ref(),
         around: &around,
         test: tests.first(),
+        password_locked_at,
         daemon: &daemon,
         rules: &config.failures,
     };

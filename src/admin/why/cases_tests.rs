@@ -302,4 +302,58 @@ pub(super) const CASES: &[Case] = &[
         "Due | sending failed once since 2025-12-31T23:00:00Z, and it is due again | server-closed x1 the server's words \
          | it begins as soon as the limits leave room | nothing to do: tried again later",
     ),
+    (
+        |world| {
+            world.daemon = DaemonState::Absent;
+            world.incoming_hold = Some(hold());
+            world.mailbox.outgoing.failure_code = Some(FailureCode::AuthExpired);
+            world.mailbox.outgoing.failing_since = Some(at(-60));
+        },
+        "NotRunning | no daemon runs; the server of profile contoso fails: all its mailboxes wait | host-unreachable x4 \
+         connection refused | as soon as a daemon runs, one mailbox of the server tries again | systemctl start mailsyncd; check that the server runs and that host, port and firewall are right",
+        "NotRunning | no daemon runs; sending failed once since 2025-12-31T23:59:00Z | auth-expired x1 - | as soon as a \
+         daemon runs, its outbox is looked into | systemctl start mailsyncd; set a new password at the provider and store it here",
+    ),
+    (
+        |world| {
+            world.locked = Some(at(-60));
+            world.mailbox.incoming.failure_code = Some(FailureCode::CredentialsLocked);
+            world.mailbox.incoming.postponed_until = Some(at(60));
+        },
+        "Locked | its stored password is locked since 2025-12-31T23:59:00Z: it was entered for another server | \
+         credentials-locked x1 - | nothing is tried with it; once it is entered again, all is | if the new server may have \
+         the password: mailsyncd secret set ada@contoso.example",
+        "Locked | its stored password is locked since 2025-12-31T23:59:00Z: it was entered for another server | \
+         credentials-locked x1 - | nothing is tried with it; once it is entered again, all is | if the new server may have \
+         the password: mailsyncd secret set ada@contoso.example",
+    ),
+    (
+        |world| {
+            world.both(|state| {
+                state.failure_code = Some(FailureCode::HostUnreachable);
+                state.last_error = Some("connection refused".to_owned());
+            });
+            world.mailbox.incoming.next_due_at = Some(at(-20));
+            world.queued(-20);
+        },
+        "Due | the last try failed, for its server and not for the mailbox | host-unreachable x1 connection refused | it is \
+         tried again within a minute; where its server stays away, all its mailboxes wait | check that the server runs and that host, port and firewall are right",
+        "Due | the last try failed, for its server and not for the mailbox | host-unreachable x1 connection refused | it is \
+         tried again within a minute; where its server stays away, all its mailboxes wait | check that the server runs and that host, port and firewall are right",
+    ),
+    (
+        |world| {
+            world.queued(0);
+            let mail = world.around.outbox.remove(0);
+            let (doubt, refused) = (Some(FailureCode::DeliveryInDoubt), Some(FailureCode::MailRefused));
+            world.around.outbox = vec![
+                WaitingMail { status: ActivityStatus::Held, code: doubt, mails: 1, ..mail.clone() },
+                WaitingMail { status: ActivityStatus::Failed, code: refused, mails: 2, ..mail },
+            ];
+        },
+        "Ok | all is well: read completely at 2025-12-31T23:59:00Z | - | 2026-01-01T00:04:00Z: it is read again | -",
+        "Ok | sent last at 2025-12-31T23:59:00Z; 1 held for a person (delivery-in-doubt); 2 not sent within a day \
+         (mail-refused) | - | whatever is queued is sent at once | look, then retry or cancel: mailsyncd activity list --mailbox \
+         ada@contoso.example --status held",
+    ),
 ];

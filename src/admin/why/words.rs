@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
-use super::{Facts, State};
+use super::{Facts, State, WaitingMail};
 use crate::{
     config::show_duration,
     model::{
+        activity::ActivityStatus,
         failure::FailureCode,
         mailbox::{TestStatus, Workload},
         presence::DaemonState,
+        profile::AuthenticateUsing,
         rules::FailureRules,
         timestamp::Timestamp,
     },
@@ -82,21 +84,13 @@ impl Told<'_> {
                 );
                 format!("the daemon that took it {since}")
             }
-            State::NotRunning => match self.facts.daemon {
-                DaemonState::Silent { since } => format!(
-                    "no daemon has been heard of since {}: it died, or the database takes no writes",
-                    since.to_the_second()
-                ),
-                DaemonState::Died { since } => {
-                    format!("no daemon runs: it died, and was last heard of at {}", since.to_the_second())
-                }
-                _ => "no daemon runs".to_owned(),
-            },
+            State::NotRunning => self.unattended(),
             State::Paused => "the daemon is in trouble of its own and starts nothing".to_owned(),
             State::Held if self.is_strained() => {
                 format!("the server of profile {} fails, and so do others: it is the daemon's machine", self.profile())
             }
             State::Held => format!("the server of profile {} fails: all its mailboxes wait", self.profile()),
+            State::Locked => self.locked(),
             State::Throttled => format!("the server asked to wait ({})", self.failed()),
             State::Confirming => format!("the server refused: {}, to be confirmed", self.failed()),
             State::Postponed => format!("{} {}", self.noun(), self.failed()),
@@ -106,6 +100,9 @@ impl Told<'_> {
                     true => format!("it is due since {since}, and the daemon's machine gives too little for all"),
                     false => format!("it is due since {since}, and others are before it"),
                 }
+            }
+            State::Due if self.was_unreached() => {
+                "the last try failed, for its server and not for the mailbox".to_owned()
             }
             State::Due if state.failure_code.is_some() => {
                 format!("{} {}, and it is due again", self.noun(), self.failed())
@@ -119,6 +116,51 @@ impl Told<'_> {
         }
     }
 
+    /// That no daemon runs, and what else is the matter.
+    fn unattended(&self) -> String {
+        let nobody = match self.facts.daemon {
+            DaemonState::Silent { since } => format!(
+                "no daemon has been heard of since {}: it died, or the database takes no writes",
+                since.to_the_second()
+            ),
+            DaemonState::Died { since } => {
+                format!("no daemon runs: it died, and was last heard of at {}", since.to_the_second())
+            }
+            _ => "no daemon runs".to_owned(),
+        };
+        let failing = self.facts.workload_state(self.workload).failure_code.is_some();
+        match self.facts.hold(self.workload) {
+            Some(_) => format!("{nobody}; the server of profile {} fails: all its mailboxes wait", self.profile()),
+            None if self.is_locked() => format!("{nobody}; {}", self.locked()),
+            None if failing => format!("{nobody}; {} {}", self.noun(), self.failed()),
+            None => nobody,
+        }
+    }
+
+    /// Whether the last cycle failed for its server, which nobody counts.
+    fn was_unreached(&self) -> bool {
+        let state = self.facts.workload_state(self.workload);
+        state.failure_code.is_some() && state.failing_since.is_none()
+    }
+
+    fn is_locked(&self) -> bool {
+        self.facts.is_locked(self.workload)
+    }
+
+    /// Since when the password is locked.
+    fn locked(&self) -> String {
+        let since =
+            self.facts.password_locked_at.map_or_else(String::new, |at| format!(" since {}", at.to_the_second()));
+        format!("its stored password is locked{since}: it was entered for another server")
+    }
+
+    /// How the password is entered again.
+    fn unlock(&self) -> String {
+        let profile = self.facts.profile.filter(|profile| profile.authenticate_using == AuthenticateUsing::Profile);
+        let whose = profile.map_or(&self.facts.mailbox.email_address, |profile| &profile.name);
+        format!("if the new server may have the password: mailsyncd secret set {whose}")
+    }
+
     /// Whether it waits because of the daemon's machine.
     fn is_strained(&self) -> bool {
         self.facts.is_strained(self.workload, self.state)
@@ -129,9 +171,41 @@ impl Told<'_> {
         match (self.reads(), last) {
             (true, Some(last)) => format!("all is well: read completely at {last}"),
             (true, None) => "all is well: it is read for the first time soon".to_owned(),
-            (false, Some(last)) => format!("all is well: sent last at {last}"),
-            (false, None) => "all is well: nothing has been sent yet".to_owned(),
+            (false, last) => {
+                let last =
+                    last.map_or_else(|| "nothing has been sent yet".to_owned(), |last| format!("sent last at {last}"));
+                let kept = self.kept();
+                if kept.is_empty() { format!("all is well: {last}") } else { format!("{last}; {}", kept.join("; ")) }
+            }
         }
+    }
+
+    /// What became of mail that no server took for certain.
+    fn kept(&self) -> Vec<String> {
+        let outbox = &self.facts.around.outbox;
+        let said = |fits: fn(&WaitingMail) -> bool, what: &str| {
+            let those = || outbox.iter().filter(|mail| fits(mail));
+            let mails: u64 = those().map(|mail| mail.mails).sum();
+            let code = those().find_map(|mail| mail.code).map_or_else(String::new, |code| format!(" ({code})"));
+            (mails > 0).then(|| format!("{mails} {what}{code}"))
+        };
+        let all = [
+            said(|mail| mail.in_doubt, "in doubt"),
+            said(|mail| mail.status == ActivityStatus::Held, "held for a person"),
+            said(|mail| mail.status == ActivityStatus::Failed, "not sent within a day"),
+        ];
+        all.into_iter().flatten().collect()
+    }
+
+    /// How mail that is held, or was given up, is looked at.
+    fn look_at_mail(&self) -> Option<String> {
+        let stands = |status| self.facts.around.outbox.iter().any(|mail| mail.status == status);
+        let status = [ActivityStatus::Held, ActivityStatus::Failed].into_iter().find(|status| stands(*status))?;
+        let address = &self.facts.mailbox.email_address;
+        Some(format!(
+            "look, then retry or cancel: mailsyncd activity list --mailbox {address} --status {}",
+            status.name()
+        ))
     }
 
     /// Whether its test is begun by nobody.
@@ -208,9 +282,14 @@ impl Told<'_> {
                     None,
                 ),
             },
+            State::Locked => ("nothing is tried with it; once it is entered again, all is".to_owned(), None),
             State::Throttled => ("it is tried again; waiting for a server disables nothing".to_owned(), due),
             State::Confirming => (self.confirmation(), due),
             State::Postponed => (self.postponement(), due),
+            State::Due if self.was_unreached() => (
+                "it is tried again within a minute; where its server stays away, all its mailboxes wait".to_owned(),
+                None,
+            ),
             State::Late | State::Due => ("it begins as soon as the limits leave room".to_owned(), None),
             State::Ok if self.reads() => ("it is read again".to_owned(), due),
             State::Ok if due.is_some() => ("what waits in its outbox is sent".to_owned(), due),
@@ -219,6 +298,9 @@ impl Told<'_> {
     }
 
     fn first_of_all(&self) -> &'static str {
+        if self.facts.hold(self.workload).is_some() {
+            return "one mailbox of the server tries again";
+        }
         match self.facts.due(self.workload) {
             Some(due) if due > self.facts.now => "it waits for its time",
             None if !self.reads() => "its outbox is looked into",
@@ -235,6 +317,9 @@ impl Told<'_> {
 
     fn postponement(&self) -> String {
         let FailureRules { maximum_transient, transient_grace, .. } = self.facts.rules;
+        if matches!(self.code(), Some(FailureCode::CredentialsLocked | FailureCode::CredentialsMissing)) {
+            return "it is tried again; waiting for a password disables nothing".to_owned();
+        }
         let so_far = self.facts.workload_state(self.workload).transient_failures;
         let grace = match *transient_grace {
             Duration::ZERO => String::new(),
@@ -259,8 +344,14 @@ impl Told<'_> {
             State::Disabled | State::TestFailed => {
                 of_code().map(|hint| format!("{hint}; then: {}", command("test-enable")))
             }
-            State::NotRunning => Some(self.start().to_owned()),
+            State::NotRunning if self.is_locked() => Some(format!("{}; {}", self.start(), self.unlock())),
+            State::NotRunning => match of_code() {
+                Some(hint) => Some(format!("{}; {hint}", self.start())),
+                None => Some(self.start().to_owned()),
+            },
             State::TestUnderWay if self.waits_for_a_daemon() => Some(self.start().to_owned()),
+            State::Locked => Some(self.unlock()),
+            State::Ok if !self.reads() => self.look_at_mail(),
             State::Late if self.is_strained() => of_code(),
             State::Late => {
                 let text =

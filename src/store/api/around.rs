@@ -35,7 +35,7 @@ impl Store {
         read!(self, around::daemons())
     }
 
-    /// What goes on around a mailbox of this profile.
+    /// What goes on around a mailbox of this profile; of its mail that failed, what was queued since then.
     ///
     /// # Errors
     /// The database cannot be read.
@@ -43,8 +43,9 @@ impl Store {
         &self,
         mailbox: MailboxId,
         profile: Option<ProfileId>,
+        failed_since: Timestamp,
     ) -> Result<Surroundings, StoreError> {
-        read!(self, around::surroundings(mailbox, profile))
+        read!(self, around::surroundings(mailbox, profile, failed_since))
     }
 
     /// The mailboxes in a view; of [`View::Mine`], which is not a matter of state, none.

@@ -84,7 +84,12 @@ pub async fn daemons(conn: &mut Conn) -> Result<Vec<Presence>> {
 }
 
 /// See [`crate::store::Store::surroundings`].
-pub async fn surroundings(conn: &mut Conn, mailbox: MailboxId, profile: Option<ProfileId>) -> Result<Surroundings> {
+pub async fn surroundings(
+    conn: &mut Conn,
+    mailbox: MailboxId,
+    profile: Option<ProfileId>,
+    failed_since: Timestamp,
+) -> Result<Surroundings> {
     type Leases = (Option<Time>, Option<Time>, Option<Time>, Option<Time>);
     let leases = sqlx::query_as::<Db, Leases>(text(sql::LEASES_OF)).bind(Id(mailbox.0));
     let (reading, reader, sending, sender) = leases.fetch_optional(&mut *conn).await?.unwrap_or_default();
@@ -97,12 +102,12 @@ pub async fn surroundings(conn: &mut Conn, mailbox: MailboxId, profile: Option<P
     Ok(Surroundings {
         reading: held(reading, reader),
         sending: held(sending, sender),
-        outbox: outbox(conn, mailbox).await?,
+        outbox: outbox(conn, mailbox, failed_since).await?,
         alerts: alerts.into_iter().map(AlertRow::alert).collect(),
     })
 }
 
-async fn outbox(conn: &mut Conn, mailbox: MailboxId) -> Result<Vec<WaitingMail>> {
+async fn outbox(conn: &mut Conn, mailbox: MailboxId, failed_since: Timestamp) -> Result<Vec<WaitingMail>> {
     #[derive(sqlx::FromRow)]
     struct Row {
         status: String,
@@ -124,7 +129,8 @@ async fn outbox(conn: &mut Conn, mailbox: MailboxId) -> Result<Vec<WaitingMail>>
             due: row.due.0,
         })
     };
-    let rows = sqlx::query_as::<Db, Row>(text(sql::OUTBOX_OF)).bind(Id(mailbox.0)).fetch_all(conn).await?;
+    let rows = sqlx::query_as::<Db, Row>(text(sql::OUTBOX_OF)).bind(Id(mailbox.0)).bind(Time(failed_since));
+    let rows = rows.fetch_all(conn).await?;
     rows.into_iter().map(waiting).collect()
 }
 

@@ -23,7 +23,8 @@ statements! {
         " AS due FROM email_activities WHERE status = 'pending_send' AND mailbox = $1 UNION ALL SELECT status, dot_at IS NOT \
          NULL, failure_code, failure_detail, created_at, coalesce(postponed_until, created_at) FROM email_activities \
          WHERE status = 'sending' AND mailbox = $1 UNION ALL SELECT status, FALSE, failure_code, failure_detail, created_at, \
-         created_at FROM email_activities WHERE status = 'held' AND mailbox = $1) w GROUP BY w.status, w.in_doubt, \
+         created_at FROM email_activities WHERE status = 'held' AND mailbox = $1 UNION ALL SELECT status, FALSE, failure_code, failure_detail, created_at, \
+         created_at FROM email_activities WHERE direction = 'outgoing' AND created_at >= $2 AND status = 'failed' AND mailbox = $1) w GROUP BY w.status, w.in_doubt, \
          w.failure_code ORDER BY w.status, w.in_doubt, w.failure_code"];
     OPEN_ALERTS = [
         "SELECT severity, count(*) FROM alerts WHERE closed_at IS NULL GROUP BY severity ORDER BY severity"];

@@ -118,6 +118,8 @@ async fn what_goes_on_around_a_mailbox_is_its_own() {
             (2, a, "pending_send", "'mail-deferred', 'try later', NULL"),
             (3, a, "held", "'delivery-in-doubt', 'nobody knows', NULL"),
             (4, boxes[1].id, "pending_send", "NULL, NULL, NULL"),
+            (4, a, "failed", "'mail-refused', 'long ago', NULL"),
+            (6, a, "failed", "'mail-refused', 'no', NULL"),
             (5, a, "sending", "NULL, NULL, '2026-01-01T00:00:09.000000Z'"),
         ] {
             database
@@ -128,7 +130,7 @@ async fn what_goes_on_around_a_mailbox_is_its_own() {
                 ))
                 .await;
         }
-        let around = store.surroundings(a, profile).await.unwrap();
+        let around = store.surroundings(a, profile, at(5)).await.unwrap();
         let held = around.lease(Workload::Incoming, at(30)).unwrap();
         assert_eq!((held.until, held.heard), (at(60), None));
         assert!(around.lease(Workload::Incoming, at(60)).is_none());
@@ -138,7 +140,7 @@ async fn what_goes_on_around_a_mailbox_is_its_own() {
         assert_eq!(reading(30).await, 0);
         store.beat(&reader, at(0)).await.unwrap();
         assert_eq!((reading(29).await, reading(30).await), (1, 0));
-        let held = store.surroundings(a, profile).await.unwrap().reading.unwrap();
+        let held = store.surroundings(a, profile, at(5)).await.unwrap().reading.unwrap();
         assert_eq!((held.is_heard(at(29)), held.is_heard(at(30))), (true, false));
         let alerts: Vec<_> = around.alerts.iter().map(|alert| (alert.kind.as_str(), alert.subject.as_str())).collect();
         assert_eq!(alerts.len(), 3, "{alerts:?}");
@@ -147,14 +149,15 @@ async fn what_goes_on_around_a_mailbox_is_its_own() {
         assert_eq!((around.alerts[0].first_seen, around.alerts[0].last_seen), (at(1), at(4)));
         let waiting: Vec<_> =
             around.outbox.iter().map(|mail| (mail.status, mail.in_doubt, mail.code, mail.mails)).collect();
-        use ActivityStatus::{Held, PendingSend, Sending};
+        use ActivityStatus::{Failed, Held, PendingSend, Sending};
         let expected = [
             (Held, false, Some(FailureCode::DeliveryInDoubt), 1),
             (PendingSend, false, Some(FailureCode::MailDeferred), 1),
             (PendingSend, false, None, 1),
             (Sending, true, None, 1),
+            (Failed, false, Some(FailureCode::MailRefused), 1),
         ];
-        assert!(expected.iter().all(|row| waiting.contains(row)) && waiting.len() == 4, "{waiting:?}");
-        assert_eq!(store.surroundings(boxes[1].id, None).await.unwrap().alerts.len(), 2);
+        assert!(expected.iter().all(|row| waiting.contains(row)) && waiting.len() == 5, "{waiting:?}");
+        assert_eq!(store.surroundings(boxes[1].id, None, at(0)).await.unwrap().alerts.len(), 2);
     }
 }
