@@ -85,12 +85,12 @@ async fn the_lock_of_a_file_says_whether_a_daemon_runs() {
     // Whoever looks is not in the way of a daemon that starts.
     let lock = std::fs::File::open(format!("{}.lock", url.trim_start_matches("sqlite:"))).unwrap();
     lock.lock_shared().unwrap();
-    let looks = tokio::spawn(async move {
+    let looks = async {
         tokio::time::sleep(Duration::from_millis(50)).await;
         drop(lock);
-    });
-    Store::open(&url, Role::Daemon).await.unwrap();
-    looks.await.unwrap();
+    };
+    let (opened, ()) = tokio::join!(Store::open(&url, Role::Daemon), looks);
+    opened.unwrap();
     assert_eq!(presence::daemon(&tool, at(2)).await.unwrap(), DaemonState::Absent);
 }
 
