@@ -11,6 +11,7 @@ pub mod error;
 #[cfg(test)]
 mod fixtures;
 pub mod import;
+pub mod messages;
 pub mod owners;
 pub mod presence;
 pub mod probing;

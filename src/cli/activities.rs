@@ -1,22 +1,22 @@
-//! `activity …` and `message …`.
+//! `activity …`.
 
 use std::{fmt::Write as _, process::ExitCode};
 
 use super::{
     Context, Fault,
-    args::{ActivityCommand, Form, MessageCommand},
-    output::{Facts, Table, paragraphs, seconds, show, size, when, write},
+    args::{ActivityCommand, Form},
+    output::{Facts, Table, paragraphs, seconds, show, size, write},
     send,
 };
 use crate::{
     admin::{send::Move, views},
     model::{
         activity::ActivityStatus,
-        failure::{FailureCode, clean},
+        failure::FailureCode,
         ids::ActivityId,
         message::{Party, PartyRole},
     },
-    store::{ActivityDetail, ActivityFilter, ActivityRow, Delivery, PartyRow, Store},
+    store::{ActivityDetail, ActivityFilter, ActivityRow, Delivery, PartyRow},
 };
 
 pub(super) async fn activity(context: &Context, command: ActivityCommand) -> Result<ExitCode, Fault> {
@@ -55,14 +55,6 @@ async fn show_one(context: &Context, id: ActivityId, source: bool, form: Form) -
     }
     store.close().await;
     Ok(())
-}
-
-pub(super) async fn message(context: &Context, command: MessageCommand) -> Result<ExitCode, Fault> {
-    let store = context.store().await?;
-    let MessageCommand::List { mailbox, form, .. } = command;
-    set_aside(context, &store, mailbox, form).await?;
-    store.close().await;
-    Ok(ExitCode::SUCCESS)
 }
 
 fn activity_table(rows: &[ActivityRow]) -> String {
@@ -160,28 +152,4 @@ fn delivery_facts(facts: &mut Facts, detail: &ActivityDetail, delivery: &Deliver
     let hint = row.failure_code.as_ref().and_then(|code| code.parse().ok()).map(FailureCode::hint);
     facts.some("hint", hint);
     facts.some("server's reply", delivery.server_reply.as_ref());
-}
-
-async fn set_aside(context: &Context, store: &Store, mailbox: Option<String>, form: Form) -> Result<(), Fault> {
-    let mailbox = match mailbox {
-        Some(address) => Some(views::mailbox(store, &address, context.clock.now()).await?.mailbox.id),
-        None => None,
-    };
-    let rows = store.set_aside(mailbox).await?;
-    let table = || {
-        let mut table = Table::new(&["MAILBOX", "UID", "SET ASIDE", "RECEIVED", "SIZE", "FAILURE", "WORDS"]);
-        for row in &rows {
-            table.row(&[
-                &row.mailbox,
-                &row.uid.to_string(),
-                &seconds(row.judged_at),
-                &when(row.internal_date),
-                &size(row.size),
-                row.failure_code.name(),
-                &clean(&row.failure_detail, 200),
-            ]);
-        }
-        table.text("nothing is set aside")
-    };
-    Ok(show(form, &rows, table)?)
 }

@@ -9,6 +9,7 @@ use super::{
     explain::ExplainArguments,
     key::KeyCommand,
     list::ListArguments,
+    messages::MessageCommand,
     selection::SelectionArguments,
     send::{MailArguments, SendArguments},
     testing::TestArguments,
@@ -241,23 +242,6 @@ pub enum ProfileCommand {
     Set(Box<super::edit::SetProfile>),
     /// Remove a profile that no mailbox is on.
     Remove(super::edit::RemoveOne),
-}
-
-/// `message …`
-#[derive(Debug, Subcommand)]
-pub enum MessageCommand {
-    /// List messages that could not be recorded, and why.
-    List {
-        /// Those set aside.
-        #[arg(long, required = true)]
-        set_aside: bool,
-        /// Only those of the mailbox with this address.
-        #[arg(long, value_name = "ADDRESS")]
-        mailbox: Option<String>,
-        /// How to print.
-        #[command(flatten)]
-        form: Form,
-    },
 }
 
 /// `secret …`

@@ -12,6 +12,7 @@ mod explain;
 mod import;
 mod key;
 mod list;
+mod messages;
 mod operate;
 mod owners;
 mod records;
@@ -138,7 +139,7 @@ async fn dispatch(config: PathBuf, tool: Tool) -> Result<ExitCode, Fault> {
         Tool::Activity(command) => activities::activity(&context, command).await,
         Tool::Alert(command) => alerts::alert(&context, command).await,
         Tool::Audit(command) => audit::audit(&context, command).await,
-        Tool::Message(command) => activities::message(&context, command).await,
+        Tool::Message(command) => messages::message(&context, command).await,
         Tool::Explain(arguments) => explain::explain(&arguments),
         Tool::Key(command) => key::key(&context, command).await,
         Tool::Secret(command) => operate::secret(&context, command).await,

@@ -209,7 +209,7 @@ fn hold(hold: &ProfileHold) -> String {
     format!("{code} since {since}, next probe {until}, {} probes failed: {}", hold.failures, hold.text)
 }
 
-fn poll_text(asked: &[MailboxView]) -> String {
+pub(super) fn poll_text(asked: &[MailboxView]) -> String {
     let mut text = String::new();
     for view in asked {
         let address = &view.mailbox.email_address;

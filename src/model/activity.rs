@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    cursor::Cursor,
+    cursor::{Cursor, Numbering},
     failure::Failure,
     ids::{ActivityId, MailboxId},
     mailbox::Workload,
@@ -211,6 +211,8 @@ pub struct BatchCommit {
     pub entries: Vec<LedgerEntry>,
     /// Whether what is recorded is to be deleted from the server in due time.
     pub delete: bool,
+    /// Where the messages were set aside and are tried again: the numbering of their rows, which may be an older one.
+    pub again: Option<Numbering>,
     /// Where the cursor stands afterwards; its `in_flight` is what the store writes.
     pub cursor: Cursor,
 }

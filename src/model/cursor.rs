@@ -40,6 +40,22 @@ pub struct Cursor {
     pub in_flight: Option<InFlight>,
 }
 
+/// Which numbering of an Inbox a UID belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Numbering {
+    /// UIDVALIDITY.
+    pub uid_validity: UidValidity,
+    /// See [`Cursor`].
+    pub generation: u32,
+}
+
+impl Cursor {
+    /// The numbering of the Inbox as it is now.
+    pub const fn numbering(&self) -> Numbering {
+        Numbering { uid_validity: self.uid_validity, generation: self.generation }
+    }
+}
+
 /// Messages one of which may be poison: it makes the parser die, or the server break off.
 ///
 /// Committed before a parse, so that a death inside the parser is seen by the next start, and after

@@ -37,6 +37,8 @@ pub struct Claimed {
     pub fence: Fence,
     /// How far it is recorded; `None` before the first cycle, and for sending.
     pub cursor: Option<Cursor>,
+    /// Whether messages that were set aside are to be tried again.
+    pub retries: bool,
 }
 
 /// The end of a cycle as it is written: the workload's new state, and alerts; the lease is given back.

@@ -4,11 +4,15 @@ use crate::model::{
     activity::{IgnoreReason, LedgerEntry, Verdict},
     cursor::{InFlight, ListedMessage},
     failure::{Failure, FailureCode, Persistence, Scope},
+    message::Sha256,
     timestamp::Timestamp,
     uid::{Uid, UidSet},
 };
 
-use super::policy::{ReceivePolicy, Steps};
+use super::{
+    again::Again,
+    policy::{ReceivePolicy, Steps},
+};
 
 /// Rows that need no download, per message of the batch limit.
 const ROWS_PER_MESSAGE: usize = 10;
@@ -28,6 +32,8 @@ pub enum Todo {
     Read,
     /// Fetch and keep the source, but do not parse: set aside for this.
     Keep(Failure),
+    /// Parse and judge the source that is kept; nothing is fetched.
+    Reread(Sha256),
     /// Enter this row; nothing is fetched.
     Enter(Box<LedgerEntry>),
 }
@@ -52,12 +58,20 @@ pub struct Batch {
     pub through: u32,
     /// How many times it will have been begun; more than 1: one message alone, suspect.
     pub attempts: u32,
+    /// Where a message that was set aside is tried again, alone: its row.
+    pub again: Option<Again>,
 }
 
 impl Batch {
+    /// Bytes that the messages may take in memory.
+    pub fn bytes(&self) -> u64 {
+        let held = self.items.iter().filter(|item| !matches!(item.todo, Todo::Enter(_)));
+        held.map(|item| item.room).fold(0, u64::saturating_add)
+    }
+
     /// The messages to be fetched, ascending, each with the size that it may have.
     pub fn asked(&self) -> Vec<ListedMessage> {
-        let asked = self.items.iter().filter(|item| !matches!(item.todo, Todo::Enter(_)));
+        let asked = self.items.iter().filter(|item| matches!(item.todo, Todo::Read | Todo::Keep(_)));
         asked.map(|item| ListedMessage { size: item.room, ..item.listed }).collect()
     }
 }
@@ -65,7 +79,8 @@ impl Batch {
 /// The marker of the next ones of `batches`, which follow each other and are begun for the first time.
 pub fn marker_of<'b>(batches: impl Iterator<Item = &'b Batch>) -> Option<InFlight> {
     let read = batches.take(MARKED_AHEAD).filter(|batch| batch.attempts == 1).flat_map(|batch| &batch.items);
-    let uids: Vec<Uid> = read.filter(|item| item.todo == Todo::Read).map(|item| item.listed.uid).collect();
+    let uids: Vec<Uid> =
+        read.filter(|item| matches!(item.todo, Todo::Read | Todo::Reread(_))).map(|item| item.listed.uid).collect();
     Some(InFlight { first: *uids.iter().min()?, last: *uids.iter().max()?, attempts: 1 })
 }
 
@@ -125,7 +140,8 @@ pub fn is_suspect(in_flight: Option<InFlight>, uid: Uid) -> bool {
     in_flight.is_some_and(|marker| (marker.first..=marker.last).contains(&uid))
 }
 
-fn is_alone(marker: InFlight, listed: ListedMessage) -> bool {
+/// Whether the marker names the message and no other.
+pub fn is_alone(marker: InFlight, listed: ListedMessage) -> bool {
     marker.first == listed.uid && marker.last == listed.uid
 }
 
@@ -170,7 +186,7 @@ impl Open {
         let fits = self.bytes.saturating_add(item.room) <= bytes || self.fetched == 0;
         match item.todo {
             Todo::Enter(_) => self.items.len() < steps.batch_messages.saturating_mul(ROWS_PER_MESSAGE).max(1),
-            Todo::Read | Todo::Keep(_) => self.fetched < steps.batch_messages.max(1) && fits,
+            Todo::Read | Todo::Keep(_) | Todo::Reread(_) => self.fetched < steps.batch_messages.max(1) && fits,
         }
     }
 
@@ -185,7 +201,7 @@ impl Open {
     fn close(&mut self) -> Option<Batch> {
         let items = std::mem::take(self).items;
         let through = items.last()?.listed.uid.get();
-        Some(Batch { items, through, attempts: 1 })
+        Some(Batch { items, through, attempts: 1, again: None })
     }
 }
 

@@ -53,6 +53,7 @@ fn the_listing_decides_what_is_fetched() {
         let found = match decide(listed, &policy(), in_flight).todo {
             Todo::Read => "read".to_owned(),
             Todo::Keep(failure) => format!("keep: {failure}"),
+            Todo::Reread(source) => format!("reread {source}"),
             Todo::Enter(entry) => entry.verdict.to_string(),
         };
         assert!(found.starts_with(expected), "{what}: {found}");
@@ -114,7 +115,7 @@ proptest! {
 fn the_marker_ahead_is_that_of_the_next_three() {
     let items =
         |uids: &[(u32, u64)]| uids.iter().map(|(uid, size)| decide(listed(*uid, *size), &policy(), None)).collect();
-    let batch = |uids: &[(u32, u64)]| Batch { items: items(uids), through: 99, attempts: 1 };
+    let batch = |uids: &[(u32, u64)]| Batch { items: items(uids), through: 99, attempts: 1, again: None };
     let marker = |first, last| Some(InFlight { first: uid(first), last: uid(last), attempts: 1 });
     let all = [batch(&[(1, 10), (3, 10)]), batch(&[(4, 10)]), batch(&[(7, 10), (8, 5_000)]), batch(&[(9, 10)])];
     assert_eq!(marker_of(all.iter()), marker(1, 7), "8 is too large to be parsed");

@@ -43,7 +43,8 @@ pub async fn receive<S: MailSource, R: Future<Output = ()> + Send>(
     release: impl FnOnce(S, bool) -> R + Send,
 ) -> CycleReport {
     let (fence, address) = (claimed.fence, claimed.mailbox.email_address.as_str());
-    let mut cycle = Cycle { context, fence, address, policy, report: CycleReport::default() };
+    let retries = claimed.retries;
+    let mut cycle = Cycle { context, fence, address, policy, retries, report: CycleReport::default() };
     if let Err(failure) = cycle.run(claimed.cursor.clone(), source, release).await {
         cycle.report.failure = Some(failure);
     }
@@ -64,6 +65,7 @@ struct Cycle<'a> {
     fence: Fence,
     address: &'a str,
     policy: &'a ReceivePolicy,
+    retries: bool,
     report: CycleReport,
 }
 
@@ -118,7 +120,7 @@ impl Cycle<'_> {
     }
 
     fn plan(&self, cursor: Option<&Cursor>, view: &FolderView) -> ReceivePlan {
-        plan(cursor, view, self.policy, self.context.clock.now())
+        plan(cursor, view, self.policy, self.retries, self.context.clock.now())
     }
 
     /// Commits a cursor that is new.
@@ -183,8 +185,7 @@ impl Cycle<'_> {
         let mut recorder = Recorder::new(self.context, self.fence, self.address, self.policy, cursor.clone());
         let ended = {
             let fetching = pin!(async {
-                let mailbox = self.fence.mailbox;
-                let fetcher = Fetcher::new(self.context, mailbox, &cursor, self.policy, &mut source, out);
+                let fetcher = Fetcher::new(self.context, self.fence, &cursor, self.policy, &mut source, out);
                 let progress = fetcher.run(reading, ahead).await?;
                 let deleted = clean_up(self.context, self.fence, &cursor, self.policy, &mut source, Folder::Open).await;
                 if deleted.is_ok() {
@@ -250,7 +251,7 @@ impl Cycle<'_> {
     async fn save(&mut self, before: &Cursor, after: Cursor) -> Result<(), Failure> {
         let (store, fence) = (&self.context.store, self.fence);
         let written = if after.last_uid != before.last_uid {
-            let commit = BatchCommit { entries: Vec::new(), delete: false, cursor: after };
+            let commit = BatchCommit { entries: Vec::new(), delete: false, again: None, cursor: after };
             let now = self.context.clock.now();
             stored::patiently(|| store.commit_batch(fence, &commit, now)).await.map(drop)
         } else if after != *before {

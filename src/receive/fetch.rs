@@ -1,5 +1,7 @@
 //! The fetching half of a cycle: lists, and cuts what is listed into batches.
 
+mod retry;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use tokio::sync::mpsc;
@@ -7,7 +9,7 @@ use tokio::sync::mpsc;
 use crate::{
     means::{Context, stored},
     model::{
-        activity::LedgerEntry,
+        activity::{Fence, LedgerEntry},
         cursor::{Cursor, InFlight, ListedMessage},
         failure::Failure,
         ids::MailboxId,
@@ -63,6 +65,7 @@ impl From<Failure> for Broken {
 /// The fetching half.
 pub struct Fetcher<'a, S> {
     context: &'a Context,
+    fence: Fence,
     mailbox: MailboxId,
     /// How far it was recorded when the reading was planned.
     cursor: &'a Cursor,
@@ -75,14 +78,15 @@ impl<'a, S: MailSource> Fetcher<'a, S> {
     /// Ready to read.
     pub fn new(
         context: &'a Context,
-        mailbox: MailboxId,
+        fence: Fence,
         cursor: &'a Cursor,
         policy: &'a ReceivePolicy,
         source: &'a mut S,
         out: mpsc::Sender<Fetched>,
     ) -> Self {
         let progress = Progress { covered: cursor.last_uid, ..Progress::default() };
-        Self { context, mailbox, cursor, policy, requests: Requests::new(context, policy, source, out), progress }
+        let (mailbox, requests) = (fence.mailbox, Requests::new(context, policy, source, out));
+        Self { context, fence, mailbox, cursor, policy, requests, progress }
     }
 
     /// Does what was planned and hands every batch over, in order.
@@ -140,7 +144,8 @@ impl<'a, S: MailSource> Fetcher<'a, S> {
         if found < usize::try_from(reading.grown).unwrap_or(usize::MAX) {
             self.compare_below(reading.compare_from).await?;
         }
-        Ok(())
+        // What is new goes first: nobody waits for it.
+        if reading.retries { self.retry().await } else { Ok(()) }
     }
 
     /// The starting point was moved back: what was skipped since then is read after all.

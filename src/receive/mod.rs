@@ -1,5 +1,6 @@
 //! Mail server → recorded activity.
 
+pub mod again;
 pub mod batch;
 pub mod cleanup;
 pub mod cycle;
@@ -7,6 +8,7 @@ pub mod fetch;
 mod imap_listing;
 pub mod imap_source;
 pub mod judge;
+pub mod kept;
 pub mod maildrop;
 pub mod plan;
 pub mod policy;

@@ -76,10 +76,19 @@ pub struct Reading {
     pub grown: u32,
     /// The starting point was moved back: messages skipped since then are judged again.
     pub judge_again_since: Option<Timestamp>,
+    /// Whether messages that were set aside are tried again.
+    pub retries: bool,
 }
 
 /// Decides what to do about a folder that looks like `view` and is recorded as far as `cursor` says.
-pub fn plan(cursor: Option<&Cursor>, view: &FolderView, policy: &ReceivePolicy, now: Timestamp) -> ReceivePlan {
+/// Where messages that were set aside are to be tried again (`retries`), something is to be done in any case.
+pub fn plan(
+    cursor: Option<&Cursor>,
+    view: &FolderView,
+    policy: &ReceivePolicy,
+    retries: bool,
+    now: Timestamp,
+) -> ReceivePlan {
     let Some(cursor) = cursor else { return ReceivePlan::First(new_cursor(view, policy, 0, 0)) };
     if let Some(reason) = start_over(cursor, view) {
         if cursor.starts_over >= MAXIMUM_STARTS_OVER {
@@ -88,7 +97,7 @@ pub fn plan(cursor: Option<&Cursor>, view: &FolderView, policy: &ReceivePolicy, 
         let generation = cursor.generation.saturating_add(1);
         return ReceivePlan::StartOver(reason, new_cursor(view, policy, generation, cursor.starts_over + 1));
     }
-    if is_up_to_date(cursor, view, policy, now) {
+    if !retries && is_up_to_date(cursor, view, policy, now) {
         return ReceivePlan::UpToDate;
     }
     let first = cursor.last_uid.saturating_add(1);
@@ -100,6 +109,7 @@ pub fn plan(cursor: Option<&Cursor>, view: &FolderView, policy: &ReceivePolicy, 
         compare_from: first.saturating_sub(TRAILING).max(1),
         grown: view.exists.saturating_sub(cursor.exists),
         judge_again_since: (policy.starting_point < cursor.starting_point).then_some(policy.starting_point),
+        retries,
     })
 }
 

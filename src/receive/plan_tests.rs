@@ -42,16 +42,24 @@ fn view(uid_validity: u32, uid_next: Option<u32>, exists: u32) -> FolderView {
 }
 
 fn reading() -> Reading {
-    Reading { first: 1_001, last: 1_000, last_is_known: true, compare_from: 501, grown: 0, judge_again_since: None }
+    Reading {
+        first: 1_001,
+        last: 1_000,
+        last_is_known: true,
+        compare_from: 501,
+        grown: 0,
+        judge_again_since: None,
+        retries: false,
+    }
 }
 
 fn planned(cursor: &Cursor, view: &FolderView) -> ReceivePlan {
-    plan(Some(cursor), view, &policy(), NOW)
+    plan(Some(cursor), view, &policy(), false, NOW)
 }
 
 #[test]
 fn the_first_visit_starts_at_nothing() {
-    let ReceivePlan::First(first) = plan(None, &view(7, Some(9), 3), &policy(), NOW) else { panic!() };
+    let ReceivePlan::First(first) = plan(None, &view(7, Some(9), 3), &policy(), false, NOW) else { panic!() };
     assert_eq!((first.last_uid, first.generation, first.starts_over, first.exists), (0, 0, 0, 0));
     let all = Reading { first: 1, last: 8, compare_from: 1, grown: 3, ..reading() };
     assert_eq!(planned(&first, &view(7, Some(9), 3)), ReceivePlan::Read(all));

@@ -9,8 +9,8 @@ use crate::{
     means::budget::{Budget, Share},
     mime,
     model::{
-        activity::{IgnoreReason, LedgerEntry, Verdict},
-        cursor::{FetchedMessage, InFlight, ListedMessage},
+        activity::{IgnoreReason, LedgerEntry, NewSource, Verdict},
+        cursor::{FetchedMessage, InFlight, ListedMessage, Numbering},
         failure::{Failure, FailureCode, Persistence, Scope},
         message::ReceivedMessage,
         rules::ReceiveRules,
@@ -30,6 +30,8 @@ pub enum Piece {
     Read(ListedMessage, Vec<u8>),
     /// Keep the source, do not parse.
     Keep(ListedMessage, Vec<u8>, Failure),
+    /// Read again from the source that is kept.
+    Reread(ListedMessage, NewSource),
     /// Decided already.
     Enter(Box<LedgerEntry>),
 }
@@ -43,6 +45,8 @@ pub struct Fetched {
     pub through: u32,
     /// See [`Batch`](super::batch::Batch).
     pub attempts: u32,
+    /// Where a message that was set aside is tried again: the numbering of its row.
+    pub again: Option<Numbering>,
     /// Of the batches that come next, as far as they are asked for.
     pub ahead: Option<InFlight>,
     /// The memory it takes.
@@ -66,7 +70,7 @@ impl Fetched {
     pub fn bytes(&self) -> u64 {
         let bytes = |piece: &Piece| match piece {
             Piece::Read(_, raw) | Piece::Keep(_, raw, _) => raw.len() as u64,
-            Piece::Enter(_) => 0,
+            Piece::Reread(..) | Piece::Enter(_) => 0,
         };
         self.pieces.iter().map(bytes).sum()
     }
@@ -74,7 +78,7 @@ impl Fetched {
     /// The marker to be committed before this is parsed; `None` where nothing is parsed.
     pub fn marker(&self) -> Option<InFlight> {
         let mut parsed = self.pieces.iter().filter_map(|piece| match piece {
-            Piece::Read(listed, _) => Some(listed.uid),
+            Piece::Read(listed, _) | Piece::Reread(listed, _) => Some(listed.uid),
             Piece::Keep(..) | Piece::Enter(_) => None,
         });
         let first = parsed.next()?;
@@ -89,6 +93,8 @@ pub struct Ready {
     pub batch: Vec<Prepared>,
     /// See [`Batch`](super::batch::Batch).
     pub through: u32,
+    /// See [`Fetched`].
+    pub again: Option<Numbering>,
     /// See [`Fetched`].
     pub ahead: Option<InFlight>,
     /// Bytes of mail that came.
@@ -106,14 +112,14 @@ pub struct Ready {
 /// The thread finishes its work, which goes nowhere.
 pub async fn prepare(fetched: Fetched, rules: Arc<ReceiveRules>, budget: &Budget) -> Result<Ready, Failure> {
     let bytes = fetched.bytes();
-    let Fetched { pieces, through, ahead, share, .. } = fetched;
+    let Fetched { pieces, through, again, ahead, share, .. } = fetched;
     let limits = mime::Limits::default();
     let _turn = budget.turn().await;
     let work = move || pieces.into_iter().map(|piece| one(piece, &rules, &limits)).collect();
     let batch = tokio::task::spawn_blocking(work).await.map_err(|error| {
         Failure::new(FailureCode::InternalError, Scope::Mailbox, Persistence::Transient, &error.to_string())
     })?;
-    Ok(Ready { batch, through, ahead, bytes, share })
+    Ok(Ready { batch, through, again, ahead, bytes, share })
 }
 
 fn one(piece: Piece, rules: &ReceiveRules, limits: &mime::Limits) -> Prepared {
@@ -124,6 +130,16 @@ fn one(piece: Piece, rules: &ReceiveRules, limits: &mime::Limits) -> Prepared {
             let parsed = parse(&raw, rules, limits);
             (listed, raw, parsed)
         }
+        Piece::Reread(listed, source) => match mime::expand(&source) {
+            Ok(raw) => {
+                let parsed = parse(&raw, rules, limits);
+                (listed, raw, parsed)
+            }
+            Err(damaged) => {
+                let failure = message_failure(FailureCode::InternalError, &damaged.to_string());
+                return Prepared::Entry(Box::new(row(listed, Verdict::SetAside(failure))));
+            }
+        },
     };
     let sha256 = parsed.as_ref().map_or_else(|_| mime::digest(&raw), |message| message.source);
     Prepared::Candidate(Box::new(Candidate { listed, source: mime::compress(raw, sha256), parsed }))

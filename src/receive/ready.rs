@@ -7,7 +7,12 @@ use tokio::sync::{mpsc, watch};
 
 use crate::{
     means::{Context, budget::Share, stored},
-    model::{activity::LedgerEntry, cursor::InFlight, failure::Failure, message::MessageKey},
+    model::{
+        activity::LedgerEntry,
+        cursor::{InFlight, Numbering},
+        failure::Failure,
+        message::MessageKey,
+    },
     store::StoreError,
 };
 
@@ -24,6 +29,8 @@ pub struct Judged {
     pub entries: Vec<LedgerEntry>,
     /// See [`Batch`](super::batch::Batch).
     pub through: u32,
+    /// See [`Fetched`].
+    pub again: Option<Numbering>,
     /// The marker of what is parsed next.
     pub in_flight: Option<InFlight>,
     /// Bytes of mail that came.
@@ -101,10 +108,10 @@ fn covers(marker: InFlight, wanted: InFlight) -> bool {
 /// The database cannot be read, or the program ends.
 pub async fn read_and_judge(context: &Context, policy: &ReceivePolicy, fetched: Fetched) -> Result<Judged, Failure> {
     let ready = prepare(fetched, policy.rules.clone(), &context.budget).await?;
-    let Ready { batch, through, ahead: in_flight, bytes, share } = ready;
+    let Ready { batch, through, again, ahead: in_flight, bytes, share } = ready;
     let known = facts(context, &batch).await.map_err(|error| stored::failure(&error))?;
     let entries = judge_all(batch, known, &policy.rules, context.clock.now());
-    Ok(Judged { entries, through, in_flight, bytes, share })
+    Ok(Judged { entries, through, again, in_flight, bytes, share })
 }
 
 async fn facts(context: &Context, batch: &[Prepared]) -> Result<Facts, StoreError> {

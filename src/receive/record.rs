@@ -123,11 +123,11 @@ impl<'a> Recorder<'a> {
 
     /// Commits one batch, with the marker of what is parsed next.
     async fn commit(&mut self, judged: Judged) -> Result<(), Failure> {
-        let Judged { entries, through, in_flight, bytes, share } = judged;
+        let Judged { entries, through, again, in_flight, bytes, share } = judged;
         self.bytes += bytes;
-        let whole = self.batch(entries, through, in_flight);
+        let whole = BatchCommit { again, ..self.batch(entries, through, in_flight) };
         match self.commit_batch(&whole).await {
-            Err(error) if stored::blames_content(&error) => self.commit_each(whole.entries, through, in_flight).await,
+            Err(error) if stored::blames_content(&error) => self.commit_each(whole, through).await,
             result => result,
         }
         .map_err(|error| stored::failure(&error))?;
@@ -143,7 +143,7 @@ impl<'a> Recorder<'a> {
             in_flight,
             ..self.cursor.clone()
         };
-        BatchCommit { entries, delete: self.policy.delete_after.is_some(), cursor }
+        BatchCommit { entries, delete: self.policy.delete_after.is_some(), again: None, cursor }
     }
 
     async fn commit_batch(&mut self, commit: &BatchCommit) -> Result<(), StoreError> {
@@ -166,27 +166,27 @@ impl<'a> Recorder<'a> {
     /// The cursor moves only at the end: until then a repetition finds every row it made.
     async fn commit_each(
         &mut self,
-        entries: Vec<LedgerEntry>,
+        BatchCommit { entries, again, cursor: Cursor { in_flight, .. }, .. }: BatchCommit,
         through: u32,
-        in_flight: Option<InFlight>,
     ) -> Result<(), StoreError> {
         let here = self.cursor.last_uid;
         let (mut recorded, mut refused) = (false, Vec::new());
         for entry in entries {
             let records = matches!(entry.verdict, Verdict::Record(_));
-            match self.commit_batch(&self.batch(vec![entry.clone()], here, in_flight)).await {
+            match self.commit_batch(&BatchCommit { again, ..self.batch(vec![entry.clone()], here, in_flight) }).await {
                 Ok(()) => recorded |= records,
                 Err(error) if stored::blames_content(&error) => refused.push((entry, error)),
                 Err(error) => return Err(error),
             }
         }
         for (entry, error) in refused {
-            if !recorded && !matches!(error, StoreError::Conflict { .. }) {
+            // One that is tried again is set aside already, and must not fail the mailbox.
+            if !recorded && again.is_none() && !matches!(error, StoreError::Conflict { .. }) {
                 return Err(error);
             }
             let verdict = Verdict::SetAside(message_failure(FailureCode::InternalError, &stored::failure(&error).text));
             let entry = LedgerEntry { key: None, message_id: None, verdict, ..entry };
-            self.commit_batch(&self.batch(vec![entry], here, in_flight)).await?;
+            self.commit_batch(&BatchCommit { again, ..self.batch(vec![entry], here, in_flight) }).await?;
         }
         self.commit_batch(&self.batch(Vec::new(), through, in_flight)).await
     }

@@ -18,6 +18,7 @@ use crate::{
 
 use super::{
     batch::{Batch, MAXIMUM_ATTEMPTS, Todo, blames_message, marker_of, message_failure, row, uid_sets},
+    kept::kept,
     policy::ReceivePolicy,
     prepare::{Fetched, Piece},
     source::MailSource,
@@ -128,12 +129,18 @@ impl<'a, S: MailSource> Requests<'a, S> {
         self.source.message_ids(&uids).await.map_err(|failure| broken(failure, asked, 1))
     }
 
+    /// Whether another batch may be begun.
+    ///
+    /// # Errors
+    /// [`Halt::Enough`].
+    pub fn may_begin(&self) -> Result<(), Halt> {
+        let stops = self.context.stop.is_cancelled() || self.context.clock.now() >= self.deadline;
+        if stops || self.begun >= self.policy.steps.maximum_batches { Err(Halt::Enough) } else { Ok(()) }
+    }
+
     /// Asks for a batch, making room on the wire and in memory first.
     pub async fn ask(&mut self, batch: Batch) -> Result<(), Halt> {
-        let stops = self.context.stop.is_cancelled() || self.context.clock.now() >= self.deadline;
-        if stops || self.begun >= self.policy.steps.maximum_batches {
-            return Err(Halt::Enough);
-        }
+        self.may_begin()?;
         self.begun += 1;
         // A suspect has the conversation for itself: should that break, it was its fault.
         let alone = batch.attempts > 1;
@@ -144,7 +151,7 @@ impl<'a, S: MailSource> Requests<'a, S> {
             self.hand_over_oldest().await?;
         }
         let wanted = batch.asked();
-        let bytes = wanted.iter().map(|message| message.size).fold(0, u64::saturating_add);
+        let bytes = batch.bytes();
         let share = loop {
             match self.context.budget.try_take(bytes) {
                 Some(share) => break share,
@@ -180,20 +187,27 @@ impl<'a, S: MailSource> Requests<'a, S> {
             }
             Err(halt) => return Err(halt),
         };
-        let Batch { items, through, attempts } = oldest.batch;
+        let Batch { items, through, attempts, again } = oldest.batch;
+        let mut kept = kept(&self.context.store, &items).await?;
         let pieces = items.into_iter().filter_map(|item| {
             let (uid, message) = (item.listed.uid, given.remove(&item.listed.uid));
             match (item.todo, message) {
                 (Todo::Enter(entry), _) => Some(Piece::Enter(entry)),
+                (Todo::Reread(_), _) => kept.remove(&uid),
                 (Todo::Read, Some(message)) => Some(Piece::read(item.listed, message, self.policy.starting_point)),
                 (Todo::Keep(failure), Some(message)) => Some(Piece::Keep(item.listed, message.raw, failure)),
                 (Todo::Read | Todo::Keep(_), None) => {
-                    settled.remove(&uid).map(|verdict| Piece::Enter(Box::new(row(item.listed, verdict))))
+                    let verdict = match (settled.remove(&uid)?, &again) {
+                        (Verdict::Ignore(IgnoreReason::Vanished), Some(again)) => again.gone(),
+                        (verdict, _) => verdict,
+                    };
+                    Some(Piece::Enter(Box::new(row(item.listed, verdict))))
                 }
             }
         });
         let ahead = marker_of(self.under_way.iter().map(|later| &later.batch));
-        let fetched = Fetched { pieces: pieces.collect(), through, attempts, ahead, share: oldest.share };
+        let (pieces, again) = (pieces.collect(), again.as_ref().map(|again| again.numbering));
+        let fetched = Fetched { pieces, through, attempts, again, ahead, share: oldest.share };
         place.send(fetched);
         ended
     }

@@ -7,6 +7,7 @@ mod copies;
 mod lockout;
 mod outbox;
 mod receive;
+mod retry;
 mod schedule;
 mod secrets;
 mod testing;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::codec::Bytes;
 use crate::model::{
     activity::{BatchCommit, LedgerEntry, NewSource, SourceEncoding},
-    cursor::Cursor,
+    cursor::{Cursor, Numbering},
     message::Sha256,
 };
 
@@ -43,6 +43,8 @@ pub struct Batch {
     pub sources: Vec<Option<Source>>,
     /// Whether what is recorded is to be deleted from the server.
     pub delete: bool,
+    /// The numbering of its rows.
+    pub numbering: Numbering,
     /// Where the cursor stands afterwards.
     pub cursor: Cursor,
 }
@@ -64,6 +66,7 @@ impl Batch {
             entries: commit.entries.iter().map(entry).collect(),
             sources: commit.entries.iter().map(|entry| entry.source.as_ref().map(Source::of)).collect(),
             delete: commit.delete,
+            numbering: commit.again.unwrap_or(commit.cursor.numbering()),
             cursor: commit.cursor.clone(),
         }
     }

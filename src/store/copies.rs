@@ -1,9 +1,13 @@
 //! What is known of messages that a server lists under new numbers.
 
+use std::collections::BTreeSet;
+
+use super::views::SetAsideRow;
 use crate::model::{
     activity::IgnoreReason,
+    cursor::{ListedMessage, Numbering},
     failure::FailureCode,
-    ids::ActivityId,
+    ids::{ActivityId, MailboxId},
     message::{MessageKey, Sha256},
     uid::Uid,
 };
@@ -39,4 +43,41 @@ pub enum KnownVerdict {
         /// The words for it.
         detail: String,
     },
+}
+
+/// A message that was set aside and is to be tried again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Aside {
+    /// The numbering of its row, which may be an older one.
+    pub numbering: Numbering,
+    /// As it was listed.
+    pub listed: ListedMessage,
+    /// Why it was set aside.
+    pub code: FailureCode,
+    /// The words for it.
+    pub detail: String,
+    /// Where its bytes are kept; `None` where it was never fetched.
+    pub source: Option<Sha256>,
+    /// So many times it was begun again since somebody asked.
+    pub attempts: u32,
+}
+
+/// Which messages are to be tried again.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RetryRequest {
+    /// Those of these mailboxes.
+    pub mailboxes: BTreeSet<MailboxId>,
+    /// Only those with these numbers; empty: all.
+    pub uids: BTreeSet<Uid>,
+    /// Only those that were set aside for this.
+    pub code: Option<FailureCode>,
+}
+
+impl RetryRequest {
+    /// Whether a message is among them.
+    pub fn names(&self, row: &SetAsideRow) -> bool {
+        self.mailboxes.contains(&row.mailbox_id)
+            && (self.uids.is_empty() || self.uids.contains(&row.uid))
+            && self.code.is_none_or(|code| code == row.failure_code)
+    }
 }

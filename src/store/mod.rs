@@ -41,7 +41,7 @@ use std::{
 pub use alerts::{AlertDetail, AlertFilter, DaemonAlert, Health, Stale, Unwanted};
 pub use around::{HeldLease, Pulse, Surroundings, WaitingMail};
 pub use audit::{AuditFilter, AuditRow};
-pub use copies::{KnownCopy, KnownVerdict};
+pub use copies::{Aside, KnownCopy, KnownVerdict, RetryRequest};
 pub use error::StoreError;
 #[doc(hidden)]
 pub use sql::{ALL as STATEMENTS, Sql};
@@ -61,11 +61,11 @@ use crate::model::{
     activity::{BatchCommit, Committed, Fence, NewSource},
     alert::AlertChange,
     audit::Actor,
-    cursor::{Cursor, InFlight, ListedMessage},
+    cursor::{Cursor, InFlight, ListedMessage, Numbering},
     ids::{ActivityId, MailboxId, NodeId, ProfileId},
     lease::{Claimed, ProfileHold, ScheduleEntry, Settlement},
     mailbox::Workload,
-    message::MessageKey,
+    message::{MessageKey, Sha256},
     profile::ServerProfile,
     record::{CredentialSource, RecordChange, Records, SealedSecret, SecretOwner},
     timestamp::Timestamp,

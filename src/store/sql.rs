@@ -190,14 +190,15 @@ mod lockout;
 mod maildrop;
 mod outbox;
 mod records;
+mod retry;
 mod schedule;
 mod secrets;
 mod testing;
 mod views;
 
 pub use self::{
-    alerts::*, around::*, audit::*, check::*, inbox::*, lockout::*, maildrop::*, outbox::*, records::*, schedule::*,
-    secrets::*, testing::*, views::*,
+    alerts::*, around::*, audit::*, check::*, inbox::*, lockout::*, maildrop::*, outbox::*, records::*, retry::*,
+    schedule::*, secrets::*, testing::*, views::*,
 };
 
 /// All of them.
@@ -211,6 +212,7 @@ pub const ALL: &[&[(&str, Sql)]] = &[
     maildrop::ALL,
     outbox::ALL,
     records::ALL,
+    retry::ALL,
     schedule::ALL,
     secrets::ALL,
     testing::ALL,

@@ -348,6 +348,8 @@ pub struct SetAsideRow {
     pub mailbox_id: MailboxId,
     /// UIDVALIDITY then.
     pub uid_validity: u32,
+    /// How often the Inbox had been numbered anew by then.
+    pub generation: u32,
     /// Its number.
     pub uid: Uid,
     /// INTERNALDATE.
@@ -364,4 +366,6 @@ pub struct SetAsideRow {
     pub source_sha256: Option<String>,
     /// When it was set aside.
     pub judged_at: Timestamp,
+    /// When somebody asked that it be tried again; `None`: nobody, or it was.
+    pub retry_requested_at: Option<Timestamp>,
 }

@@ -187,7 +187,7 @@ async fn read_batch(old: &mut SqliteConnection, batch: &Batch) -> Result<(BatchC
         starts_over: 0,
         in_flight: None,
     };
-    Ok((BatchCommit { entries, delete: false, cursor }, batch.judged_at.parse()?))
+    Ok((BatchCommit { entries, delete: false, again: None, cursor }, batch.judged_at.parse()?))
 }
 
 async fn entry(old: &mut SqliteConnection, row: &SqliteRow) -> Result<LedgerEntry> {

@@ -82,6 +82,7 @@ fn help_names_everything() {
         &["activity", "send", "--help"],
         &["activity", "retry", "--help"],
         &["message", "list", "--help"],
+        &["message", "retry", "--help"],
         &["profile", "add", "--help"],
         &["user", "add", "--help"],
         &["queue", "set", "--help"],
@@ -115,7 +116,8 @@ fn wrong_usage_is_explained_with_status_2() {
         &["activity", "send", "mail.eml", "--subject", "x"],
         &["activity", "send", "--body", "x", "--body-file", "y"],
         &["activity", "send", "--send-after", "tomorrow"],
-        &["message", "list"],
+        &["message", "retry"],
+        &["message", "retry", "--all", "--uid", "1"],
         &["secret", "set", "a@b", "password-as-argument"],
         &["--config", "missing.toml", "status"],
     ];

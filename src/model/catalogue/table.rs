@@ -187,16 +187,16 @@ catalogue! {
     // A message that came
     MessageTooLarge = "message-too-large": "A message is over receive.maximum_message_size and was set aside."
         because "the message is larger than is recorded here"
-        Administrator: "raise receive.maximum_message_size to record it; it is still on the server";
+        Administrator: "it is still on the server: raise receive.maximum_message_size, reload, then: mailsyncd message retry --all --code message-too-large";
     MessageUnparsable = "message-unparsable": "A message breaks a limit of the parser or cannot be parsed, and was set aside."
         because "the program that wrote the message has a defect, or somebody tries to do harm"
-        Nobody: "the source is kept: see mailsyncd message list --set-aside";
+        Nobody: "the source is kept; after an update of mailsyncd: mailsyncd message retry --all --code message-unparsable";
     MessagePoison = "message-poison": "The parser died with a message again and again; it was set aside."
         because "we have a defect that this message brings out"
-        Developer: "the source is kept; report the message";
+        Developer: "the source is kept; report the message; after an update: mailsyncd message retry --all --code message-poison";
     MessageUnanswered = "message-unanswered": "The server lists a message but never gives it; it was set aside."
         because "the server's store is damaged at this message"
-        Provider: "ask the provider to repair the message";
+        Provider: "ask the provider to repair the message, then: mailsyncd message retry --all --code message-unanswered";
 
     // Sending
     SendingOff = "sending-off": "The mailbox of a mail that is to be sent does not send: not enabled, not approved, no server."

@@ -113,6 +113,13 @@ pub async fn close(conn: &mut Conn, subject: AlertSubject, code: FailureCode, no
     Ok(())
 }
 
+/// Closes the alerts about messages that were set aside, where no message is any more.
+pub async fn close_set_aside(conn: &mut Conn, mailbox: MailboxId, now: Timestamp) -> Result<()> {
+    let statement = sqlx::query::<Db>(text(sql::CLOSE_SET_ASIDE_OF));
+    statement.bind(Id(mailbox.0)).bind(Time(now)).execute(conn).await?;
+    Ok(())
+}
+
 /// Closes the open alerts about `subject`, but for the one that is to be raised again.
 pub async fn close_others(conn: &mut Conn, subject: Uuid, but: Option<FailureCode>, now: Timestamp) -> Result<()> {
     sqlx::query::<Db>(text(sql::CLOSE_ALERTS))

@@ -65,16 +65,19 @@ const LEDGER: Insert = Insert {
            reason = excluded.reason, activity = excluded.activity, internal_date = excluded.internal_date, \
            size = excluded.size, message_key = excluded.message_key, message_id = excluded.message_id, \
            failure_code = excluded.failure_code, failure_detail = excluded.failure_detail, \
-           source = excluded.source, judged_at = excluded.judged_at, server_copy = excluded.server_copy \
-           WHERE inbox_ledger.verdict = 'ignored' AND inbox_ledger.reason IN ('before_starting_point', 'vanished')",
+           source = CASE WHEN excluded.verdict = 'set_aside' THEN coalesce(excluded.source, inbox_ledger.source) END, \
+           judged_at = excluded.judged_at, server_copy = CASE WHEN inbox_ledger.verdict = 'set_aside' AND \
+           inbox_ledger.server_copy = 'gone' THEN 'gone' ELSE excluded.server_copy END, retry_requested_at = NULL, \
+           retry_attempts = 0 WHERE inbox_ledger.verdict = 'ignored' AND inbox_ledger.reason IN \
+           ('before_starting_point', 'vanished') OR inbox_ledger.retry_requested_at IS NOT NULL",
     most: 128,
 };
 
 /// See [`crate::store::Store::commit_batch`].
 pub async fn commit_batch(conn: &mut Conn, fence: Fence, batch: Batch, now: Timestamp) -> Result<Committed> {
     leases::fence(conn, fence).await?;
-    let known = judged(conn, fence.mailbox, &batch).await?;
-    let Batch { entries, sources, delete, cursor } = batch;
+    let Found { known, retried } = judged(conn, fence.mailbox, &batch).await?;
+    let Batch { entries, sources, delete, numbering, cursor } = batch;
     let fresh: Vec<(LedgerEntry, Option<Source>)> =
         entries.into_iter().zip(sources).filter(|(entry, _)| !is_known(entry, &known)).collect();
     let (entries, mut sources): (Vec<_>, Vec<_>) = fresh.into_iter().unzip();
@@ -84,12 +87,15 @@ pub async fn commit_batch(conn: &mut Conn, fence: Fence, batch: Batch, now: Time
         entries.into_iter().zip(names).map(|(entry, source)| Judged::of(entry, source, &recorded)).collect();
     let committed = count(&rows);
     let set_aside = alerts_about(fence.mailbox, &rows);
-    let place = (i64::from(cursor.uid_validity.get()), i64::from(cursor.generation));
+    let place = (i64::from(numbering.uid_validity.get()), i64::from(numbering.generation));
     let ledger = LEDGER.statements(rows, |values, row: Judged| row.bind(values, fence.mailbox, place, delete, now));
     insert::run(conn, details.into_iter().chain(ledger)).await?;
     inbox::advance_cursor(conn, fence.mailbox, &cursor).await?;
     for alert in set_aside {
         alerts::raise(conn, alert, now).await?;
+    }
+    if retried {
+        alerts::close_set_aside(conn, fence.mailbox, now).await?;
     }
     Ok(committed)
 }
@@ -114,20 +120,31 @@ fn alerts_about(mailbox: MailboxId, rows: &[Judged]) -> Vec<NewAlert> {
     of_code.into_iter().map(alert).collect()
 }
 
-/// Rows of the ledger that are there already: the UID, and why it was ignored.
-async fn judged(conn: &mut Conn, mailbox: MailboxId, batch: &Batch) -> Result<BTreeMap<i64, Option<IgnoreReason>>> {
+/// What the ledger has of a batch.
+#[derive(Default)]
+struct Found {
+    /// Rows that are there already: the UID, and why it was ignored.
+    known: BTreeMap<i64, Option<IgnoreReason>>,
+    /// Whether some of it was set aside and is asked for again.
+    retried: bool,
+}
+
+async fn judged(conn: &mut Conn, mailbox: MailboxId, batch: &Batch) -> Result<Found> {
+    type Row = (i64, Option<String>, bool);
     let uids = || batch.entries.iter().map(|entry| i64::from(entry.uid.get()));
-    let (Some(first), Some(last)) = (uids().min(), uids().max()) else { return Ok(BTreeMap::new()) };
-    let rows: Vec<(i64, Option<String>)> = sqlx::query_as::<Db, (i64, Option<String>)>(text(sql::JUDGED))
+    let (Some(first), Some(last)) = (uids().min(), uids().max()) else { return Ok(Found::default()) };
+    let rows: Vec<Row> = sqlx::query_as::<Db, Row>(text(sql::JUDGED))
         .bind(Id(mailbox.0))
-        .bind(i64::from(batch.cursor.uid_validity.get()))
-        .bind(i64::from(batch.cursor.generation))
+        .bind(i64::from(batch.numbering.uid_validity.get()))
+        .bind(i64::from(batch.numbering.generation))
         .bind(first)
         .bind(last)
         .fetch_all(conn)
         .await?;
     let ignored = |reason: Option<String>| reason.and_then(|reason| IgnoreReason::of(&reason).ok());
-    Ok(rows.into_iter().map(|(uid, reason)| (uid, ignored(reason))).collect())
+    let retried = rows.iter().any(|(.., again)| *again);
+    let done = rows.into_iter().filter(|(.., again)| !again);
+    Ok(Found { known: done.map(|(uid, reason, _)| (uid, ignored(reason))).collect(), retried })
 }
 
 /// Whether the ledger has the entry: by the same commit run before, or ignored and ignored again.

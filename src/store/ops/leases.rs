@@ -89,9 +89,10 @@ pub async fn claim(
         .fetch_all(&mut *conn)
         .await?;
     let taken = Ids(taken.into_iter().map(|(id, _)| id).collect());
-    let claimed = |leased: LeasedRow, cursor| {
+    let claimed = |leased: LeasedRow, cursor, retries| {
         let (mailbox, _) = leased.mailbox.record()?;
-        Ok(Claimed { fence: Fence { mailbox: mailbox.id, workload, epoch: leased.lease_epoch }, mailbox, cursor })
+        let fence = Fence { mailbox: mailbox.id, workload, epoch: leased.lease_epoch };
+        Ok(Claimed { fence, mailbox, cursor, retries })
     };
     match workload {
         Workload::Incoming => {
@@ -101,13 +102,14 @@ pub async fn claim(
                 leased: LeasedRow,
                 #[sqlx(flatten)]
                 cursor: CursorRow,
+                retries: bool,
             }
             let rows = sqlx::query_as::<Db, Row>(text(sql::CLAIMED)).bind(&taken).fetch_all(conn).await?;
-            rows.into_iter().map(|row| claimed(row.leased, row.cursor.cursor()?)).collect()
+            rows.into_iter().map(|row| claimed(row.leased, row.cursor.cursor()?, row.retries)).collect()
         }
         Workload::Outgoing => {
             let statement = sqlx::query_as::<Db, LeasedRow>(text(sql::CLAIMED_OUTGOING));
-            statement.bind(&taken).fetch_all(conn).await?.into_iter().map(|row| claimed(row, None)).collect()
+            statement.bind(&taken).fetch_all(conn).await?.into_iter().map(|row| claimed(row, None, false)).collect()
         }
     }
 }

@@ -20,6 +20,7 @@ pub mod maildrop;
 pub mod mails;
 pub mod outbox;
 pub mod records;
+pub mod retry;
 pub mod secrets;
 pub mod settle;
 pub mod stuck;

@@ -227,6 +227,7 @@ pub async fn set_aside(conn: &mut Conn, mailbox: Option<MailboxId>) -> Result<Ve
         email_address: String,
         mailbox: Id,
         uid_validity: i64,
+        generation: i64,
         uid: i64,
         internal_date: Option<Time>,
         size: i64,
@@ -235,6 +236,7 @@ pub async fn set_aside(conn: &mut Conn, mailbox: Option<MailboxId>) -> Result<Ve
         failure_detail: String,
         source: Option<Hash>,
         judged_at: Time,
+        retry_requested_at: Option<Time>,
     }
     let rows: Vec<Row> = match mailbox {
         None => sqlx::query_as::<Db, Row>(text(sql::SET_ASIDE)).fetch_all(conn).await?,
@@ -245,6 +247,7 @@ pub async fn set_aside(conn: &mut Conn, mailbox: Option<MailboxId>) -> Result<Ve
             mailbox: row.email_address,
             mailbox_id: MailboxId(row.mailbox.0),
             uid_validity: narrow("uid_validity", row.uid_validity)?,
+            generation: narrow("generation", row.generation)?,
             uid: uid(row.uid)?,
             internal_date: row.internal_date.map(|time| time.0),
             size: count(row.size),
@@ -253,6 +256,7 @@ pub async fn set_aside(conn: &mut Conn, mailbox: Option<MailboxId>) -> Result<Ve
             failure_detail: row.failure_detail,
             source_sha256: row.source.map(hex),
             judged_at: row.judged_at.0,
+            retry_requested_at: row.retry_requested_at.map(|time| time.0),
         })
     };
     rows.into_iter().map(message).collect()

@@ -116,6 +116,11 @@ statements! {
         "UPDATE alerts SET closed_at = $1 WHERE closed_at IS NULL AND code IN ('message-too-large', 'message-unparsable', \
          'message-poison', 'message-unanswered') AND subject_kind = 'mailbox' AND NOT EXISTS (SELECT 1 FROM inbox_ledger \
          l WHERE l.verdict = 'set_aside' AND l.mailbox = alerts.subject AND l.failure_code = alerts.code)"];
+    CLOSE_SET_ASIDE_OF = [
+        "UPDATE alerts SET closed_at = $2 WHERE subject = $1 AND closed_at IS NULL AND incoming_severity IS NULL AND \
+         outgoing_severity IS NULL AND code IN ('message-too-large', 'message-unparsable', 'message-poison', \
+         'message-unanswered', 'internal-error') AND NOT EXISTS (SELECT 1 FROM inbox_ledger l WHERE l.verdict = 'set_aside' \
+         AND l.mailbox = alerts.subject AND l.failure_code = alerts.code)"];
     // That something happened once is over when it is old.
     CLOSE_NOTICES = [
         "UPDATE alerts SET closed_at = $1 WHERE closed_at IS NULL AND severity = 'information' AND incoming_severity \

@@ -36,7 +36,7 @@ statements! {
         "UPDATE inbox_cursors SET in_flight_first = $2, in_flight_last = $3, in_flight_attempts = $4 \
          WHERE mailbox = $1"];
     JUDGED = [
-        "SELECT uid, reason FROM inbox_ledger WHERE mailbox = $1 AND uid_validity = $2 AND generation = \
+        "SELECT uid, reason, retry_requested_at IS NOT NULL AS again FROM inbox_ledger WHERE mailbox = $1 AND uid_validity = $2 AND generation = \
          $3 AND uid BETWEEN $4 AND $5"];
     LEDGER_UIDS = [
         "SELECT uid FROM inbox_ledger WHERE mailbox = $1 AND uid_validity = $2 AND generation = $3 AND \

@@ -46,7 +46,8 @@ statements! {
         "SELECT "
         {mailbox}
         ", m.lease_epoch, c.uid_validity, c.generation, c.last_uid, c.message_count, c.compared_at, \
-         c.starting_point, c.starts_over, c.in_flight_first, c.in_flight_last, c.in_flight_attempts FROM \
+         c.starting_point, c.starts_over, c.in_flight_first, c.in_flight_last, c.in_flight_attempts, EXISTS \
+         (SELECT 1 FROM inbox_ledger r WHERE r.mailbox = m.id AND r.retry_requested_at IS NOT NULL) AS retries FROM \
          mailboxes m LEFT JOIN inbox_cursors c ON c.mailbox = m.id WHERE m.id "
         {ids "$1"}
         " ORDER BY m.id"];

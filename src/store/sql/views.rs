@@ -40,12 +40,12 @@ statements! {
         "SELECT s.sha256, s.size, s.encoding, s.bytes FROM email_activities a JOIN email_sources s ON \
          s.sha256 = a.source WHERE a.id = $1"];
     SET_ASIDE = [
-        "SELECT m.email_address, l.mailbox, l.uid_validity, l.uid, l.internal_date, l.size, l.message_id, \
-         l.failure_code, l.failure_detail, l.source, l.judged_at FROM inbox_ledger l JOIN mailboxes m ON \
+        "SELECT m.email_address, l.mailbox, l.uid_validity, l.generation, l.uid, l.internal_date, l.size, \
+         l.message_id, l.failure_code, l.failure_detail, l.source, l.judged_at, l.retry_requested_at FROM inbox_ledger l JOIN mailboxes m ON \
          m.id = l.mailbox WHERE l.verdict = 'set_aside' ORDER BY l.judged_at, l.uid"];
     SET_ASIDE_OF = [
-        "SELECT m.email_address, l.mailbox, l.uid_validity, l.uid, l.internal_date, l.size, l.message_id, \
-         l.failure_code, l.failure_detail, l.source, l.judged_at FROM inbox_ledger l JOIN mailboxes m ON \
+        "SELECT m.email_address, l.mailbox, l.uid_validity, l.generation, l.uid, l.internal_date, l.size, \
+         l.message_id, l.failure_code, l.failure_detail, l.source, l.judged_at, l.retry_requested_at FROM inbox_ledger l JOIN mailboxes m ON \
          m.id = l.mailbox WHERE l.verdict = 'set_aside' AND l.mailbox = $1 ORDER BY l.judged_at, l.uid"];
     STATUS_OUTBOX = [
         "SELECT (SELECT count(*) FROM email_activities WHERE status = 'pending_send') AS pending, (SELECT count(*) \

@@ -33,6 +33,7 @@ fn what_there_is_is_shown() {
         &["activity", "list", "--mailbox", "ok@contoso.exmple"],
         &["activity", "show", world.activity.as_str()],
         &["activity", "show", "00000000-0000-7000-8000-000000000000"],
+        &["message", "list"],
         &["message", "list", "--set-aside"],
         &["message", "list", "--set-aside", "--mailbox", "disabled@contoso.example"],
         &["db", "check"],
@@ -75,6 +76,31 @@ fn json_has_stable_keys() {
         }
     }
     golden::compare("cli/json.txt", &masked(&text, world.directory()));
+}
+
+#[test]
+fn what_was_set_aside_is_tried_again_on_request() {
+    let world = World::full();
+    let c: &[&str] = &["--config", "mailsyncd.toml"];
+    let commands: Vec<Vec<&str>> = [
+        &["message", "retry", "--mailbox", "ok@contoso.example", "--uid", "1"][..],
+        &["message", "retry", "--mailbox", "okk@contoso.example"],
+        &["message", "retry", "--all", "--code", "message-poison"],
+        &["message", "retry", "--mailbox", "OK@contoso.example", "--uid", "2"],
+        &["message", "list"],
+        &["message", "retry", "--all", "--code", "message-too-large"],
+    ]
+    .iter()
+    .map(|command| [c, *command].concat())
+    .collect();
+    let commands: Vec<&[&str]> = commands.iter().map(Vec::as_slice).collect();
+    let text = session(world.directory(), &commands).replace(" --config mailsyncd.toml", "");
+    golden::compare("cli/retry.txt", &text);
+    let ran = run(world.directory(), &[c, &["message", "retry", "--all", "--json"]].concat(), "");
+    let rows: serde_json::Value = serde_json::from_slice(&ran.stdout).unwrap();
+    assert!(rows[0]["retry_requested_at"].is_string(), "{rows}");
+    let ran = run(world.directory(), &[c, &["audit", "list", "--subject", "ok@contoso.example"]].concat(), "");
+    assert!(ran.text().contains("message.retry") && ran.text().contains("uids: none -> [2]"), "{}", ran.text());
 }
 
 #[test]

@@ -235,8 +235,12 @@ async fn record(store: &Store, fence: Fence, now: Timestamp) -> ActivityId {
         in_flight: None,
     };
     store.start_cursor(fence, &cursor).await.unwrap();
-    let commit =
-        BatchCommit { entries: vec![recorded, set_aside], delete: false, cursor: Cursor { last_uid: 2, ..cursor } };
+    let commit = BatchCommit {
+        entries: vec![recorded, set_aside],
+        delete: false,
+        again: None,
+        cursor: Cursor { last_uid: 2, ..cursor },
+    };
     store.commit_batch(fence, &commit, now).await.unwrap();
     id
 }

@@ -5,6 +5,7 @@ pub mod database;
 mod deletion;
 mod maildrop;
 mod maildrop_stop;
+mod retry;
 pub mod stop;
 mod torn_listing;
 mod unreadable;

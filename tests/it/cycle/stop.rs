@@ -106,13 +106,17 @@ async fn small_cycle(world: &World, claimed: Claimed, together: Together) {
             judge_all(prepared, Facts { activities: known, ..Facts::default() }, &ReceiveRules::default(), NOW);
         cursor.last_uid = batch.last().unwrap().uid.get();
         if together == Together::No {
-            let ahead = BatchCommit { entries: Vec::new(), delete: false, cursor: cursor.clone() };
+            let ahead = BatchCommit { entries: Vec::new(), delete: false, again: None, cursor: cursor.clone() };
             store.commit_batch(claimed.fence, &ahead, NOW).await.unwrap();
             // A place to be cut at with the other write surely not begun.
             tokio::task::yield_now().await;
         }
         store
-            .commit_batch(claimed.fence, &BatchCommit { entries, delete: false, cursor: cursor.clone() }, NOW)
+            .commit_batch(
+                claimed.fence,
+                &BatchCommit { entries, delete: false, again: None, cursor: cursor.clone() },
+                NOW,
+            )
             .await
             .unwrap();
     }
@@ -207,7 +211,7 @@ async fn after_a_death(world: &mut World) {
 }
 
 /// Asserts that the story survives every cut on both databases.
-async fn survives(name: &str, story: impl AsyncFn(&mut World)) {
+pub async fn survives(name: &str, story: impl AsyncFn(&mut World)) {
     for database in on_both().await {
         match stop_everywhere(&database, &story, Cycle::Real).await {
             Ok(cuts) => assert!(cuts > 10, "{name}: only {cuts} cuts: nothing was tested"),

@@ -33,7 +33,7 @@ async fn one_maildrop(store: &Store) -> (Mailbox, Fence) {
 }
 
 fn batch(entries: Vec<LedgerEntry>, last_uid: u32, delete: bool) -> BatchCommit {
-    BatchCommit { entries, delete, cursor: maildrop_cursor(last_uid) }
+    BatchCommit { entries, delete, again: None, cursor: maildrop_cursor(last_uid) }
 }
 
 /// What is known of the maildrop: number, name, rank and size.

@@ -214,5 +214,5 @@ pub fn failure(code: FailureCode) -> Failure {
 }
 
 pub fn commit(entries: Vec<LedgerEntry>, last_uid: u32) -> BatchCommit {
-    BatchCommit { entries, delete: false, cursor: cursor(last_uid) }
+    BatchCommit { entries, delete: false, again: None, cursor: cursor(last_uid) }
 }
