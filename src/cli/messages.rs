@@ -57,7 +57,7 @@ pub struct RetryArguments {
     #[arg(long, group = "which")]
     all: bool,
     /// Only the one with this UID, as it is listed; may be repeated.
-    #[arg(long = "uid", value_name = "UID", requires = "mailbox", value_parser = uid)]
+    #[arg(long = "uid", value_name = "UID", conflicts_with = "all", value_parser = uid)]
     uids: Vec<Uid>,
     /// Only those that were set aside for this.
     #[arg(long, value_parser = code)]
