@@ -2,6 +2,7 @@
 //! end: nothing starts any more; running cycles finish their batch; what is left is cut. The cut is
 //! safe because it is tested: a receive cycle may be dropped at every await.
 
+mod complaint;
 mod examination;
 mod heartbeat;
 mod monitor;
@@ -15,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     admin::{self, error::AdminError},
-    base::{chain::Chain, clock::Clock, hints::Hints, metrics::Metrics, tasks::Tasks, telemetry},
+    base::{clock::Clock, hints::Hints, metrics::Metrics, tasks::Tasks, telemetry},
     config::{Config, ConfigError, Declared},
     means::{
         lockout::Lockout,
@@ -301,11 +302,7 @@ impl Daemon {
         service::reloading();
         match self.take_over().await {
             Ok(()) => tracing::info!(config = %self.config.file.display(), "configuration reloaded"),
-            Err(error) => tracing::error!(
-                config = %self.config.file.display(),
-                error = %Chain(&error),
-                "configuration not reloaded: everything stays as it was"
-            ),
+            Err(error) => complaint::not_reloaded(&self.config.file, &error),
         }
         service::ready(&self.status());
     }
@@ -339,13 +336,13 @@ impl Daemon {
     async fn feed_watchdog(&mut self) {
         let turns = self.progress.turns();
         if turns == self.turns {
-            tracing::error!(turns, "the schedule stands still: the watchdog is not fed");
+            complaint::stands_still(turns);
             return;
         }
         // A database that is down is trouble the schedule waits out by itself; one that does not
         // even refuse means that we hang.
         if timeout(ANSWER, self.store.ping()).await.is_err() {
-            tracing::error!("the database does not answer: the watchdog is not fed");
+            complaint::no_answer(ANSWER);
             return;
         }
         self.turns = turns;

@@ -22,7 +22,7 @@ use prometheus_client::{
 };
 
 use crate::model::{
-    failure::{Failure, Persistence, Scope},
+    failure::{Failure, FailureCode, Persistence, Scope},
     mailbox::Workload,
     report::Report,
     timestamp::Timestamp,
@@ -143,9 +143,17 @@ impl Metrics {
         registry.register("cycle_duration_seconds", "How long cycles took", durations.clone());
         registry.register("cycle_lateness_seconds", "From when a cycle was due to its beginning", lateness.clone());
         registry.register("messages", "Messages read, by what was decided on them", messages.clone());
-        registry.register("mails", "Attempts to send a mail, by what came of them", mails.clone());
+        registry.register(
+            "mails",
+            "Attempts to send a mail, and mails given up before one, by what came of them",
+            mails.clone(),
+        );
         registry.register("bytes", "Bytes of mail read and sent", bytes.clone());
-        registry.register("failures", "Cycles that failed, by whom it stops, class and code", failures.clone());
+        registry.register(
+            "failures",
+            "Cycles and mails that failed, by whom it stops, class and code",
+            failures.clone(),
+        );
         registry.register("database_commit_seconds", "How long commits to the database took", commits.0.clone());
         let gauges = gauges::Families::register(&mut registry);
         let profiles = Mutex::default();
@@ -187,7 +195,7 @@ impl Metrics {
         let (inner, profile, workload) = (&self.0, self.profile(profile), workload.name());
         inner.cycles.get_or_create(&CycleLabels { profile: profile.clone(), workload, result }).inc();
         inner.durations.get_or_create(&WorkloadLabels { workload }).observe(took.as_secs_f64());
-        let (family, counts, bytes): (_, &[_], _) = match report {
+        let (family, counts, failed, bytes): (_, &[_], _, _) = match report {
             Report::Received(read) => (
                 &inner.messages,
                 &[
@@ -197,6 +205,7 @@ impl Metrics {
                     ("set_aside", read.set_aside),
                     ("deleted", read.deleted),
                 ],
+                &read.mails_failed,
                 read.bytes,
             ),
             Report::Sent(sent) => (
@@ -208,6 +217,7 @@ impl Metrics {
                     ("in_doubt", sent.in_doubt),
                     ("held", sent.held),
                 ],
+                &sent.mails_failed,
                 sent.bytes,
             ),
         };
@@ -217,26 +227,36 @@ impl Metrics {
         if bytes > 0 {
             inner.bytes.get_or_create(&BytesLabels { profile, workload }).inc_by(bytes);
         }
-        if let Some(failure) = report.failure() {
-            self.failed(workload, failure);
+        for (code, persistence, count) in failed.counts() {
+            self.failed(workload, Scope::Message, *persistence, *code, *count);
+        }
+        if let Some(Failure { scope, persistence, code, .. }) = report.failure() {
+            self.failed(workload, *scope, *persistence, *code, 1);
         }
     }
 
-    fn failed(&self, workload: &'static str, failure: &Failure) {
-        let scope = match failure.scope {
+    /// A mail of a mailbox with this profile came to its end before anybody tried to send it.
+    pub fn ended_unsent(&self, profile: &str, result: &'static str, failure: &Failure) {
+        let labels = ResultLabels { profile: self.profile(profile), result };
+        self.0.mails.get_or_create(&labels).inc();
+        self.failed(Workload::Outgoing.name(), failure.scope, failure.persistence, failure.code, 1);
+    }
+
+    fn failed(&self, workload: &'static str, scope: Scope, persistence: Persistence, code: FailureCode, count: u64) {
+        let scope = match scope {
             Scope::Message => "message",
             Scope::Mailbox => "mailbox",
             Scope::Profile => "profile",
             Scope::Daemon => "daemon",
         };
-        let class = match failure.persistence {
+        let class = match persistence {
             Persistence::Transient => "transient",
             Persistence::Throttled => "throttled",
             Persistence::UntilConfirmed => "until_confirmed",
             Persistence::Permanent => "permanent",
         };
-        let labels = FailureLabels { workload, scope, class, code: failure.code.name() };
-        self.0.failures.get_or_create(&labels).inc();
+        let labels = FailureLabels { workload, scope, class, code: code.name() };
+        self.0.failures.get_or_create(&labels).inc_by(count);
     }
 
     /// Everything as text, in the OpenMetrics format, with these values of the moment.

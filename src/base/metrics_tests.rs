@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use super::*;
 use crate::model::{
     failure::FailureCode,
-    report::{CycleReport, SendReport},
+    report::{CycleReport, SendReport, Tally},
 };
 
 const DASHBOARD: &str = include_str!("../../deploy/grafana-dashboard.json");
@@ -17,7 +17,12 @@ fn filled() -> Metrics {
     let failure = Failure::new(FailureCode::Timeout, Scope::Mailbox, Persistence::Transient, "no answer");
     let read =
         CycleReport { recorded: 2, set_aside: 1, bytes: 4_000, failure: Some(failure), ..CycleReport::default() };
-    let sent = SendReport { sent: 1, held: 1, bytes: 900, ..SendReport::default() };
+    let mut mails_failed = Tally::default();
+    let refused = Failure::new(FailureCode::MailRefused, Scope::Message, Persistence::Permanent, "no");
+    for failure in [&refused, &refused] {
+        mails_failed.add(failure);
+    }
+    let sent = SendReport { sent: 1, held: 1, bytes: 900, mails_failed, ..SendReport::default() };
     let (now, second) = (Timestamp::from_seconds(100), Duration::from_secs(1));
     for workload in [Workload::Incoming, Workload::Outgoing] {
         metrics.began(workload, now.minus(second), now);
@@ -71,6 +76,7 @@ fn everything_is_shown_with_its_labels() {
         "mailsyncd_mails_total{profile=\"contoso\",result=\"held\"} 1",
         "mailsyncd_bytes_total{profile=\"contoso\",workload=\"outgoing\"} 900",
         "mailsyncd_failures_total{workload=\"incoming\",scope=\"mailbox\",class=\"transient\",code=\"timeout\"} 1",
+        "mailsyncd_failures_total{workload=\"outgoing\",scope=\"message\",class=\"permanent\",code=\"mail-refused\"} 2",
         "mailsyncd_database_commit_seconds_count 1",
         "mailsyncd_paused 1",
         "mailsyncd_profile_held_seconds{profile=\"fabrikam\",workload=\"incoming\"} 901.0",

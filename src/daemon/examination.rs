@@ -2,7 +2,7 @@
 
 use tokio_util::sync::CancellationToken;
 
-use crate::{base::tasks::Tasks, store::Store};
+use crate::{base::tasks::Tasks, means::stored, store::Store};
 
 /// Looks beside the work: a large file takes minutes, and most are sound. What is found stops the schedule.
 pub(super) fn start(tasks: &Tasks, store: Store, stop: CancellationToken) {
@@ -16,7 +16,11 @@ pub(super) fn start(tasks: &Tasks, store: Store, stop: CancellationToken) {
             // The schedule tells of damage.
             Ok(()) if store.damage().is_some() => {}
             Ok(()) => tracing::info!("the database is sound"),
-            Err(error) => tracing::warn!(%error, "the database could not be looked through: run mailsyncd db check"),
+            Err(error) => {
+                let failure = stored::failure(&error);
+                let (code, words, hint) = (failure.code.name(), failure.text, "run: mailsyncd db check");
+                tracing::warn!(code, words, hint, "the database could not be looked through");
+            }
         }
     });
 }

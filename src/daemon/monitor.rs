@@ -12,7 +12,7 @@ use std::{
 use tokio::{sync::Mutex, time::timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::ANSWER;
+use super::{ANSWER, complaint};
 use crate::{
     base::{clock::Clock, metrics::Gauges, tasks::Tasks},
     config::Config,
@@ -91,11 +91,7 @@ impl Monitor {
                 tracing::info!(address = %bound, "metrics and health are shown");
                 self.listening = Some((bound, stop));
             }
-            Err(error) => tracing::error!(
-                %address,
-                %error,
-                "metrics and health are not shown: take another metrics.listen, and reload"
-            ),
+            Err(error) => complaint::not_shown(address, &error),
         }
     }
 

@@ -102,7 +102,8 @@ impl Lockout {
         };
         if let Err(error) = told {
             let failure = stored::failure(&error);
-            tracing::warn!(host, code = failure.code.name(), words = failure.text, "a log-in could not be noted");
+            let (code, words, hint) = (failure.code.name(), failure.text, failure.code.hint());
+            tracing::warn!(host, code, words, hint, "a log-in could not be noted");
         }
     }
 

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     activity::{ActivityStatus, NewSource},
+    alert::Severity,
     failure::Failure,
     ids::{ActivityId, MailboxId},
     message::{Attachment, Party, PartyRole},
@@ -257,6 +258,15 @@ impl MailVerdict {
             Self::Failed(_) => ActivityStatus::Failed,
             Self::InDoubt { .. } => ActivityStatus::Sending,
             Self::Held(_) => ActivityStatus::Held,
+        }
+    }
+
+    /// How urgent what went wrong is.
+    pub const fn severity(&self) -> Option<Severity> {
+        match self {
+            Self::Failed(_) | Self::Held(_) => Some(Severity::Error),
+            Self::Sent(Some(_)) | Self::InDoubt { .. } | Self::RetryAt(..) => Some(Severity::Warning),
+            Self::Sent(None) | Self::Returned => None,
         }
     }
 

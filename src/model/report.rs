@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::failure::Failure;
+use super::failure::{Failure, FailureCode, Persistence};
 
 /// The end of a cycle: goes to the agenda, the log and the mailbox's state.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,6 +66,27 @@ impl Report {
     }
 }
 
+/// Failures that each concern one mail alone, counted by what they are called and how long they last.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Tally(Vec<(FailureCode, Persistence, u64)>);
+
+impl Tally {
+    /// One more.
+    pub fn add(&mut self, failure: &Failure) {
+        let is_it =
+            |(code, persistence, _): &&mut (_, _, u64)| *code == failure.code && *persistence == failure.persistence;
+        match self.0.iter_mut().find(is_it) {
+            Some((_, _, count)) => *count += 1,
+            None => self.0.push((failure.code, failure.persistence, 1)),
+        }
+    }
+
+    /// How many of each.
+    pub fn counts(&self) -> &[(FailureCode, Persistence, u64)] {
+        &self.0
+    }
+}
+
 /// The end of a cycle that read mail.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct CycleReport {
@@ -87,6 +108,8 @@ pub struct CycleReport {
     pub login_delay: Option<Duration>,
     /// The folder was read from the start again, and why.
     pub started_over: Option<&'static str>,
+    /// Why messages were set aside.
+    pub mails_failed: Tally,
     /// What the server wanted the user to know.
     pub notice: Option<String>,
     /// What was said of messages that could not be told from others.
@@ -122,6 +145,8 @@ pub struct SendReport {
     pub held: u64,
     /// Mails in a row, up to the last one, whose sender the server refused; those of earlier cycles count.
     pub senders_refused: u32,
+    /// Why mails were not sent, or not to everybody.
+    pub mails_failed: Tally,
     /// Bytes of mail sent.
     pub bytes: u64,
     /// It stopped at its limit: due again at once.

@@ -244,6 +244,7 @@ impl Cycle<'_> {
         let report = &mut self.report;
         (report.recorded, report.linked, report.ignored, report.set_aside) = (recorded, linked, ignored, set_aside);
         report.bytes = recorder.bytes;
+        report.mails_failed = recorder.failed.clone();
     }
 
     /// Writes the cursor where it changed. UIDs that were listed and held nothing are passed in a

@@ -9,6 +9,7 @@ use crate::{
         activity::{BatchCommit, Committed, Fence, LedgerEntry, Verdict},
         cursor::{Cursor, InFlight},
         failure::{Failure, FailureCode},
+        report::Tally,
     },
     store::StoreError,
 };
@@ -39,6 +40,8 @@ pub struct Recorder<'a> {
     pub cursor: Cursor,
     /// What was committed.
     pub committed: Committed,
+    /// Why messages were set aside.
+    pub failed: Tally,
     /// Bytes of mail that came.
     pub bytes: u64,
     /// Told to who reads ahead.
@@ -54,8 +57,8 @@ impl<'a> Recorder<'a> {
         policy: &'a ReceivePolicy,
         cursor: Cursor,
     ) -> Self {
-        let (committed, standing) = (Committed::default(), watch::Sender::default());
-        Self { context, fence, address, policy, cursor, committed, bytes: 0, standing }
+        let (committed, failed, standing) = (Committed::default(), Tally::default(), watch::Sender::default());
+        Self { context, fence, address, policy, cursor, committed, failed, bytes: 0, standing }
     }
 
     /// Records what comes until the other half is done.
@@ -191,9 +194,10 @@ impl<'a> Recorder<'a> {
         self.commit_batch(&self.batch(Vec::new(), through, in_flight)).await
     }
 
-    fn warn_of_set_aside(&self, entries: &[LedgerEntry]) {
+    fn warn_of_set_aside(&mut self, entries: &[LedgerEntry]) {
         for entry in entries {
             if let Verdict::SetAside(failure) = &entry.verdict {
+                self.failed.add(failure);
                 tracing::warn!(
                     mailbox = self.address,
                     mailbox.id = %self.fence.mailbox,

@@ -1,6 +1,6 @@
 //! The log lines of the schedule: one per cycle that did something, one per hold, one per pause.
 
-use std::time::Duration;
+use std::{cmp::Reverse, collections::BTreeMap, time::Duration};
 
 use tracing::{debug, error, info, warn};
 
@@ -9,13 +9,18 @@ use super::{
     duty::{Duty, Side},
     leap::Leap,
 };
-use crate::model::{
-    failure::{Failure, FailureCode},
-    lease::ProfileHold,
-    mailbox::Workload,
-    profile::ServerProfile,
-    report::{CycleReport, Report, SendReport},
-    testing::{ClaimedTest, TestResult, TestSettlement},
+use crate::{
+    model::{
+        activity::ActivityStatus,
+        alert::Severity,
+        failure::{Failure, FailureCode},
+        lease::ProfileHold,
+        mailbox::Workload,
+        profile::ServerProfile,
+        report::{CycleReport, Report, SendReport},
+        testing::{ClaimedTest, TestResult, TestSettlement},
+    },
+    store::Stuck,
 };
 
 /// Which cycle a line is about.
@@ -65,6 +70,38 @@ macro_rules! name_line {
             $($field)*
             duration_ms = u64::try_from($took.as_millis()).unwrap_or(u64::MAX),
             $($message)+
+        )
+    };
+}
+
+macro_rules! stuck_line {
+    ($level:ident, $mail:expr) => {
+        $level!(
+            mailbox = %$mail.mailbox,
+            profile = $mail.profile.as_deref(),
+            workload = Workload::Outgoing.name(),
+            activity.id = %$mail.activity,
+            code = $mail.code.name(),
+            words = %$mail.failure().text,
+            hint = $mail.code.hint(),
+            "mail {}", match $mail.status {
+                ActivityStatus::Failed => "given up",
+                ActivityStatus::Held => "held for a person",
+                _ => "waits: its mailbox does not send",
+            }
+        )
+    };
+}
+
+macro_rules! further_line {
+    ($level:ident, $code:expr, $count:expr) => {
+        $level!(
+            workload = Workload::Outgoing.name(),
+            code = $code.name(),
+            words = $code.text(),
+            hint = $code.hint(),
+            count = $count,
+            "further mails cannot be sent; each says why: mailsyncd activity list"
         )
     };
 }
@@ -175,14 +212,27 @@ pub(super) fn released(side: Side, profile: &ServerProfile) {
     );
 }
 
-/// Said once for each mail: which ones they are, and why, stands on their rows.
-pub(super) fn stuck(count: u64) {
-    if count > 0 {
-        warn!(
-            count,
-            workload = Workload::Outgoing.name(),
-            "mail cannot be sent; each says why: mailsyncd activity list"
-        );
+/// So many mails that cannot be sent have a line each; of the others only how many there are is said.
+const STUCK_LINES: usize = 10;
+
+/// Mail that waits in vain, is given up or is held before anybody tried to send it; said once for each.
+pub(super) fn stuck(mut mails: Vec<Stuck>) {
+    mails.sort_by_key(|mail| Reverse(mail.severity()));
+    for mail in mails.iter().take(STUCK_LINES) {
+        match mail.severity() {
+            Severity::Error => stuck_line!(error, mail),
+            _ => stuck_line!(warn, mail),
+        }
+    }
+    let mut further: BTreeMap<(Severity, FailureCode), u64> = BTreeMap::new();
+    for mail in mails.iter().skip(STUCK_LINES) {
+        *further.entry((mail.severity(), mail.code)).or_default() += 1;
+    }
+    for ((severity, code), count) in further {
+        match severity {
+            Severity::Error => further_line!(error, code, count),
+            _ => further_line!(warn, code, count),
+        }
     }
 }
 

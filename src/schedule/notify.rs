@@ -73,7 +73,14 @@ async fn mail(
     let Some(from) = from else {
         for alert in alerts.iter().filter(|it| it.closed_at.is_none() && silent.insert(it.id)) {
             let (profile, address) = (&alert.alert.subject, rules.mail_from.as_deref().unwrap_or_default());
-            tracing::error!(%profile, address, "nobody is told by mail that the profile fails: mail_from is no mailbox");
+            tracing::error!(
+                %profile,
+                address,
+                code = FailureCode::ProfileFailing.name(),
+                words = "mail_from of [alerts] is no mailbox",
+                hint = "set mail_from of [alerts] to a mailbox that sends, on another profile",
+                "nobody is told by mail that the profile fails"
+            );
         }
         return Ok(());
     };
@@ -84,8 +91,10 @@ async fn mail(
             tracing::error!(
                 %profile,
                 mailbox = %from.email_address,
+                code = FailureCode::ProfileFailing.name(),
+                words = "the mail would go through that profile",
                 hint = "set mail_from of [alerts] to a mailbox on another profile",
-                "nobody is told by mail that the profile fails: the mail would go through that profile"
+                "nobody is told by mail that the profile fails"
             );
         }
     }
@@ -95,7 +104,10 @@ async fn mail(
             Err(error) => {
                 let is_new = notice.incidents.iter().filter(|id| silent.insert(**id)).count() > 0;
                 if is_new {
-                    tracing::error!(to = %notice.to, %error, "nobody is told by mail that a profile fails");
+                    let (code, words) = (FailureCode::ProfileFailing, error.to_string());
+                    let hint = "set the owner of the profile to an address that mail can be sent to";
+                    let (to, code) = (&notice.to, code.name());
+                    tracing::error!(%to, code, words, hint, "nobody is told by mail that the profile fails");
                 }
                 continue;
             }

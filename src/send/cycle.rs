@@ -9,8 +9,10 @@ use crate::{
     means::{Context, budget::Share},
     model::{
         activity::Fence,
+        alert::Severity,
         failure::{Failure, FailureCode, Persistence, Scope},
         lease::Claimed,
+        mailbox::Workload,
         outbox::{MailSettlement, MailVerdict},
         report::SendReport,
         timestamp::Timestamp,
@@ -33,6 +35,22 @@ use super::{
 const SENDERS_REFUSED: u32 = 3;
 /// New connections in a row that break, after which the cycle ends.
 const BROKEN_CONNECTIONS: u32 = 2;
+
+/// What went wrong with a mail, at whatever level.
+macro_rules! mail_line {
+    ($level:ident, $cycle:expr, $activity:expr, $failure:expr, $what:expr) => {
+        tracing::$level!(
+            mailbox = $cycle.address,
+            mailbox.id = %$cycle.fence.mailbox,
+            workload = Workload::Outgoing.name(),
+            activity.id = %$activity,
+            code = $failure.code.name(),
+            words = $failure.text,
+            hint = $failure.code.hint(),
+            "mail {}", $what
+        )
+    };
+}
 
 /// Sends what is due, as far as limits and failures allow.
 ///
@@ -310,26 +328,22 @@ impl<'a, K: Sinks> Cycle<'a, K> {
     /// Counts and logs what was written.
     fn count(&mut self, settlement: Option<MailSettlement>) {
         let Some(MailSettlement { activity, verdict, .. }) = settlement else { return };
-        let (count, what, failure) = match verdict {
-            MailVerdict::Sent(failure) => (&mut self.report.sent, "sent", failure),
-            MailVerdict::RetryAt(_, failure) => (&mut self.report.deferred, "tried again later", Some(failure)),
-            MailVerdict::Failed(failure) => (&mut self.report.failed, "given up", Some(failure)),
-            MailVerdict::InDoubt { failure, .. } => (&mut self.report.in_doubt, "in doubt", Some(failure)),
-            MailVerdict::Held(failure) => (&mut self.report.held, "held for a person", Some(failure)),
+        let (count, what) = match &verdict {
+            MailVerdict::Sent(_) => (&mut self.report.sent, "sent"),
+            MailVerdict::RetryAt(..) => (&mut self.report.deferred, "tried again later"),
+            MailVerdict::Failed(_) => (&mut self.report.failed, "given up"),
+            MailVerdict::InDoubt { .. } => (&mut self.report.in_doubt, "in doubt"),
+            MailVerdict::Held(_) => (&mut self.report.held, "held for a person"),
             MailVerdict::Returned => return,
         };
         *count += 1;
-        match failure {
-            None => tracing::debug!(mailbox = self.address, activity.id = %activity, "mail {what}"),
-            Some(failure) => tracing::warn!(
-                mailbox = self.address,
-                mailbox.id = %self.fence.mailbox,
-                activity.id = %activity,
-                code = failure.code.name(),
-                words = failure.text,
-                hint = failure.code.hint(),
-                "mail {what}"
-            ),
+        let Some(failure) = verdict.failure() else {
+            return tracing::debug!(mailbox = self.address, activity.id = %activity, "mail {what}");
+        };
+        self.report.mails_failed.add(failure);
+        match verdict.severity() {
+            Some(Severity::Error) => mail_line!(error, self, activity, failure, what),
+            _ => mail_line!(warn, self, activity, failure, what),
         }
     }
 }

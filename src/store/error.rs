@@ -1,6 +1,9 @@
 //! What can go wrong with the database, by what to do about it.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use crate::model::{activity::ActivityStatus, ids::ActivityId};
 
@@ -57,7 +60,7 @@ pub enum StoreError {
         url: String,
     },
     /// The lock file or the database file cannot be used.
-    #[error("could not open {}: check owner and permissions", path.display())]
+    #[error("could not use {}: check owner and permissions", path.display())]
     Io {
         /// Which file.
         path: PathBuf,
@@ -72,7 +75,7 @@ pub enum StoreError {
         path: PathBuf,
     },
     /// No space is left where the database lives. Nothing was written.
-    #[error("no space left for the database: free disk space, nothing is lost")]
+    #[error("no space left for the database, nothing was written: free disk space")]
     DiskFull(#[source] Arc<sqlx::Error>),
     /// Others held the database for too long, or transactions kept colliding.
     #[error("the database is busy: another program holds it, or it is overloaded")]
@@ -142,6 +145,21 @@ impl StoreError {
     pub(super) fn is_collision(&self) -> bool {
         let Self::Busy(source) = self else { return false };
         matches!(&**source, sqlx::Error::Database(error) if matches!(error.code().as_deref(), Some("40001" | "40P01")))
+    }
+
+    /// The same, with the file that takes no writes named.
+    pub(super) fn of_file(self, path: &Path) -> Self {
+        let read_only = |error: &sqlx::Error| {
+            let code =
+                error.as_database_error().and_then(|answer| answer.code()).and_then(|code| code.parse::<i32>().ok());
+            code.is_some_and(|code| code & 0xff == 8)
+        };
+        match self {
+            Self::Unavailable(error) if read_only(&error) => {
+                Self::Io { path: path.to_owned(), source: Arc::new(std::io::Error::other(error.to_string())) }
+            }
+            other => other,
+        }
     }
 
     /// A value in a column that no release of ours writes.

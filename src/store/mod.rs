@@ -45,6 +45,7 @@ pub use copies::{Aside, KnownCopy, KnownVerdict, RetryRequest};
 pub use error::StoreError;
 #[doc(hidden)]
 pub use sql::{ALL as STATEMENTS, Sql};
+pub use stuck::Stuck;
 pub use views::{
     ActivityDetail, ActivityFilter, ActivityRow, AttachmentRow, Delivery, Examined, HeldProfile, LateMailbox,
     MailboxCounts, OpenAlert, OutboxCounts, PartyRow, SeenIn, SetAsideRow, StatusView, TroubledMailbox,

@@ -9,6 +9,7 @@ use sqlx::{
     postgres::{PgArguments, PgConnectOptions, PgPoolOptions},
     query::Query,
 };
+use tokio::time::timeout;
 
 use super::{
     error::StoreError,
@@ -45,12 +46,15 @@ static MIGRATIONS: Migrator = sqlx::migrate!("src/store/migrations/postgres");
 
 const CONNECTIONS: u32 = 8;
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+/// For the one connection that finds out why there is none.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// How often a transaction that collided with another is run again.
 const RETRIES: u32 = 5;
 
 /// What an open database consists of.
 pub struct PgStore {
     pool: PgPool,
+    options: PgConnectOptions,
     /// How long transactions take.
     pub commits: Latency,
 }
@@ -74,22 +78,40 @@ impl PgStore {
         let pool = PgPoolOptions::new()
             .max_connections(CONNECTIONS)
             .acquire_timeout(ACQUIRE_TIMEOUT)
-            .connect_with(options)
+            .connect_with(options.clone())
             .await?;
-        Ok((Self { pool, commits: Latency::default() }, migrated))
+        Ok((Self { pool, options, commits: Latency::default() }, migrated))
     }
 
     /// A connection to read with.
     pub async fn reader(&self) -> Result<PoolConnection<Db>, StoreError> {
-        Ok(self.pool.acquire().await?)
+        match self.pool.acquire().await {
+            Ok(connection) => Ok(connection),
+            Err(error) => Err(self.why(error).await),
+        }
+    }
+
+    /// A pool that waited in vain says only that: what a connection of one's own meets is the reason.
+    async fn why(&self, error: sqlx::Error) -> StoreError {
+        if !matches!(error, sqlx::Error::PoolTimedOut) {
+            return error.into();
+        }
+        match timeout(CONNECT_TIMEOUT, self.options.connect()).await {
+            Ok(Err(reason)) => reason.into(),
+            Ok(Ok(_)) | Err(_) => error.into(),
+        }
     }
 
     /// Begins a transaction. Dropped without a commit, it never happened.
     pub async fn begin(&self, durability: Durability) -> Result<Transaction<'static, Db>, StoreError> {
-        Ok(match durability {
-            Durability::Durable => self.pool.begin().await?,
-            Durability::Lazy => self.pool.begin_with("BEGIN; SET LOCAL synchronous_commit = off").await?,
-        })
+        let begun = match durability {
+            Durability::Durable => self.pool.begin().await,
+            Durability::Lazy => self.pool.begin_with("BEGIN; SET LOCAL synchronous_commit = off").await,
+        };
+        match begun {
+            Ok(transaction) => Ok(transaction),
+            Err(error) => Err(self.why(error).await),
+        }
     }
 
     /// Closes the connections.

@@ -157,7 +157,7 @@ impl SqliteStore {
             .await?;
         let (tasks, commits) = (Tasks::new(), Latency::default());
         let checkpoints = Checkpoints::start(self::options(path), &tasks);
-        let writer = Writer::start(conn, &tasks, commits.clone(), checkpoints)
+        let writer = Writer::start(conn, path, &tasks, commits.clone(), checkpoints)
             .map_err(|error| StoreError::Io { path: path.to_owned(), source: Arc::new(error) })?;
         let writer = std::sync::Mutex::new(Some(writer));
         let (path, check) = (path.to_owned(), QuickCheck::default());

@@ -5,7 +5,8 @@ use sqlx::FromRow;
 use super::codec::Id;
 use crate::model::{
     activity::ActivityStatus,
-    failure::FailureCode,
+    alert::Severity,
+    failure::{Failure, FailureCode, Persistence, Scope},
     ids::{ActivityId, MailboxId},
 };
 
@@ -14,7 +15,11 @@ use crate::model::{
 pub struct Stuck {
     /// Which.
     pub activity: ActivityId,
-    /// Where it stands now: waiting, or given up where waiting cannot help.
+    /// The address of the mailbox it is queued for; empty where there is none.
+    pub mailbox: String,
+    /// The name of that mailbox's profile.
+    pub profile: Option<String>,
+    /// Where it stands now: waiting; given up, where waiting cannot help; or held for a person.
     pub status: ActivityStatus,
     /// Why.
     pub code: FailureCode,
@@ -22,13 +27,29 @@ pub struct Stuck {
     pub text: String,
 }
 
+impl Stuck {
+    /// How urgent it is.
+    pub fn severity(&self) -> Severity {
+        if self.status == ActivityStatus::PendingSend { Severity::Warning } else { Severity::Error }
+    }
+
+    /// As what failed with that one mail.
+    pub fn failure(&self) -> Failure {
+        Failure::new(self.code, Scope::Message, Persistence::Permanent, &self.text)
+    }
+}
+
 /// A mail under way that is in nobody's hands: no lease is taken for a mailbox that does not send.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Stranded {
     /// Which.
     pub activity: ActivityId,
     /// Whose.
     pub mailbox: MailboxId,
+    /// That mailbox's address.
+    pub address: String,
+    /// The name of its profile.
+    pub profile: Option<String>,
     /// Under which it was taken.
     pub epoch: i64,
     /// Whether its last line may have been sent.
@@ -39,6 +60,8 @@ pub struct Stranded {
 #[derive(FromRow)]
 pub struct WaitingRow {
     id: Id,
+    address: Option<String>,
+    profile: Option<String>,
     state: Option<String>,
     outgoing_method: Option<String>,
     approval: Option<String>,
@@ -84,6 +107,7 @@ impl WaitingRow {
             let why = self.outgoing_last_error.map_or_else(String::new, |error| format!(", after: {error}"));
             (PendingSend, SendingOff, format!("sending is not enabled for the mailbox{why}"))
         };
-        Stuck { activity: ActivityId(self.id.0), status, code, text }
+        let (mailbox, profile) = (self.address.unwrap_or_default(), self.profile);
+        Stuck { activity: ActivityId(self.id.0), mailbox, profile, status, code, text }
     }
 }

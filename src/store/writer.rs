@@ -7,6 +7,8 @@
 
 use std::{
     collections::VecDeque,
+    path::Path,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -192,6 +194,8 @@ fn pieces(group: Vec<Queued>) -> VecDeque<Box<dyn Work>> {
 #[derive(Clone)]
 pub struct Writer {
     queue: mpsc::Sender<Queued>,
+    /// The file, to be named where it takes no writes.
+    path: Arc<Path>,
 }
 
 impl Writer {
@@ -202,13 +206,14 @@ impl Writer {
     /// The system gives no thread.
     pub fn start(
         conn: SqliteConnection,
+        path: &Path,
         tasks: &Tasks,
         commits: Latency,
         checkpoints: Checkpoints,
     ) -> std::io::Result<Self> {
         let (queue, waiting) = mpsc::channel(QUEUE);
         tasks.spawn_thread("store-writer", serve(conn, waiting, commits, checkpoints))?;
-        Ok(Self { queue })
+        Ok(Self { queue, path: path.into() })
     }
 
     /// Runs `operation` in a transaction and returns when that is committed. `bytes` is about how
@@ -225,7 +230,7 @@ impl Writer {
         let (answer, answered) = oneshot::channel();
         let wish = Wish::Operation(Box::new(Operation { operation, answer }));
         self.queue.send(Queued { durability, bytes, wish }).await.map_err(|_| StoreError::Closed)?;
-        answered.await.map_err(|_| StoreError::Closed)?
+        answered.await.map_err(|_| StoreError::Closed)?.map_err(|error| error.of_file(&self.path))
     }
 
     /// Writes what is to be said of a mail, with what else waits to be said of others, and returns
@@ -237,7 +242,7 @@ impl Writer {
         let (answer, answered) = oneshot::channel();
         let queued = Queued { durability: Durability::Durable, bytes: 0, wish: Wish::Mail(write, answer) };
         self.queue.send(queued).await.map_err(|_| StoreError::Closed)?;
-        answered.await.map_err(|_| StoreError::Closed)?
+        answered.await.map_err(|_| StoreError::Closed)?.map_err(|error| error.of_file(&self.path))
     }
 }
 

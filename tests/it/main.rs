@@ -23,4 +23,5 @@ mod sending;
 mod sim;
 mod store;
 mod support;
+mod telling;
 mod wire;

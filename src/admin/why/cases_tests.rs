@@ -146,10 +146,12 @@ pub(super) const CASES: &[Case] = &[
         |world| world.postponed(FailureCode::Timeout, 4, 0),
         "Postponed | reading failed 4 times in a row since 2025-12-31T23:00:00Z | timeout x4 the server's words | \
          2026-01-01T00:10:00Z: it is tried again; 10 failures in a row and 24h without a success disable it (4 so far) | \
-         nothing to do: tried again later; raise connection_timeout if the server is slow",
+         nothing to do: tried again later; where it never greets, set security = \"tls\" if the port is one for that; \
+         where it is slow, raise connection_timeout",
         "Postponed | sending failed 4 times in a row since 2025-12-31T23:00:00Z | timeout x4 the server's words | \
          2026-01-01T00:10:00Z: it is tried again; 10 failures in a row and 24h without a success disable it (4 so far) | \
-         nothing to do: tried again later; raise connection_timeout if the server is slow",
+         nothing to do: tried again later; where it never greets, set security = \"tls\" if the port is one for that; \
+         where it is slow, raise connection_timeout",
     ),
     (
         |world| world.postponed(FailureCode::AuthRejected, 0, 2),

@@ -75,7 +75,7 @@ catalogue! {
         Nobody: "nothing to do: tried again later";
     CredentialsMissing = "credentials-missing": "There is no password for the mailbox, or it cannot be read."
         because "none was stored, the file of it is not there, or the key that it was sealed with is another one"
-        Administrator: "give password_file in the configuration, or run: mailsyncd secret set";
+        Administrator: "give password_file in the configuration, or run: mailsyncd secret set; where the words name another key, name that key in secrets.old_key_files";
     CredentialsLocked = "credentials-locked": "The stored password is not sent: its profile names another server than the one it was entered for."
         because "somebody changed host, port or security of the profile, or moved the mailbox to another profile"
         Administrator: "if the new server may have the password, enter it again: mailsyncd secret set";
@@ -145,8 +145,8 @@ catalogue! {
         because "the network between here and the server, or the server, failed"
         Nobody: "nothing to do: tried again later";
     Timeout = "timeout": "The server did not answer in time."
-        because "the server is slow or overloaded, or a firewall swallows what is sent"
-        Nobody: "nothing to do: tried again later; raise connection_timeout if the server is slow";
+        because "the server is slow or overloaded, a firewall swallows what is sent, or the port wants TLS from the first byte (993, 995, 465) and security is another"
+        Nobody: "nothing to do: tried again later; where it never greets, set security = \"tls\" if the port is one for that; where it is slow, raise connection_timeout";
     ProtocolViolation = "protocol-violation": "The server sent what cannot be read, or more than any limit allows."
         because "the server has a defect, something else answers at this port, or a server is hostile"
         Developer: "report this with the server's name and version";
@@ -180,6 +180,9 @@ catalogue! {
     TlsNotSpoken = "tls-not-spoken": "What answers at the port does not speak TLS."
         because "the port is one for STARTTLS, or another service answers there"
         ProfileOwner: "the port is not a TLS port: set security = \"starttls\" or the right port";
+    WrongPort = "wrong-port": "What answers at the port greets as another kind of server than the profile says."
+        because "the port is another service's, or the server type is wrong (IMAP 993 or 143, POP3 995 or 110, SMTP 465 or 587)"
+        ProfileOwner: "correct the port, or the server_type, of the profile: the words say what answers there";
     PortNotAllowed = "port-not-allowed": "The port is not on network.allowed_ports."
         because "only ports of mail are dialled unless the configuration says otherwise"
         Administrator: "add the port to network.allowed_ports";
@@ -281,6 +284,12 @@ catalogue! {
     ClockWrong = "clock-wrong": "The machine's clock seems to be wrong."
         because "somebody set it by more than a minute, or the certificates of several servers seem to be out of date at once"
         Administrator: "set the machine's clock, and keep it right with NTP";
+    ConfigurationInvalid = "configuration-invalid": "The configuration was read again and is wrong: what was in force stays so."
+        because "a file was changed, or one that it names is gone or cannot be used"
+        Administrator: "put right what the words name (mailsyncd check shows all of it), then reload";
+    MonitoringUnavailable = "monitoring-unavailable": "Metrics and health cannot be shown at the address that metrics.listen names."
+        because "another program listens there, or the address is not this machine's"
+        Administrator: "free the address or take another metrics.listen, then reload; mail goes on meanwhile";
     ResourcesExhausted = "resources-exhausted": "Out of file descriptors or ports."
         because "more connections are allowed than this process may open"
         Administrator: "raise LimitNOFILE or lower limits.connections";

@@ -16,6 +16,7 @@ use super::{
 use crate::{
     means::stored,
     model::{
+        activity::ActivityStatus,
         ids::{MailboxId, ProfileId},
         mailbox::Workload,
         profile::ServerProfile,
@@ -66,7 +67,12 @@ impl Running {
         let store = &self.store;
         if workload == Workload::Outgoing {
             let now = self.clock.now();
-            journal::stuck(stored::patiently(|| store.explain_stuck(now)).await?);
+            let stuck = stored::patiently(|| store.explain_stuck(now)).await?;
+            for mail in stuck.iter().filter(|mail| mail.status != ActivityStatus::PendingSend) {
+                let profile = mail.profile.as_deref().unwrap_or_default();
+                self.progress.metrics().ended_unsent(profile, mail.status.name(), &mail.failure());
+            }
+            journal::stuck(stuck);
         }
         let entries = stored::patiently(|| store.schedule_entries(workload)).await?;
         let holds = stored::patiently(|| store.holds(workload)).await?;

@@ -65,22 +65,23 @@ impl Store {
     /// (no such mailbox, no recipient, an address it may not send as) becomes `failed`, with an alert.
     /// What was under way when its mailbox stopped sending, and is under nobody's lease, waits with
     /// them; where its last line may have been sent it is held, with an alert.
-    /// Returns how many say so for the first time. Where there are none, nothing is written.
+    /// Returns those that say so for the first time. Where there are none, nothing is written.
     ///
     /// # Errors
     /// The database does not take writes.
-    pub async fn explain_stuck(&self, now: Timestamp) -> Result<u64, StoreError> {
+    pub async fn explain_stuck(&self, now: Timestamp) -> Result<Vec<Stuck>, StoreError> {
         let stranded = read!(self, stuck::find_stranded(now))?;
-        let held = match stranded.is_empty() {
-            true => 0,
+        let mut held: Vec<Stuck> = match stranded.is_empty() {
+            true => Vec::new(),
             false => write!(self, Durable, 0, stuck::release(stranded = stranded.clone(), now = now))?,
         };
         let stuck = read!(self, stuck::find())?;
         if stuck.is_empty() {
             return Ok(held);
         }
-        let explained: u64 = write!(self, Lazy, 0, stuck::explain(stuck = stuck.clone(), now = now))?;
-        Ok(held + explained)
+        let explained: Vec<Stuck> = write!(self, Lazy, 0, stuck::explain(stuck = stuck.clone(), now = now))?;
+        held.extend(explained);
+        Ok(held)
     }
 
     /// Takes over what an earlier holder of the lease left `sending`: pending again where its last

@@ -26,7 +26,6 @@ use crate::{
         names::Named,
         rows::narrow,
         sql,
-        stuck::Stuck,
     },
 };
 
@@ -135,7 +134,7 @@ async fn read_each(conn: &mut Conn, claimed: Vec<Id>, now: Timestamp) -> Result<
                 let (activity, status, code) = (ActivityId(id.0), ActivityStatus::Failed, FailureCode::MailInvalid);
                 sqlx::query::<Db>(text(sql::RETURN_UNREADABLE)).bind(id).execute(&mut *conn).await?;
                 let text = format!("it cannot be read: {what}");
-                stuck::explain(conn, vec![Stuck { activity, status, code, text }], now).await?;
+                stuck::write(conn, activity, status, (code, &text), now).await?;
             }
             Err(error) => return Err(error),
         }

@@ -133,10 +133,11 @@ async fn tell(
         MailVerdict::RetryAt(_, failure) if failure.code == FailureCode::DeliveryInDoubt => {
             Some(outbox::in_doubt(activity, &failure.text))
         }
-        MailVerdict::RetryAt(..) | MailVerdict::Sent(None) => None,
+        MailVerdict::RetryAt(..) => None,
         MailVerdict::InDoubt { failure, .. } => Some(outbox::in_doubt(activity, &failure.text)),
-        MailVerdict::Sent(Some(failure)) => Some((Severity::Warning, failure)).map(|it| of(activity, it)),
-        MailVerdict::Failed(failure) | MailVerdict::Held(failure) => Some(of(activity, (Severity::Error, failure))),
+        MailVerdict::Sent(_) | MailVerdict::Failed(_) | MailVerdict::Held(_) => {
+            verdict.severity().zip(verdict.failure()).map(|it| of(activity, it))
+        }
     };
     if alerts == Alerts::Open {
         alerts::close_others(conn, activity.0, alert.as_ref().map(|alert| alert.code), now).await?;

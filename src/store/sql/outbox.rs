@@ -140,7 +140,7 @@ statements! {
         "SELECT status FROM email_activities WHERE id = $1 "
         {lock}];
     STUCK = [
-        "SELECT a.id, m.state, m.outgoing_method, m.approval, m.outgoing_enabled, m.outgoing_last_error, p.state AS \
+        "SELECT a.id, m.email_address AS address, p.name AS profile, m.state, m.outgoing_method, m.approval, m.outgoing_enabled, m.outgoing_last_error, p.state AS \
          profile_state, p.outgoing_host, (SELECT count(*) FROM email_parties t WHERE t.activity = a.id AND t.role IN \
          ('to', 'cc', 'bcc')) AS recipients, (SELECT count(*) FROM email_attachments t WHERE t.activity = a.id AND \
          t.content IS NULL AND a.source IS NULL) AS missing, CASE WHEN "
@@ -156,7 +156,7 @@ statements! {
         {sends}
         " IS NOT TRUE AND coalesce(a.failure_code, '') <> 'sending-off')) ORDER BY a.mailbox, a.created_at LIMIT 1000"];
     STRANDED = [
-        "SELECT a.id, a.mailbox, a.send_epoch, a.dot_at FROM email_activities a "
+        "SELECT a.id, a.mailbox, a.send_epoch, a.dot_at, m.email_address, p.name FROM email_activities a "
         {indexed "email_activities_sending"}
         " JOIN mailboxes m ON m.id = a.mailbox LEFT JOIN server_profiles p ON p.id = m.server_profile WHERE a.status = \
          'sending' AND (m.outgoing_lease_expires IS NULL OR \

@@ -35,7 +35,7 @@ async fn expiry_counts_from_the_first_attempt_whoever_queued_the_mail() {
         // So does what its mailbox may not send.
         store.settle_mail(fence, &retry(at(40)), at(33)).await.unwrap();
         database.execute("UPDATE mailboxes SET outgoing_method = 'none'").await;
-        assert_eq!(store.explain_stuck(at(40)).await.unwrap(), 1);
+        assert_eq!(store.explain_stuck(at(40)).await.unwrap().len(), 1);
         database.execute("UPDATE mailboxes SET outgoing_method = 'server_side_sync'").await;
         assert_eq!(counts_from(at(50)).await, at(50));
 
@@ -55,9 +55,9 @@ async fn mail_that_waits_in_vain_says_why() {
     for database in databases().await {
         let store = &database.store;
         let mailbox = with_mailboxes(store, &["a@x"]).await.remove(0);
-        assert_eq!(store.explain_stuck(at(0)).await.unwrap(), 0);
+        assert_eq!(store.explain_stuck(at(0)).await.unwrap().len(), 0);
         let fine = store.queue_mail(&mail(&mailbox, "fine"), at(0)).await.unwrap();
-        assert_eq!(store.explain_stuck(at(0)).await.unwrap(), 0);
+        assert_eq!(store.explain_stuck(at(0)).await.unwrap().len(), 0);
         let reason = async |id| cells(&database, id, &["status", "failure_code", "failure_detail"]).await;
         let mut waiting = Vec::new();
         for (words, change) in [
@@ -69,8 +69,8 @@ async fn mail_that_waits_in_vain_says_why() {
             store.apply(&[put(&mailbox)], &Actor::Configuration, at(1)).await.unwrap();
             let id = store.queue_mail(&mail(&mailbox, words), at(1)).await.unwrap();
             store.apply(&[put(&change)], &Actor::Configuration, at(2)).await.unwrap();
-            assert!(store.explain_stuck(at(3)).await.unwrap() >= 1);
-            assert_eq!(store.explain_stuck(at(3)).await.unwrap(), 0);
+            assert!(!store.explain_stuck(at(3)).await.unwrap().is_empty());
+            assert_eq!(store.explain_stuck(at(3)).await.unwrap().len(), 0);
             let reason = reason(id).await;
             assert!(reason.starts_with("pending_send|sending-off|") && reason.contains(words), "{reason}");
             assert_eq!(store.schedule_entries(Workload::Outgoing).await.unwrap(), []);
@@ -81,7 +81,7 @@ async fn mail_that_waits_in_vain_says_why() {
             .await
             .unwrap();
         let disabled = store.queue_mail(&mail(&mailbox, "disabled"), at(4)).await.unwrap();
-        assert_eq!(store.explain_stuck(at(5)).await.unwrap(), 1);
+        assert_eq!(store.explain_stuck(at(5)).await.unwrap().len(), 1);
         assert!(reason(disabled).await.contains("not enabled"));
         // Enabled again, everything goes.
         store.apply(&[RecordChange::EnableOutgoing(mailbox.id)], &Actor::Configuration, at(6)).await.unwrap();
@@ -105,12 +105,12 @@ async fn mail_that_waited_for_its_mailbox_and_cannot_be_sent_either_is_given_up(
             .unwrap();
         let as_team = NewMail { send_as: Some("team@x".into()), ..mail(&mailbox, "as the team") };
         let id = store.queue_mail(&as_team, at(2)).await.unwrap();
-        assert_eq!(store.explain_stuck(at(3)).await.unwrap(), 1);
+        assert_eq!(store.explain_stuck(at(3)).await.unwrap().len(), 1);
         store
             .apply(&[put(&mailbox), RecordChange::EnableOutgoing(mailbox.id)], &Actor::Configuration, at(4))
             .await
             .unwrap();
-        assert_eq!(store.explain_stuck(at(5)).await.unwrap(), 1);
+        assert_eq!(store.explain_stuck(at(5)).await.unwrap().len(), 1);
         let row = cells(&database, id, &["status", "failure_code"]).await;
         assert_eq!(row, "failed|sender-refused");
         assert_eq!(open_alerts(&database).await, ["error sender-refused 1"]);
@@ -129,13 +129,13 @@ async fn mail_under_way_in_a_mailbox_that_stopped_sending_comes_back() {
         assert_eq!(claim_all(store, zombie, at(3)).await[0].activity, open);
         store.put_composed(zombie, &[composed(open, 2)]).await.unwrap();
         // Whoever holds the lease goes on; and where the mailbox sends, its next holder finds them.
-        assert_eq!(store.explain_stuck(at(100)).await.unwrap(), 0);
+        assert_eq!(store.explain_stuck(at(100)).await.unwrap().len(), 0);
         store.apply(&[RecordChange::DisableOutgoing(mailbox.id)], &Actor::Configuration, at(4)).await.unwrap();
-        assert_eq!(store.explain_stuck(at(5)).await.unwrap(), 0);
+        assert_eq!(store.explain_stuck(at(5)).await.unwrap().len(), 0);
         assert_eq!(status(&database, open).await, "sending");
 
-        assert_eq!(store.explain_stuck(at(100)).await.unwrap(), 2);
-        assert_eq!(store.explain_stuck(at(100)).await.unwrap(), 0);
+        assert_eq!(store.explain_stuck(at(100)).await.unwrap().len(), 2);
+        assert_eq!(store.explain_stuck(at(100)).await.unwrap().len(), 0);
         let row = async |id| cells(&database, id, &["status", "failure_code", "dot_at"]).await;
         assert_eq!(row(open).await, "pending_send|sending-off|-");
         assert!(row(dotted).await.starts_with("held|delivery-in-doubt|"));
