@@ -27,6 +27,7 @@ fn class(error: &NetError) -> Class {
             return Class::new(FailureCode::ResourcesExhausted, Scope::Daemon, Transient);
         }
         NetError::Tls { fault, .. } => tls(*fault),
+        NetError::WrongPort { .. } => (FailureCode::WrongPort, Permanent),
         NetError::TlsTimeout => (FailureCode::Timeout, Transient),
         NetError::TlsBroken(_) => (FailureCode::TlsHandshakeFailed, Transient),
         NetError::Io(_) => return Class::mailbox(FailureCode::ConnectionLost, Transient),
@@ -53,6 +54,7 @@ mod tests {
     use std::io;
 
     use super::*;
+    use crate::net::spoken::Spoken;
 
     #[test]
     fn every_row_of_the_table() {
@@ -88,6 +90,13 @@ mod tests {
             ("T4", tls(TlsFault::BadCertificate), Code::TlsBadCertificate, Scope::Profile, Transient),
             ("T5", tls(TlsFault::Handshake), Code::TlsHandshakeFailed, Scope::Profile, Transient),
             ("T6", tls(TlsFault::NotSpoken), Code::TlsNotSpoken, Scope::Profile, Permanent),
+            (
+                "T6 another protocol",
+                NetError::WrongPort { wanted: Spoken::Imap, found: Spoken::Pop3 },
+                Code::WrongPort,
+                Scope::Profile,
+                Permanent,
+            ),
             ("T7 silent", NetError::TlsTimeout, Code::Timeout, Scope::Profile, Transient),
             (
                 "T7 closed",

@@ -21,6 +21,7 @@ use crate::{
         dial::{PortPolicy, dial},
         error::{NetError, TlsFault},
         guard::Allowance,
+        spoken::Spoken,
         tls::{TlsClient, Transport},
     },
 };
@@ -174,9 +175,14 @@ struct Greeting {
 
 async fn greeting<T: Io>(wire: &mut Wire<T>, timeouts: &Timeouts) -> Result<Greeting, ImapError> {
     wire.guard().allow(Allowance::SMALL);
-    let event = bounded(timeouts.greeting, "greeting", wire.event("greeting")).await?;
-    let Event::Status(Condition { status, reply, note }) = event else {
-        return Err(ImapError::Protocol("something else than a greeting".to_owned()));
+    let event = bounded(timeouts.greeting, "greeting", wire.event("greeting")).await;
+    let Condition { status, reply, note } = match event {
+        Ok(Event::Status(condition)) => condition,
+        other => {
+            let wrong_port = Spoken::Imap.wrong_port(wire.guard().opening()).map(ImapError::Net);
+            let strange = || ImapError::Protocol("something else than a greeting".to_owned());
+            return Err(wrong_port.or(other.err()).unwrap_or_else(strange));
+        }
     };
     let (capabilities, reads_on) = (noted(note), quirks::reads_on_behind_log_in(&reply));
     match status {

@@ -2,6 +2,8 @@
 
 use std::{fmt, io};
 
+use super::spoken::Spoken;
+
 /// Why there is no connection, or no secure one.
 #[derive(Debug, thiserror::Error)]
 pub enum NetError {
@@ -48,6 +50,14 @@ pub enum NetError {
     /// The connection broke, or was closed, within the TLS handshake.
     #[error("the connection broke within the TLS handshake: {0:?}")]
     TlsBroken(io::ErrorKind),
+    /// Its greeting is another protocol's.
+    #[error("this is {}, not {}: the port is wrong", .found.a_server(), .wanted.a_server())]
+    WrongPort {
+        /// What should answer there.
+        wanted: Spoken,
+        /// What does.
+        found: Spoken,
+    },
     /// Anything else the operating system reports.
     #[error("{0:?}")]
     Io(io::ErrorKind),

@@ -31,6 +31,7 @@ pub use super::pace::Pace;
 use super::{
     Io,
     pace::{Slow, Watch},
+    spoken::Spoken,
 };
 
 /// Bytes asked of the socket at once, where no literal is being read.
@@ -103,6 +104,8 @@ pub struct Guard<S> {
     sending: Vec<u8>,
     sent: usize,
     deaf: bool,
+    /// The first bytes that were received.
+    opening: Vec<u8>,
 }
 
 impl<S> fmt::Debug for Guard<S> {
@@ -129,7 +132,13 @@ impl<S: Io> Guard<S> {
             sending: Vec::new(),
             sent: 0,
             deaf: false,
+            opening: Vec::new(),
         }
+    }
+
+    /// The first bytes that were received, as many as tell what is spoken.
+    pub fn opening(&self) -> &[u8] {
+        &self.opening
     }
 
     /// Answers the next read with `response` from thin air, and swallows what is written, until
@@ -247,6 +256,8 @@ impl<S: Io> Guard<S> {
             let mut space = ReadBuf::uninit(&mut space);
             let polled = Pin::new(&mut self.inner).poll_read(cx, &mut space);
             self.raw.extend_from_slice(space.filled());
+            let wanting = Spoken::TELLING.saturating_sub(self.opening.len());
+            self.opening.extend(space.filled().iter().take(wanting));
             polled.map_ok(|()| space.filled().len())
         };
         if let Some(watch) = &mut self.watch {

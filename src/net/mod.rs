@@ -8,6 +8,7 @@ pub mod guard;
 pub mod http;
 pub mod lines;
 pub mod pace;
+pub mod spoken;
 pub mod tls;
 
 use tokio::io::{AsyncRead, AsyncWrite};

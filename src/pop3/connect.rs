@@ -19,6 +19,7 @@ use crate::{
         deadline::Timeouts,
         dial::{PortPolicy, dial},
         error::{NetError, TlsFault},
+        spoken::Spoken,
         tls::{TlsClient, Transport},
     },
 };
@@ -159,7 +160,12 @@ pub async fn begin<S: Io>(
 }
 
 async fn greeting<T: Io>(wire: &mut Wire<T>, timeouts: &Timeouts) -> Result<String, Pop3Error> {
-    bounded(timeouts.greeting, "greeting", wire.answer("greeting")).await?.map_err(Pop3Error::Greeting)
+    let greeting = bounded(timeouts.greeting, "greeting", wire.answer("greeting")).await;
+    let said = |error| match &error {
+        Pop3Error::Protocol(words) => Spoken::Pop3.wrong_port(words.as_bytes()).map_or(error, Pop3Error::Net),
+        _ => error,
+    };
+    greeting.map_err(said)?.map_err(Pop3Error::Greeting)
 }
 
 /// The challenge in a greeting that offers APOP (RFC 1939 §7): it has the form of a Message-ID.

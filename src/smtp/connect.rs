@@ -20,6 +20,7 @@ use crate::{
         Io,
         dial::{PortPolicy, dial},
         error::{NetError, TlsFault},
+        spoken::Spoken,
         tls::{TlsClient, Transport},
     },
 };
@@ -157,7 +158,11 @@ pub async fn begin<S: Io>(
 }
 
 async fn greeting<T: Io>(wire: &mut Wire<T>, timeouts: &Timeouts) -> Result<(), SmtpError> {
-    let reply = wire.reply(Stage::Greeting, timeouts.greeting).await?.into();
+    let said = |error| match &error {
+        SmtpError::Protocol { what, .. } => Spoken::Smtp.wrong_port(what.as_bytes()).map_or(error, SmtpError::Net),
+        _ => error,
+    };
+    let reply = wire.reply(Stage::Greeting, timeouts.greeting).await.map_err(said)?.into();
     accepted(Stage::Greeting, reply).map(drop)
 }
 

@@ -9,3 +9,4 @@ mod script;
 mod secure;
 mod smtp;
 mod transcript;
+mod wrong_port;
