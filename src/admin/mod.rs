@@ -13,6 +13,7 @@ mod fixtures;
 pub mod import;
 pub mod messages;
 pub mod owners;
+pub mod passwords;
 pub mod presence;
 pub mod probing;
 pub mod rotate;

@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, IsTerminal as _, Read as _},
+    path::Path,
     process::ExitCode,
 };
 
@@ -11,12 +12,13 @@ use zeroize::Zeroizing;
 use super::{
     Context, Fault,
     args::{DbCommand, Form, SecretCommand},
-    output::{complain, show, write},
+    output::{complain, show},
 };
 use crate::{
     admin::{
         changes::{PlannedChange, plan_declared},
-        secrets::{may_be_stored, set_password},
+        passwords,
+        secrets::{PasswordSet, may_be_stored, set_password},
     },
     base::secret::Secret,
     config::{Config, ConfigError, Problem},
@@ -51,15 +53,18 @@ pub(super) async fn check(context: &Context, plan: bool, form: Form) -> Result<E
         let problem = Problem { place: None, text: format!("url of [database]: {error}"), hint };
         return wrong(&ConfigError { problems: vec![problem] }, form);
     }
+    let mut warnings = config.warnings();
     let changes = if plan {
         match planned(context, &config).await? {
-            Ok(changes) => Some(changes),
+            Ok((changes, missing)) => {
+                warnings.extend(missing.into_iter().filter(|it| !warnings.contains(it)).collect::<Vec<_>>());
+                Some(changes)
+            }
             Err(error) => return wrong(&error, form),
         }
     } else {
         None
     };
-    let warnings = config.warnings();
     let text = || {
         let declared = &config.declared;
         let (profiles, mailboxes) = (declared.profiles.len(), declared.mailboxes.len());
@@ -97,29 +102,41 @@ fn checked(problem: &Problem) -> CheckedProblem<'_> {
     }
 }
 
-/// What a start or a reload would change. A database that is not there yet has nothing.
-async fn planned(context: &Context, config: &Config) -> Result<Result<Vec<String>, ConfigError>, Fault> {
-    let records = match Store::open(&config.database_url, Role::Tool).await {
+/// What a start or a reload would change, and who would have no password. A database that is not there
+/// yet has nothing.
+async fn planned(
+    context: &Context,
+    config: &Config,
+) -> Result<Result<(Vec<String>, Vec<Problem>), ConfigError>, Fault> {
+    let (records, missing) = match Store::open(&config.database_url, Role::Tool).await {
         Ok(store) => {
             let records = store.records().await?;
+            let missing = passwords::missing(config, Some((&store, &records))).await?;
             store.close().await;
-            records
+            (records, missing)
         }
-        Err(StoreError::Missing { .. } | StoreError::Outdated { found: 0, .. }) => Records::default(),
+        Err(StoreError::Missing { .. } | StoreError::Outdated { found: 0, .. }) => {
+            (Records::default(), passwords::missing(config, None).await?)
+        }
         Err(error) => return Err(error.into()),
     };
     let plan = plan_declared(config, &records, context.clock.now());
-    Ok(plan.map(|plan| plan.iter().map(PlannedChange::to_string).collect()))
+    Ok(plan.map(|plan| (plan.iter().map(PlannedChange::to_string).collect(), missing)))
 }
 
 pub(super) async fn secret(context: &Context, command: SecretCommand) -> Result<ExitCode, Fault> {
-    let SecretCommand::Set { name } = command;
+    let SecretCommand::Set { name, form } = command;
     let config = context.config()?;
     may_be_stored(&config, &name)?;
     let store = Store::open(&config.database_url, Role::Tool).await?;
     let secret = read_password(&name)?;
-    let set = set_password(&store, &config, &context.clock, &name, &secret, &context.actor()).await?;
+    let set = set_password(&store, &config, &context.clock, &name, &secret, &context.actor()).await;
+    let set = set.map_err(|error| Fault::not_done(error, "this password was not stored"))?;
     store.close().await;
+    Ok(show(form, &set, || stored_text(&set)).map(|()| ExitCode::SUCCESS)?)
+}
+
+fn stored_text(set: &PasswordSet) -> String {
     let mut text = format!("{}: password stored under key {}\n", clean(&set.of, 400), set.key_id);
     for mailbox in &set.tried_again {
         text.push_str(&format!("{mailbox}: enabled, it is tried again\n"));
@@ -127,8 +144,7 @@ pub(super) async fn secret(context: &Context, command: SecretCommand) -> Result<
     for mailbox in &set.still_disabled {
         text.push_str(&format!("{mailbox}: not enabled: mailsyncd mailbox test-enable {mailbox}\n"));
     }
-    write(text.as_bytes())?;
-    Ok(ExitCode::SUCCESS)
+    text
 }
 
 /// From a prompt that shows nothing, twice; or the first line of standard input.
@@ -152,10 +168,23 @@ fn read_password(name: &str) -> Result<Secret, Fault> {
     Ok(Secret::first_line(&first))
 }
 
+/// `db migrate` as JSON.
+#[derive(Serialize)]
+struct Migrated {
+    schema_version: i64,
+    applied: u32,
+}
+
+/// `db backup` as JSON.
+#[derive(Serialize)]
+struct Copied<'a> {
+    file: &'a Path,
+}
+
 pub(super) async fn db(context: &Context, command: DbCommand) -> Result<ExitCode, Fault> {
     let config = context.config()?;
     match command {
-        DbCommand::Migrate => {
+        DbCommand::Migrate { form } => {
             let (store, applied) = Store::open_and_migrate(&config.database_url, Role::Tool).await?;
             let version = store.schema_version().await?;
             store.close().await;
@@ -163,7 +192,7 @@ pub(super) async fn db(context: &Context, command: DbCommand) -> Result<ExitCode
                 0 => format!("the database has schema {version} already\n"),
                 _ => format!("the database has schema {version} now ({applied} applied)\n"),
             };
-            write(text.as_bytes())?;
+            show(form, &Migrated { schema_version: version, applied }, || text)?;
         }
         DbCommand::Check { form } => {
             let store = Store::open(&config.database_url, Role::Tool).await?;
@@ -184,11 +213,12 @@ pub(super) async fn db(context: &Context, command: DbCommand) -> Result<ExitCode
                 return Err(Fault::failed("rows of the database contradict each other").hint(Some(hint)));
             }
         }
-        DbCommand::Backup { file } => {
+        DbCommand::Backup { file, form } => {
             let store = Store::open(&config.database_url, Role::Tool).await?;
             store.backup(&file).await?;
             store.close().await;
-            write(format!("the database was copied to {}\n", file.display()).as_bytes())?;
+            let copied = Copied { file: &file };
+            show(form, &copied, || format!("the database was copied to {}\n", file.display()))?;
         }
     }
     Ok(ExitCode::SUCCESS)

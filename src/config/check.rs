@@ -30,6 +30,20 @@ pub(super) fn check(
     senders(declared, problems);
 }
 
+/// Checks what can be checked where a file could not be read: names may be declared there. What was
+/// not checked is said.
+pub(super) fn check_in_part(declared: &Declared, problems: &Problems) {
+    doubles(declared, problems);
+    credentials(declared, problems);
+    senders(declared, problems);
+    if declared.mailboxes.is_empty() && declared.profiles.is_empty() && declared.owners.is_empty() {
+        return;
+    }
+    let text = "not checked: whether the profiles, users and queues that are named exist, and what [network] forbids";
+    let hint = "they may stand in the file that cannot be read: put that right first, then check again";
+    problems.add(None, text, Some(hint.to_owned()));
+}
+
 /// Checks records that a command makes or changes, with those that depend on them.
 pub(super) fn together(declared: &Declared, network: &Network, problems: &Problems) {
     endpoints(&declared.profiles, network, problems);
@@ -94,11 +108,12 @@ fn profiles(declared: &mut Declared, settings: &EmailSettings, default_place: Op
     }
     for mailbox in &mut declared.mailboxes {
         if let Some(name) = &mailbox.profile {
-            known(name, "profile", &names, Some(&mailbox.place), problems);
+            known(name, "profile", &names, Some(&mailbox.profile_place), problems);
         } else if settings.default_profile.is_none() && uses_server(mailbox) {
             let text = format!("mailbox {} has no profile, and there is no default", mailbox.email_address);
-            let hint = "give profile, or email_settings.default_profile".to_owned();
-            problems.add(Some(&mailbox.place), text, Some(hint));
+            let hint = "give profile, or email_settings.default_profile (a default that a command made is for \
+                        mailboxes made by command)";
+            problems.add(Some(&mailbox.place), text, Some(hint.to_owned()));
         } else {
             mailbox.profile.clone_from(&settings.default_profile);
         }
@@ -115,7 +130,7 @@ fn owners(declared: &Declared, problems: &Problems) {
         let names = owners.map(|owner| owner.name.as_str()).collect();
         for mailbox in &declared.mailboxes {
             if let Some(owner) = mailbox.owner.as_ref().filter(|owner| owner.kind == kind) {
-                known(&owner.name, what, &names, Some(&mailbox.place), problems);
+                known(&owner.name, what, &names, Some(&mailbox.owner_place), problems);
             }
         }
     }
@@ -130,7 +145,7 @@ fn credentials(declared: &Declared, problems: &Problems) {
             let address = &mailbox.email_address;
             let text = format!("mailbox {address}: its password is not used: profile {profile} logs in with its own");
             let hint = "leave it out, or set authenticate_using = \"mailbox\" on the profile".to_owned();
-            problems.add(Some(&mailbox.place), text, Some(hint));
+            problems.add(Some(&mailbox.credentials_place), text, Some(hint));
         }
     }
 }
@@ -177,6 +192,9 @@ fn give_mailboxes(declared: &mut Declared, settings: &EmailSettings, problems: &
         }
         declared.mailboxes.push(DeclaredMailbox {
             place: owner.place.clone(),
+            owner_place: owner.place.clone(),
+            profile_place: owner.place.clone(),
+            credentials_place: owner.place.clone(),
             name: owner.name.clone(),
             email_address: owner.email_address.clone(),
             owner: Some(OwnerName { kind: owner.kind, name: owner.name.clone() }),

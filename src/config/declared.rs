@@ -78,12 +78,18 @@ pub struct DeclaredMailbox {
     pub email_address: String,
     /// What it belongs to; `None` for a forward mailbox.
     pub owner: Option<OwnerName>,
+    /// Where that stands, or the mailbox.
+    pub(super) owner_place: Place,
     /// How it is reached; the default profile is filled in.
     pub profile: Option<String>,
+    /// Where that stands, or the mailbox.
+    pub(super) profile_place: Place,
     /// Login name.
     pub username: String,
     /// Where its password comes from; `None` where nothing was said.
     pub credentials: Option<CredentialSource>,
+    /// Where that stands, or the mailbox.
+    pub(super) credentials_place: Place,
     /// Whether mail is read.
     pub incoming: SyncMethod,
     /// Whether mail is sent.
@@ -133,10 +139,10 @@ fn mailbox(mut section: Section<'_>, settings: &EmailSettings) -> Option<Declare
     let place = section.place()?.clone();
     let email_address = section.require("email_address", address);
     let name = section.take("name", text);
-    let owner = owner_of_mailbox(&mut section);
-    let profile = section.take("profile", text);
+    let (owner, owner_place) = owner_of_mailbox(&mut section).unzip();
+    let (profile, profile_place) = section.take_placed("profile", text).unzip();
     let username = section.take("username", text);
-    let credentials = credentials(&mut section).map(|(source, _)| source);
+    let (credentials, credentials_place) = credentials(&mut section).unzip();
     let incoming = section.take("incoming", choice(SYNC_METHODS)).unwrap_or(settings.incoming);
     let kind = owner.as_ref().map_or(MailboxKind::Forward, |owner| owner.kind);
     let (outgoing, may_send_as) = sending(&mut section, kind, settings);
@@ -153,7 +159,11 @@ fn mailbox(mut section: Section<'_>, settings: &EmailSettings) -> Option<Declare
     let enabled = section.take("enabled", enabled);
     section.finish();
     let email_address = email_address?;
+    let at_key = |key: Option<Place>| key.unwrap_or_else(|| place.clone());
     Some(DeclaredMailbox {
+        owner_place: at_key(owner_place),
+        profile_place: at_key(profile_place),
+        credentials_place: at_key(credentials_place),
         place,
         name: name.unwrap_or_else(|| email_address.clone()),
         owner,
@@ -181,7 +191,7 @@ fn enabled(value: &DeValue<'_>) -> Read<DeclaredEnabled> {
     }
 }
 
-fn owner_of_mailbox(section: &mut Section<'_>) -> Option<OwnerName> {
+fn owner_of_mailbox(section: &mut Section<'_>) -> Option<(OwnerName, Place)> {
     let kinds = [("user", MailboxKind::User), ("queue", MailboxKind::Queue), ("forward", MailboxKind::Forward)];
     let kind = section.take_placed("kind", choice(&kinds));
     let owner_given = section.given("owner");
@@ -200,7 +210,7 @@ fn owner_of_mailbox(section: &mut Section<'_>) -> Option<OwnerName> {
         }
         _ => {}
     }
-    owner.map(|(owner, _)| owner)
+    owner
 }
 
 /// Whether it sends, and as whom besides itself. A forward mailbox never does.

@@ -12,10 +12,10 @@ mod read;
 mod rules;
 mod settings;
 mod value;
+mod warnings;
 
 use std::{
     fs, io,
-    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
 };
 
@@ -25,16 +25,14 @@ pub use problem::{ConfigError, Place, Problem, nearest};
 pub use profile::DeclaredProfile;
 pub use settings::{DEFAULT_DATABASE, EmailSettings, KeySource, Log, Monitoring, Network};
 pub use value::show_duration;
+pub use warnings::{Passwordless, Whose};
 
 use crate::{
     base::{
         keyring::Keyring,
-        secret::{Kek, SecretError, exposed},
+        secret::{Kek, SecretError},
     },
-    model::{
-        record::CredentialSource,
-        rules::{AlertRules, FailureRules, Limits, Polling, ReceiveRules, SendRules},
-    },
+    model::rules::{AlertRules, FailureRules, Limits, Polling, ReceiveRules, SendRules},
 };
 use read::{Findings, Root, SourceFile};
 
@@ -155,7 +153,7 @@ impl Config {
             polling: rules::polling(&mut root),
             receive: rules::receive(&mut root, &limits),
             sending: rules::sending(&mut root, &limits),
-            limits,
+            limits: limits.0,
             failures: rules::failures(&mut root),
             alerts: alerts::alerts(&mut root),
             declared: Declared {
@@ -169,16 +167,10 @@ impl Config {
         if complete {
             let (settings, network) = (&config.email_settings, &config.network);
             check::check(&mut config.declared, settings, default_profile.as_ref(), network, &findings.problems);
+        } else {
+            check::check_in_part(&config.declared, &findings.problems);
         }
         config
-    }
-
-    /// What is allowed and yet should be looked at: password files that others than the owner may read.
-    pub fn warnings(&self) -> Vec<Problem> {
-        let Declared { profiles, mailboxes, .. } = &self.declared;
-        let of_profiles = profiles.iter().map(|profile| (&profile.place, Some(&profile.credentials)));
-        let of_mailboxes = mailboxes.iter().map(|mailbox| (&mailbox.place, mailbox.credentials.as_ref()));
-        of_profiles.chain(of_mailboxes).filter_map(|(place, source)| exposed_password(place, source?)).collect()
     }
 
     /// The key-encryption key, and the older ones.
@@ -205,17 +197,6 @@ impl Config {
     pub fn credential(&self, name: &str) -> Option<PathBuf> {
         self.credentials_directory.as_ref().map(|directory| directory.join(name))
     }
-}
-
-fn exposed_password(place: &Place, source: &CredentialSource) -> Option<Problem> {
-    let CredentialSource::File(path) = source else { return None };
-    // One that is not there, or not for us to see, is found out when it is needed.
-    let mode = fs::metadata(path).ok()?.permissions().mode();
-    exposed(mode).then(|| Problem {
-        place: Some(place.clone()),
-        text: format!("the password file {path} may be read by others (mode {:04o})", mode & 0o7777),
-        hint: Some("chmod 0400 the password file".to_owned()),
-    })
 }
 
 /// The main file, then `conf.d/*.toml` by name.

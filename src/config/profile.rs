@@ -36,6 +36,8 @@ pub struct DeclaredProfile {
     pub username: Option<String>,
     /// Where the profile's password comes from.
     pub credentials: CredentialSource,
+    /// Where that stands, or the profile.
+    pub(super) credentials_place: Place,
     /// Where mail is read.
     pub incoming: Endpoint,
     /// Where the port stands, or the endpoint where the port was filled in.
@@ -105,7 +107,7 @@ fn profile(mut section: Section<'_>) -> Option<DeclaredProfile> {
     let description = section.take("description", text).unwrap_or_default();
     let owner = section.take("owner", address);
     let server_type = section.take("server_type", choice(SERVER_TYPES)).unwrap_or(ServerType::ImapSmtp);
-    let (authenticate_using, username, credentials) = log_in(&mut section);
+    let (authenticate_using, username, credentials, credentials_place) = log_in(&mut section);
     let (incoming, incoming_place) = incoming(&mut section, &place, server_type);
     let (outgoing, outgoing_place) = endpoint(&mut section, "outgoing", &place, server_type).unzip();
     let (save_to_sent, in_doubt) = sending(&mut section, outgoing.is_some(), server_type);
@@ -117,6 +119,7 @@ fn profile(mut section: Section<'_>) -> Option<DeclaredProfile> {
     Some(DeclaredProfile {
         outgoing,
         outgoing_place: outgoing_place.unwrap_or_else(|| place.clone()),
+        credentials_place: credentials_place.unwrap_or_else(|| place.clone()),
         place,
         name: name?,
         description,
@@ -136,8 +139,8 @@ fn profile(mut section: Section<'_>) -> Option<DeclaredProfile> {
     })
 }
 
-/// Whose credentials log in, and the profile's own where those are used.
-fn log_in(section: &mut Section<'_>) -> (AuthenticateUsing, Option<String>, CredentialSource) {
+/// Whose credentials log in, and the profile's own where those are used, with where they stand.
+fn log_in(section: &mut Section<'_>) -> (AuthenticateUsing, Option<String>, CredentialSource, Option<Place>) {
     let using = [("mailbox", AuthenticateUsing::Mailbox), ("profile", AuthenticateUsing::Profile)];
     let authenticate_using = section.take("authenticate_using", choice(&using)).unwrap_or(AuthenticateUsing::Mailbox);
     let username = section.take_placed("username", text);
@@ -160,7 +163,8 @@ fn log_in(section: &mut Section<'_>) -> (AuthenticateUsing, Option<String>, Cred
         }
         AuthenticateUsing::Profile => {}
     }
-    (authenticate_using, username.map(|(name, _)| name), credentials.unwrap_or(CredentialSource::Stored))
+    let credentials = credentials.unwrap_or(CredentialSource::Stored);
+    (authenticate_using, username.map(|(name, _)| name), credentials, password_place)
 }
 
 /// The port of `incoming` or `outgoing` where none is given.

@@ -203,7 +203,11 @@ fn check_key_file(section: &Section<'_>, key: &'static str, path: &Path, place: 
         ),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let hint = match key {
-                "key_file" => format!("make a key with: mailsyncd key new {}", path.display()),
+                "key_file" => format!(
+                    "bring it back from where its copy is kept: what it sealed opens with no other key; only where no \
+                     password was ever stored, make one: mailsyncd key new {}",
+                    path.display()
+                ),
                 _ => {
                     "bring it back; or take it out, where `mailsyncd key rotate` says that nothing needs it".to_owned()
                 }

@@ -92,6 +92,7 @@ fn the_reference_states_the_defaults_of_records_and_comments_every_key() {
     let same = DeclaredProfile {
         place: full_profile.place.clone(),
         incoming_place: full_profile.incoming_place.clone(),
+        credentials_place: full_profile.credentials_place.clone(),
         description: full_profile.description.clone(),
         owner: full_profile.owner.clone(),
         process_email_from: full_profile.process_email_from,
@@ -106,6 +107,9 @@ fn the_reference_states_the_defaults_of_records_and_comments_every_key() {
     let (full_mailbox, bare_mailbox) = (full.declared.mailboxes[0].clone(), bare.declared.mailboxes[0].clone());
     let same = DeclaredMailbox {
         place: full_mailbox.place.clone(),
+        owner_place: full_mailbox.owner_place.clone(),
+        profile_place: full_mailbox.profile_place.clone(),
+        credentials_place: full_mailbox.credentials_place.clone(),
         name: full_mailbox.name.clone(),
         outgoing: SyncMethod::ServerSideSync,
         may_send_as: full_mailbox.may_send_as.clone(),
@@ -280,4 +284,89 @@ fn alerts_say_what_is_told_and_to_whom() {
     let wrong = read("[alerts]\nmail_profile_owner = true\nmail_from = \"alerts\"").unwrap_err();
     assert!(wrong.contains("\"alerts\" is not an e-mail address") && !wrong.contains("needs"), "{wrong}");
     assert!(read("[alerts]\nmail_profile_owner = true\nmail_from = \"alerts@example.com\"").is_ok());
+}
+
+#[test]
+fn every_item_that_is_wrong_is_named() {
+    let problems = read("network.allowed_ports = [993, 99999, \"x\"]").unwrap_err();
+    assert!(
+        problems.contains("item 2: must be 1 to 65535, not 99999; item 3: must be a number, not text"),
+        "{problems}"
+    );
+}
+
+#[test]
+fn the_default_message_must_fit_the_memory_as_well() {
+    let problems = read("[limits]\nbytes_in_flight = \"10MB\"").unwrap_err();
+    for section in ["receive", "sending"] {
+        let expected = format!(
+            "mailsyncd.toml:2: maximum_message_size of [{section}]: is 50MB where it is not given: it is over \
+             limits.bytes_in_flight (10MB)"
+        );
+        assert!(problems.contains(&expected), "{problems}");
+    }
+    let sizes = "[receive]\nmaximum_message_size = \"9MB\"\n[sending]\nmaximum_message_size = \"9MB\"";
+    read(&format!("limits.bytes_in_flight = \"10MB\"\n{sizes}")).unwrap();
+}
+
+#[test]
+fn a_name_that_leads_nowhere_is_pointed_at() {
+    let problems =
+        read("[[mailbox]]\nemail_address = \"ada@contoso.example\"\nowner = \"user:Ada\"\n\nprofile = \"contoso\"")
+            .unwrap_err();
+    assert!(problems.contains("mailsyncd.toml:3: there is no user \"Ada\""), "{problems}");
+    assert!(problems.contains("mailsyncd.toml:5: there is no profile \"contoso\""), "{problems}");
+}
+
+#[test]
+fn what_is_not_checked_beside_a_file_that_cannot_be_read_is_said_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = |name: &str| directory.path().join(name);
+    let twice = "[[user]]\nname = \"Ada\"\nemail_address = \"ada@contoso.example\"\n".repeat(2);
+    let lost = "[[mailbox]]\nemail_address = \"ada@contoso.example\"\nkind = \"forward\"\nprofile = \"lost\"\n";
+    let sources = [
+        SourceFile::new(0, &file("mailsyncd.toml"), twice + lost),
+        SourceFile::new(1, &file("broken.toml"), "[[profile]\n".to_owned()),
+    ];
+    let findings = Findings::default();
+    Config::read(file("mailsyncd.toml"), &sources, None, &findings);
+    let problems = findings.problems.into_result().unwrap_err().to_string();
+    assert_eq!(problems.matches("not checked: ").count(), 1, "{problems}");
+    assert!(problems.contains("user Ada is declared twice"), "what can be checked is: {problems}");
+    assert!(!problems.contains("there is no profile"), "it may be in the other file: {problems}");
+}
+
+/// Two mailboxes on a profile, the first one enabled.
+fn mailboxes(first: &str) -> String {
+    format!(
+        "[[profile]]\nname = \"contoso\"\nincoming.host = \"imap.contoso.example\"\n\
+         [[mailbox]]\nemail_address = \"ada@contoso.example\"\nkind = \"forward\"\nprofile = \"contoso\"\n\
+         enabled = true\n{first}\n\
+         [[mailbox]]\nemail_address = \"bob@contoso.example\"\nkind = \"forward\"\nprofile = \"contoso\""
+    )
+}
+
+#[test]
+fn a_password_that_is_not_there_is_warned_of() {
+    let directory = tempfile::tempdir().unwrap();
+    let warnings = |first: &str| {
+        let warnings = read(&mailboxes(first)).unwrap().0.warnings();
+        let place = |problem: &Problem| problem.place.as_ref().unwrap().line;
+        warnings.iter().map(|problem| format!("{}: {}", place(problem), problem.text)).collect::<Vec<_>>()
+    };
+    let nothing = ["4: mailbox ada@contoso.example is enabled, but there is no password for it"];
+    assert_eq!(warnings(""), nothing);
+    let path = directory.path().join("ada");
+    let named = format!("password_file = {path:?}");
+    let gone = format!("9: the password file {} does not exist: without it nobody is logged in", path.display());
+    assert_eq!(warnings(&named), [gone]);
+    fs::write(&path, "").unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o400)).unwrap();
+    assert_eq!(warnings(&named), [format!("9: the password file {} is empty", path.display())]);
+    fs::write(directory.path().join("full"), "hunter2\n").unwrap();
+    fs::set_permissions(directory.path().join("full"), fs::Permissions::from_mode(0o400)).unwrap();
+    assert_eq!(warnings(&format!("password_file = {:?}", directory.path().join("full"))), [""; 0]);
+    // One that systemd gives is not for whoever checks, and one may be stored where there is a key.
+    assert_eq!(warnings("password_credential = \"ada\""), [""; 0]);
+    assert_eq!(warnings("[secrets]\nkey_credential = \"kek\""), [""; 0]);
 }

@@ -80,18 +80,21 @@ pub(super) fn choice<T: Copy>(choices: &[(&'static str, T)]) -> impl Fn(&DeValue
     }
 }
 
-/// A list of what `read` reads.
+/// A list of what `read` reads; all items that are wrong are named.
 pub(super) fn list<T>(read: impl Fn(&DeValue<'_>) -> Read<T>) -> impl Fn(&DeValue<'_>) -> Read<Vec<T>> {
     move |value| {
         let items = value.as_array().ok_or_else(|| Wrong::new(format!("must be a list, not {}", kind(value))))?;
-        items
-            .iter()
-            .enumerate()
-            .map(|(index, item)| {
-                read(item.get_ref())
-                    .map_err(|wrong| Wrong { text: format!("item {}: {}", index + 1, wrong.text), ..wrong })
-            })
-            .collect()
+        let (mut values, mut texts, mut hint) = (Vec::with_capacity(items.len()), Vec::new(), None);
+        for (index, item) in items.iter().enumerate() {
+            match read(item.get_ref()) {
+                Ok(value) => values.push(value),
+                Err(wrong) => {
+                    texts.push(format!("item {}: {}", index + 1, wrong.text));
+                    hint = hint.or(wrong.hint);
+                }
+            }
+        }
+        if texts.is_empty() { Ok(values) } else { Err(Wrong { text: texts.join("; "), hint }) }
     }
 }
 
