@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use serde::Serialize;
+
 use super::{changes::plan_declared, decided::decided, declared::reconcile, error::AdminError, views::find};
 use crate::{
     base::{clock::Clock, secret::Secret},
@@ -18,7 +20,7 @@ use crate::{
 };
 
 /// What storing a password did besides.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PasswordSet {
     /// `mailbox ADDRESS` or `profile NAME`.
     pub of: String,

@@ -119,11 +119,14 @@ impl SecretError {
     /// Who should do what.
     pub const fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::Unreadable { .. } => {
-                Some("make a key with: mailsyncd key new FILE, owned by the user mailsyncd runs as")
-            }
+            Self::Unreadable { .. } => Some(
+                "let the user that mailsyncd runs as read it, or bring it back from where its copy is kept; only where \
+                     no password was ever stored, make one: mailsyncd key new FILE",
+            ),
             Self::Exposed { .. } => Some("chmod 0400 the key file"),
-            Self::Malformed { .. } => Some("make a key with: mailsyncd key new FILE"),
+            Self::Malformed { .. } => {
+                Some("bring the key back from where its copy is kept: what it sealed opens with no other")
+            }
             Self::Exists { .. } => Some("a key is never overwritten: give another file name"),
             Self::OtherKey { .. } => {
                 Some("name the old key in secrets.old_key_files, or set the password again: mailsyncd secret set")

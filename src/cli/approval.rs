@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use super::{
     Context, Fault,
     args::Form,
-    output::{cell, show},
+    output::{line, show},
     selection::SelectionArguments,
 };
 use crate::{
@@ -38,7 +38,7 @@ fn decided_text(decided: &[Decided], decision: Approval) -> String {
             None if one.changed => word.to_owned(),
             None => format!("{word} before"),
         };
-        text.push_str(&format!("{}: {}\n", cell(&one.mailbox), cell(&what)));
+        text.push_str(&format!("{}: {}\n", line(&one.mailbox), line(&what)));
     }
     let changed = decided.iter().filter(|decided| decided.changed).count();
     text + &format!("{word} {changed} of {}\n", decided.len())

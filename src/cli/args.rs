@@ -133,7 +133,7 @@ pub enum MailboxCommand {
     /// Remove mailboxes. Their activities stay.
     Remove(super::edit::SelectedMailboxes),
     /// Give mailboxes the default profile and methods, and have them tested and enabled.
-    ApplyDefaults(super::edit::SelectedMailboxes),
+    ApplyDefaults(super::edit::ApplyDefaults),
     /// Disable mailboxes: reading, sending or both.
     Disable(super::edit::DisableMailboxes),
     /// Let mailboxes be processed: nothing is read, tested or sent before.
@@ -161,6 +161,9 @@ pub enum MailboxCommand {
         /// Which.
         #[command(flatten)]
         which: SelectionArguments,
+        /// How to print.
+        #[command(flatten)]
+        form: Form,
     },
 }
 
@@ -252,6 +255,9 @@ pub enum SecretCommand {
         /// Address of the mailbox, or name of the profile.
         #[arg(value_name = "MAILBOX|PROFILE")]
         name: String,
+        /// How to print.
+        #[command(flatten)]
+        form: Form,
     },
 }
 
@@ -259,7 +265,11 @@ pub enum SecretCommand {
 #[derive(Debug, Subcommand)]
 pub enum DbCommand {
     /// Create the database, or bring it to the schema of this program.
-    Migrate,
+    Migrate {
+        /// How to print.
+        #[command(flatten)]
+        form: Form,
+    },
     /// Look for damage.
     Check {
         /// How to print.
@@ -270,5 +280,8 @@ pub enum DbCommand {
     Backup {
         /// Where to; it must not exist.
         file: PathBuf,
+        /// How to print.
+        #[command(flatten)]
+        form: Form,
     },
 }

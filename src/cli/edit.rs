@@ -1,8 +1,17 @@
 //! `profile|user|queue|mailbox add|set|remove`, `mailbox apply-defaults`, `mailbox disable`.
 
-use clap::Args;
+use std::process::ExitCode;
 
-use super::{Context, Fault, args::Form, output::show, selection::SelectionArguments};
+use clap::Args;
+use serde::Serialize;
+
+use super::{
+    Context, Fault,
+    args::Form,
+    output::{show, write},
+    selection::SelectionArguments,
+    testing,
+};
 use crate::{
     admin::edit::{self, Desk, Edited, Plan},
     admin::error::AdminError,
@@ -10,6 +19,7 @@ use crate::{
         failure::clean,
         mailbox::{MailboxKind, Workload},
     },
+    store::Store,
 };
 
 /// Options whose names are those of keys in the files: the help of each, the type of it, its name.
@@ -237,7 +247,21 @@ pub struct SetMailboxes {
     form: Form,
 }
 
-/// `mailbox remove …`, `mailbox apply-defaults …`
+/// `mailbox apply-defaults …`
+#[derive(Debug, Args)]
+pub struct ApplyDefaults {
+    /// Which.
+    #[command(flatten)]
+    which: SelectionArguments,
+    /// Show each stage of the tests as it ends, and the result, as test-enable --wait does.
+    #[arg(long)]
+    wait: bool,
+    /// How to print.
+    #[command(flatten)]
+    form: Form,
+}
+
+/// `mailbox remove …`
 #[derive(Debug, Args)]
 pub struct SelectedMailboxes {
     /// Which.
@@ -313,8 +337,33 @@ pub(super) async fn remove_mailboxes(context: &Context, arguments: &SelectedMail
     run(context, arguments.form, |desk| desk.remove_mailboxes(&arguments.which.selection())).await
 }
 
-pub(super) async fn apply_defaults(context: &Context, arguments: &SelectedMailboxes) -> Result<(), Fault> {
-    run(context, arguments.form, |desk| desk.apply_defaults(&arguments.which.selection())).await
+pub(super) async fn apply_defaults(
+    context: &Context,
+    store: &Store,
+    arguments: &ApplyDefaults,
+) -> Result<ExitCode, Fault> {
+    let (form, selection) = (arguments.form, arguments.which.selection());
+    let edited = apply(context, |desk| desk.apply_defaults(&selection)).await?;
+    if !arguments.wait {
+        show(form, &edited, || text(&edited))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if !form.json {
+        write(text(&edited).as_bytes())?;
+    }
+    let (tests, well) = testing::await_tests(context, store, &selection, form).await?;
+    if form.json {
+        show(form, &Tested { edited, tests }, String::new)?;
+    }
+    Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What was changed, and how its tests ended.
+#[derive(Serialize)]
+struct Tested {
+    #[serde(flatten)]
+    edited: Edited,
+    tests: Vec<testing::Shown>,
 }
 
 pub(super) async fn disable(context: &Context, arguments: &DisableMailboxes) -> Result<(), Fault> {
@@ -330,11 +379,19 @@ async fn run<P: Into<Plan>>(
     form: Form,
     decide: impl Fn(&Desk<'_>) -> Result<P, AdminError>,
 ) -> Result<(), Fault> {
+    let edited = apply(context, decide).await?;
+    Ok(show(form, &edited, || text(&edited))?)
+}
+
+async fn apply<P: Into<Plan>>(
+    context: &Context,
+    decide: impl Fn(&Desk<'_>) -> Result<P, AdminError>,
+) -> Result<Edited, Fault> {
     let config = context.config()?;
     let store = context.store().await?;
     let edited = edit::edit(&store, &config, &context.clock, &context.actor(), decide).await?;
     store.close().await;
-    Ok(show(form, &edited, || text(&edited))?)
+    Ok(edited)
 }
 
 fn text(edited: &Edited) -> String {

@@ -9,7 +9,10 @@ use super::{
     args::Form,
     output::{Facts, Table, show, write},
 };
-use crate::model::{catalogue::Explanation, failure::FailureCode};
+use crate::{
+    config::nearest,
+    model::{catalogue::Explanation, failure::FailureCode},
+};
 
 /// Which code.
 #[derive(Debug, Args)]
@@ -27,7 +30,11 @@ pub struct ExplainArguments {
 
 /// A code by its name, for arguments.
 pub(super) fn code(name: &str) -> Result<FailureCode, String> {
-    name.parse().map_err(|()| "there is no such code; all of them: mailsyncd explain".to_owned())
+    name.parse().map_err(|()| {
+        let meant = nearest(name, FailureCode::ALL.iter().map(|code| code.name()));
+        let meant = meant.map(|meant| format!(": did you mean {meant:?}?")).unwrap_or_default();
+        format!("there is no such code{meant}; all of them: mailsyncd explain")
+    })
 }
 
 pub(super) fn explain(arguments: &ExplainArguments) -> Result<ExitCode, Fault> {

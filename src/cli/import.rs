@@ -31,7 +31,7 @@ const EACH: usize = 100;
 #[derive(Debug, Args)]
 pub struct ImportOwners {
     /// CSV with a header, or JSON lines; the columns are name, email_address, external_id, profile and
-    /// username.
+    /// username. - for standard input.
     file: PathBuf,
     /// Say what would be done, and do nothing.
     #[arg(long)]
@@ -76,7 +76,11 @@ pub(super) async fn import_owners(
 fn read(file: &Path) -> Result<Rows, Fault> {
     let named = file.display();
     let mut bytes = Vec::new();
-    let taken = File::open(file).and_then(|open| open.take(LARGEST + 1).read_to_end(&mut bytes));
+    let taken = if file == Path::new("-") {
+        io::stdin().take(LARGEST + 1).read_to_end(&mut bytes)
+    } else {
+        File::open(file).and_then(|open| open.take(LARGEST + 1).read_to_end(&mut bytes))
+    };
     taken.map_err(|error| Fault::failed(format!("{named} could not be read: {error}")))?;
     if bytes.len() as u64 > LARGEST {
         return Err(Fault::failed(format!("{named} is larger than {} MiB", LARGEST >> 20)));

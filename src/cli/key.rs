@@ -6,6 +6,7 @@ use std::{
 };
 
 use clap::Subcommand;
+use serde::Serialize;
 
 use super::{
     Context, Fault,
@@ -26,6 +27,9 @@ pub enum KeyCommand {
     New {
         /// Where to write it, with mode 0400; - for standard output.
         file: PathBuf,
+        /// How to print. The key itself, on standard output, is never JSON.
+        #[command(flatten)]
+        form: Form,
     },
     /// Seal every stored password anew under the key in use, while the daemon runs. May be stopped and
     /// run again. Says how many passwords are left under which key; exit status 1 where some are.
@@ -38,7 +42,7 @@ pub enum KeyCommand {
 
 pub(super) async fn key(context: &Context, command: KeyCommand) -> Result<ExitCode, Fault> {
     match command {
-        KeyCommand::New { file } => new(&file).map(|()| ExitCode::SUCCESS),
+        KeyCommand::New { file, form } => new(&file, form).map(|()| ExitCode::SUCCESS),
         KeyCommand::Rotate { form } => {
             let config = context.config()?;
             let store = Store::open(&config.database_url, Role::Tool).await?;
@@ -52,6 +56,13 @@ pub(super) async fn key(context: &Context, command: KeyCommand) -> Result<ExitCo
 
 fn text(rotation: &Rotation) -> String {
     let mut text = format!("{} passwords were sealed anew under key {}\n", rotation.resealed, rotation.key_id);
+    if rotation.resealed == 0 && rotation.left() == 0 {
+        let all = rotation.passwords.iter().map(|under| under.passwords).sum::<u64>();
+        text = match all {
+            0 => "nothing to do: no password is stored\n".to_owned(),
+            _ => format!("nothing to do: all {all} stored passwords are under key {} already\n", rotation.key_id),
+        };
+    }
     for under in &rotation.passwords {
         let old = if under.key_id == rotation.key_id { "" } else { ": still needed" };
         text.push_str(&format!("{} passwords are under key {}{old}\n", under.passwords, under.key_id));
@@ -67,7 +78,14 @@ fn text(rotation: &Rotation) -> String {
     text
 }
 
-fn new(file: &Path) -> Result<(), Fault> {
+/// `key new` as JSON.
+#[derive(Serialize)]
+struct Made<'a> {
+    key_id: &'a str,
+    file: &'a Path,
+}
+
+fn new(file: &Path, form: Form) -> Result<(), Fault> {
     if file == Path::new("-") {
         let (_, text) = Kek::generate().map_err(Fault::failed)?;
         write(format!("{}\n", text.expose()).as_bytes())?;
@@ -77,13 +95,12 @@ fn new(file: &Path) -> Result<(), Fault> {
         let hint = error.hint();
         Fault::failed(error).hint(hint)
     })?;
-    let path = std::path::absolute(file)?;
-    let path = clean(&path.display().to_string(), 4_096);
+    let absolute = std::path::absolute(file)?;
+    let path = clean(&absolute.display().to_string(), 4_096);
     let text = format!(
         "key {} is in {path}\nKeep a copy of it apart from the backups of the database: without it stored passwords are lost.\n\
          next: give it to the user that mailsyncd runs as, and set in the configuration\n  [secrets]\n  key_file = {path:?}\n",
         key.id()
     );
-    write(text.as_bytes())?;
-    Ok(())
+    Ok(show(form, &Made { key_id: key.id(), file: &absolute }, || text)?)
 }

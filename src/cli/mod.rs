@@ -64,6 +64,16 @@ impl Fault {
         self
     }
 
+    /// What was asked for was not done, where the database took nothing; `what` says so.
+    pub fn not_done(error: AdminError, what: &str) -> Self {
+        let refused = matches!(
+            error,
+            AdminError::Store(StoreError::DiskFull(_) | StoreError::Busy(_) | StoreError::Unavailable(_))
+        );
+        let fault = Self::from(error);
+        if refused { fault.hint(Some(format!("{what}: run this again when the database takes writes"))) } else { fault }
+    }
+
     /// Prints it and gives the exit status.
     pub fn report(&self) -> ExitCode {
         output::complain(&*self.error, self.hint.as_deref());

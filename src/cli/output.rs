@@ -2,7 +2,7 @@
 
 use std::{
     fmt::Write as _,
-    io::{self, Write as _},
+    io::{self, IsTerminal as _, Write as _},
 };
 
 use serde::Serialize;
@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-/// Longest cell of a table, in characters.
+/// Longest cell of a table on a terminal, in characters.
 const LONGEST_CELL: usize = 60;
 
 /// Writes bytes to standard output. Whoever reads may stop reading: that is no failure.
@@ -73,14 +73,17 @@ pub fn remark(text: &str) {
     let _ = io::stderr().lock().write_all(text.as_bytes());
 }
 
-/// Foreign text in one line of a list.
-pub fn cell(text: &str) -> String {
-    let mut cell = clean(text, LONGEST_CELL + 1);
-    if cell.chars().count() > LONGEST_CELL {
-        cell = clean(&cell, LONGEST_CELL - 1);
-        cell.push('…');
+/// Foreign text in one line, whole.
+pub fn line(text: &str) -> String {
+    clean(text, usize::MAX)
+}
+
+/// A cell of a table no wider than a terminal can bear.
+fn cut(cell: &str) -> String {
+    if cell.chars().count() <= LONGEST_CELL {
+        return cell.to_owned();
     }
-    cell
+    clean(cell, LONGEST_CELL - 1) + "…"
 }
 
 /// A time in a list, to the second.
@@ -102,7 +105,7 @@ pub fn size(bytes: u64) -> String {
     }
 }
 
-/// Aligned columns under a heading. Cells are cleaned here.
+/// Aligned columns under a heading. Cells are cleaned here, and cut where a terminal shows them.
 pub struct Table {
     rows: Vec<Vec<String>>,
 }
@@ -115,19 +118,25 @@ impl Table {
 
     /// Adds a row.
     pub fn row(&mut self, cells: &[&str]) {
-        self.rows.push(cells.iter().map(|text| cell(text)).collect());
+        self.rows.push(cells.iter().map(|text| line(text)).collect());
     }
 
     /// As text; `nothing` where there are no rows.
     pub fn text(&self, nothing: &str) -> String {
+        self.text_for(io::stdout().is_terminal(), nothing)
+    }
+
+    fn text_for(&self, terminal: bool, nothing: &str) -> String {
         if self.rows.len() == 1 {
             return nothing.to_owned();
         }
-        let columns = self.rows.first().map_or(0, Vec::len);
-        let width = |column: usize| self.rows.iter().filter_map(|row| row.get(column)).map(|c| c.chars().count()).max();
+        let shown = |cell: &String| if terminal { cut(cell) } else { cell.clone() };
+        let rows: Vec<Vec<String>> = self.rows.iter().map(|row| row.iter().map(shown).collect()).collect();
+        let columns = rows.first().map_or(0, Vec::len);
+        let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|c| c.chars().count()).max();
         let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
         let mut text = String::new();
-        for row in &self.rows {
+        for row in &rows {
             let mut line = String::new();
             for (cell, width) in row.iter().zip(&widths) {
                 let _ = write!(line, "{cell:width$}  ");
@@ -189,7 +198,9 @@ mod tests {
         let mut table = Table::new(&["NAME", "TEXT"]);
         table.row(&["a", "x\u{1b}[31m\ny"]);
         table.row(&["longer", &"é".repeat(100)]);
-        assert_eq!(table.text("none"), format!("NAME    TEXT\na       x [31m y\nlonger  {}…\n", "é".repeat(59)));
+        let begin = "NAME    TEXT\na       x [31m y\nlonger  ";
+        assert_eq!(table.text_for(true, "none"), format!("{begin}{}…\n", "é".repeat(59)));
+        assert_eq!(table.text_for(false, "none"), format!("{begin}{}\n", "é".repeat(100)));
         assert_eq!(Table::new(&["NAME"]).text("none"), "none");
     }
 

@@ -10,7 +10,7 @@ use super::{
     approval,
     args::{Form, MailboxCommand, ProfileCommand},
     edit, list,
-    output::{Facts, Table, seconds, show, when, write},
+    output::{Facts, Table, seconds, show, when},
     testing::{self, words::standing},
     why,
 };
@@ -48,7 +48,9 @@ pub(super) async fn mailbox(context: &Context, command: MailboxCommand) -> Resul
         MailboxCommand::Add(arguments) => edit::add_mailbox(context, &arguments).await?,
         MailboxCommand::Set(arguments) => edit::set_mailboxes(context, &arguments).await?,
         MailboxCommand::Remove(arguments) => edit::remove_mailboxes(context, &arguments).await?,
-        MailboxCommand::ApplyDefaults(arguments) => edit::apply_defaults(context, &arguments).await?,
+        MailboxCommand::ApplyDefaults(arguments) => {
+            status = edit::apply_defaults(context, &store, &arguments).await?;
+        }
         MailboxCommand::Disable(arguments) => edit::disable(context, &arguments).await?,
         MailboxCommand::Why(arguments) => why::why(context, &store, &arguments).await?,
         MailboxCommand::Approve { which, form } => {
@@ -58,9 +60,9 @@ pub(super) async fn mailbox(context: &Context, command: MailboxCommand) -> Resul
             status = approval::approval(context, &store, (&which, Approval::Rejected), form).await?;
         }
         MailboxCommand::TestEnable(arguments) => status = testing::test_enable(context, &store, &arguments).await?,
-        MailboxCommand::Poll { which } => {
+        MailboxCommand::Poll { which, form } => {
             let asked = views::request_poll(&store, &which.selection(), now).await?;
-            write(poll_text(&asked).as_bytes())?;
+            show(form, &asked.iter().map(Polled::of).collect::<Vec<_>>(), || poll_text(&asked))?;
         }
     }
     store.close().await;
@@ -207,6 +209,25 @@ fn hold(hold: &ProfileHold) -> String {
     let (code, since) = (hold.code, seconds(hold.since));
     let until = hold.next_probe().map_or_else(|| "once its alert is dismissed".to_owned(), seconds);
     format!("{code} since {since}, next probe {until}, {} probes failed: {}", hold.failures, hold.text)
+}
+
+/// `mailbox poll` as JSON.
+#[derive(Serialize)]
+struct Polled<'a> {
+    mailbox: &'a str,
+    /// Whether it is due now.
+    due: bool,
+    /// When it is due, where it has to wait; `null` where it is not read, or not known.
+    due_at: Option<Timestamp>,
+    status: WorkloadStatus,
+}
+
+impl<'a> Polled<'a> {
+    fn of(view: &'a MailboxView) -> Self {
+        let due = view.status.is_done() && !view.is_throttled() && view.status != WorkloadStatus::Held;
+        let due_at = next_due(view).filter(|_| !due && view.status.is_done());
+        Self { mailbox: &view.mailbox.email_address, due, due_at, status: view.status }
+    }
 }
 
 pub(super) fn poll_text(asked: &[MailboxView]) -> String {

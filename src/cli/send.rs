@@ -15,7 +15,11 @@ use super::{
     output::{remark, show, size},
 };
 use crate::{
-    admin::send::{Letter, Move, QueuedMail, SendOptions, Words, move_mail, queue},
+    admin::{
+        error::AdminError,
+        send::{Letter, Move, QueuedMail, SendOptions, Words, move_mail, queue},
+    },
+    mime::compose::ComposeError,
     model::{
         activity::ActivityStatus,
         ids::ActivityId,
@@ -105,8 +109,16 @@ pub(super) async fn send(context: &Context, arguments: SendArguments) -> Result<
             Letter::Words(words(arguments, from_name.unwrap_or_default(), most)?)
         }
     };
+    let finished = matches!(letter, Letter::Finished(_));
     let store = Store::open(&config.database_url, Role::Tool).await?;
-    let queued = queue(&store, &config.sending, letter, options, context.clock.now()).await?;
+    let queued = queue(&store, &config.sending, letter, options, context.clock.now()).await;
+    let queued = queued.map_err(|error| match error {
+        AdminError::Compose(ComposeError::NoRecipient) if finished => {
+            let hint = "a finished mail names its recipients itself: write To, Cc or Bcc into it";
+            Fault::failed(error).hint(Some(hint))
+        }
+        error => Fault::not_done(error, "this mail was not queued"),
+    })?;
     store.close().await;
     if !form.json {
         remark(&notes(&queued));

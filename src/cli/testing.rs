@@ -17,13 +17,14 @@ use self::{
 use super::{
     Context, Fault,
     args::Form,
-    output::{Table, remark, show, write},
+    output::{Table, line, remark, show, write},
     selection::SelectionArguments,
 };
 use crate::{
     admin::{
         presence,
         probing::probe,
+        selection::{Selection, select},
         testing::{Queued, queue},
         views,
     },
@@ -62,7 +63,7 @@ pub struct TestArguments {
 
 /// A test as it is shown.
 #[derive(Serialize)]
-struct Shown {
+pub(super) struct Shown {
     #[serde(flatten)]
     queued: Queued,
     test: Option<TestRun>,
@@ -88,15 +89,46 @@ pub(super) async fn test_enable(
         }
         return Ok(if refused { ExitCode::FAILURE } else { ExitCode::SUCCESS });
     }
-    let waiting = Waiting { context, store, queued: &queued, quiet: arguments.form.json };
-    let over = waiting.wait().await?;
-    let well = !refused && over.values().all(TestRun::went_well);
+    let (shown, well) = await_all(context, store, queued, arguments.form).await?;
     if arguments.form.json {
-        let shown = |queued: &Queued| Shown { queued: queued.clone(), test: over.get(&queued.id).cloned() };
-        let shown: Vec<Shown> = queued.iter().map(shown).collect();
         show(arguments.form, &shown, String::new)?;
     }
-    Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if well && !refused { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Waits until the tests under way of these mailboxes are over, and says how they go on: how they ended,
+/// and whether all went well.
+///
+/// # Errors
+/// The database did not answer, or the configuration cannot be used.
+pub(super) async fn await_tests(
+    context: &Context,
+    store: &Store,
+    which: &Selection,
+    form: Form,
+) -> Result<(Vec<Shown>, bool), Fault> {
+    let mailboxes = select(store, which).await?;
+    let ids: Vec<MailboxId> = mailboxes.iter().map(|mailbox| mailbox.id).collect();
+    let runs = store.tests(&ids, context.clock.now()).await?;
+    let open: BTreeMap<MailboxId, RunId> =
+        runs.iter().filter(|run| run.finished_at.is_none()).map(|run| (run.mailbox, run.run)).collect();
+    let queued = mailboxes.into_iter().filter_map(|mailbox| {
+        let run = Some(*open.get(&mailbox.id)?);
+        Some(Queued { id: mailbox.id, mailbox: mailbox.email_address, run, refused: None })
+    });
+    await_all(context, store, queued.collect(), form).await
+}
+
+async fn await_all(
+    context: &Context,
+    store: &Store,
+    queued: Vec<Queued>,
+    form: Form,
+) -> Result<(Vec<Shown>, bool), Fault> {
+    let mut over = Waiting { context, store, queued: &queued, quiet: form.json }.wait().await?;
+    let well = over.values().all(TestRun::went_well);
+    let shown = queued.into_iter().map(|queued| Shown { test: over.remove(&queued.id), queued });
+    Ok((shown.collect(), well))
 }
 
 /// Watching tests until they are over.
@@ -156,23 +188,27 @@ pub(super) async fn profile(context: &Context, store: &Store, name: &str, form: 
     let tls = TlsClient::new(&config.network.extra_ca_files).map_err(Fault::usage)?;
     let ports = PortPolicy { allowed: config.network.allowed_ports.clone() };
     let stages = probe(&profile, &ports, &tls).await;
-    show(form, &stages, || stages_table(&stages))?;
+    show(form, &stages, || stages_text(&stages))?;
     let failed = stages.iter().any(|stage| stage.failure.is_some());
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-fn stages_table(stages: &[StageReport]) -> String {
-    let mut table = Table::new(&["SERVER", "STAGE", "RESULT", "TIME", "WORDS", "HINT"]);
+/// The stages, and below them whole what went wrong and what to do.
+fn stages_text(stages: &[StageReport]) -> String {
+    let mut table = Table::new(&["SERVER", "STAGE", "RESULT", "TIME"]);
     for stage in stages {
-        let failure = stage.failure.as_ref();
         table.row(&[
             stage.workload.name(),
             stage.stage.name(),
-            failure.map_or("ok", |failure| failure.code.name()),
+            stage.failure.as_ref().map_or("ok", |failure| failure.code.name()),
             &format!("{} ms", stage.milliseconds),
-            failure.map_or("-", |failure| failure.text.as_str()),
-            failure.map_or("-", |failure| failure.code.hint()),
         ]);
     }
-    table.text("nothing to test")
+    let mut text = table.text("nothing to test");
+    for (stage, failure) in stages.iter().filter_map(|stage| Some((stage, stage.failure.as_ref()?))) {
+        let (server, stage) = (stage.workload.name(), stage.stage.name());
+        text.push_str(&format!("{server} {stage} FAILED: {}: {}\n", failure.code, line(&failure.text)));
+        text.push_str(&format!("  to do: {}\n", failure.code.hint()));
+    }
+    text
 }

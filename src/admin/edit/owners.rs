@@ -1,6 +1,6 @@
 //! Users and queues by command. Each gets its mailbox.
 
-use super::{Desk, Given, MailboxPair, is_queue, kind_word, not_declared, problem, refused};
+use super::{Desk, Given, MailboxPair, Plan, is_queue, kind_word, not_declared, problem, refused};
 use crate::{
     admin::{
         changes::{PlannedChange, Planner, owner_differences},
@@ -15,6 +15,14 @@ use crate::{
     },
 };
 
+/// Nobody reads a mailbox of which nobody knows where it is.
+fn without_profile(address: &str) -> String {
+    format!(
+        "mailbox {address}: no profile, and there is no default: it is neither read nor does it send; give it one: mailsyncd \
+         mailbox set {address} --to-profile PROFILE (for those to come: mailsyncd profile set PROFILE --default true)"
+    )
+}
+
 impl Desk<'_> {
     /// Makes a user or queue, or brings one back that was removed; and its mailbox, unless there should
     /// be none, at its address, with the default profile and methods.
@@ -27,10 +35,18 @@ impl Desk<'_> {
         name: &str,
         given: &Given<'_>,
         with_mailbox: bool,
-    ) -> Result<Vec<PlannedChange>, AdminError> {
+    ) -> Result<Plan, AdminError> {
         let mut planner = Planner::new(self.records, self.now);
         self.new_owner(&mut planner, kind, name, given, with_mailbox.then_some(&[]))?;
-        Ok(planner.changes())
+        let changes = planner.changes();
+        let note = |planned: &PlannedChange| match &planned.change {
+            RecordChange::PutMailbox(mailbox, _) if mailbox.profile.is_none() => {
+                Some(without_profile(&mailbox.email_address))
+            }
+            _ => None,
+        };
+        let notes = changes.iter().filter_map(note).collect();
+        Ok(Plan { changes, notes })
     }
 
     /// [`Desk::add_owner`]; `of_mailbox` is what is said of its mailbox, `None` where there is none.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::super::output::{cell, seconds, size};
+use super::super::output::{line, seconds, size};
 use crate::{
     admin::testing::Queued,
     model::{
@@ -16,7 +16,7 @@ use crate::{
 pub(super) fn queued_text(queued: &[Queued]) -> String {
     let mut text = refused_text(queued);
     for one in queued.iter().filter(|queued| queued.refused.is_none()) {
-        text.push_str(&format!("{}: will be tested\n", cell(&one.mailbox)));
+        text.push_str(&format!("{}: will be tested\n", line(&one.mailbox)));
     }
     let count = queued.iter().filter(|queued| queued.refused.is_none()).count();
     text + &format!("tests asked for: {count} of {}; how they stand: mailsyncd mailbox show ADDRESS\n", queued.len())
@@ -26,7 +26,7 @@ pub(super) fn queued_text(queued: &[Queued]) -> String {
 pub(in crate::cli) fn standing(run: &TestRun, now: Timestamp) -> String {
     let (asked, attempt) = (seconds(run.requested_at), run.attempts);
     let how = match (&run.refused, run.finished_at, run.next_attempt_at) {
-        (Some(why), ..) => format!("not run: {}", cell(why)),
+        (Some(why), ..) => format!("not run: {}", line(why)),
         (None, Some(finished), _) => format!("over since {}", seconds(finished)),
         _ if run.running => format!("attempt {attempt} is under way"),
         (None, None, Some(next)) if attempt > 0 && next > now => {
@@ -34,12 +34,12 @@ pub(in crate::cli) fn standing(run: &TestRun, now: Timestamp) -> String {
         }
         _ => "waits for a daemon".to_owned(),
     };
-    format!("{how}; {} asked for it at {asked}", cell(&run.requested_by))
+    format!("{how}; {} asked for it at {asked}", line(&run.requested_by))
 }
 
 fn refused_text(queued: &[Queued]) -> String {
     let refused = queued.iter().filter_map(|queued| Some((queued, queued.refused.as_ref()?)));
-    refused.map(|(queued, why)| format!("{}: not tested: {}\n", cell(&queued.mailbox), cell(why))).collect()
+    refused.map(|(queued, why)| format!("{}: not tested: {}\n", line(&queued.mailbox), line(why))).collect()
 }
 
 /// What was told of a test at the last look.
@@ -70,7 +70,7 @@ impl<'a> Teller<'a> {
 
     /// What is new of a test.
     pub(super) fn news(&mut self, run: &TestRun, replaced: bool) -> String {
-        let name = cell(self.names.get(&run.mailbox).copied().unwrap_or_default());
+        let name = line(self.names.get(&run.mailbox).copied().unwrap_or_default());
         if replaced {
             return format!("{name}: another test was asked for meanwhile\n");
         }
@@ -80,7 +80,7 @@ impl<'a> Teller<'a> {
         let goes_on = told.attempt == run.attempts && told.stages <= run.stages.len();
         let known = if goes_on { told.stages } else { told.kept.min(kept(run)) };
         for stage in run.stages.iter().skip(known) {
-            text.push_str(&stage_line(&name, stage));
+            text.push_str(&stage_text(&name, stage));
         }
         let told = Told { attempt: run.attempts, stages: run.stages.len(), kept: kept(run) };
         self.told.insert(run.mailbox, told);
@@ -106,10 +106,10 @@ fn kept(run: &TestRun) -> usize {
     run.stages.iter().take_while(|stage| run.results.of(stage.workload) == Some(&TestResult::Success)).count()
 }
 
-fn stage_line(name: &str, stage: &StageReport) -> String {
+fn stage_text(name: &str, stage: &StageReport) -> String {
     let result = match &stage.failure {
         None => "ok".to_owned(),
-        Some(failure) => format!("FAILED: {}: {}", failure.code, cell(&failure.text)),
+        Some(failure) => format!("FAILED: {}: {}", failure.code, line(&failure.text)),
     };
     let time = format!("{} ms", stage.milliseconds);
     format!("{name}: {:<8} {:<8} {time:>9}  {result}\n", stage.workload.name(), stage.stage.name())
@@ -118,7 +118,7 @@ fn stage_line(name: &str, stage: &StageReport) -> String {
 fn end(name: &str, run: &TestRun) -> String {
     let mut text = String::new();
     if let Some(why) = &run.refused {
-        return format!("{name}: not tested: {}\n", cell(why));
+        return format!("{name}: not tested: {}\n", line(why));
     }
     for (workload, what) in [(Workload::Incoming, "reading"), (Workload::Outgoing, "sending")] {
         match run.results.of(workload) {
@@ -126,7 +126,7 @@ fn end(name: &str, run: &TestRun) -> String {
             Some(TestResult::Success) if run.request.dry_run => text.push_str(&format!("{name}: {what} would work\n")),
             Some(TestResult::Success) => text.push_str(&format!("{name}: {what} works and is enabled\n")),
             Some(TestResult::Failure(failure)) => {
-                text.push_str(&format!("{name}: {what} failed: {}: {}\n", failure.code, cell(&failure.text)));
+                text.push_str(&format!("{name}: {what} failed: {}: {}\n", failure.code, line(&failure.text)));
                 text.push_str(&format!("{name}: to do: {}\n", failure.code.hint()));
             }
         }
