@@ -54,7 +54,7 @@ const RETRIES: u32 = 5;
 /// What an open database consists of.
 pub struct PgStore {
     pool: PgPool,
-    options: PgConnectOptions,
+    options: Box<PgConnectOptions>,
     /// How long transactions take.
     pub commits: Latency,
 }
@@ -80,7 +80,7 @@ impl PgStore {
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .connect_with(options.clone())
             .await?;
-        Ok((Self { pool, options, commits: Latency::default() }, migrated))
+        Ok((Self { pool, options: Box::new(options), commits: Latency::default() }, migrated))
     }
 
     /// A connection to read with.
