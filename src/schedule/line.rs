@@ -54,7 +54,7 @@ pub struct Job {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ended {
     /// With a report.
-    Report(Report),
+    Report(Box<Report>),
     /// Before it reached the server: the program stops.
     Cut,
 }
@@ -63,10 +63,10 @@ impl Ended {
     /// The end of a cycle of `workload` that did nothing but fail.
     pub fn failed(workload: Workload, failure: Failure) -> Self {
         let failure = Some(failure);
-        Self::Report(match workload {
+        Self::Report(Box::new(match workload {
             Workload::Incoming => Report::Received(CycleReport { failure, ..CycleReport::default() }),
             Workload::Outgoing => Report::Sent(SendReport { failure, ..SendReport::default() }),
-        })
+        }))
     }
 }
 

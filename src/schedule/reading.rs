@@ -72,6 +72,6 @@ impl<S: Sources> Reading<S> {
             budget: self.budget.clone(),
             stop: job.stop.clone(),
         };
-        Ended::Report(Report::Received(receive(&context, &job.claimed, &policy, source, park).await))
+        Ended::Report(Box::new(Report::Received(receive(&context, &job.claimed, &policy, source, park).await)))
     }
 }

@@ -69,7 +69,7 @@ impl<K: Sinks> Sending<K> {
             Context { store: self.store.clone(), clock: self.clock.clone(), budget: self.budget.clone(), stop };
         let pace = self.paces.of(claimed.mailbox.id, &claimed.mailbox.outgoing.care, self.clock.now());
         let sinks = Permitted { sinks: Arc::clone(&self.sinks), logins, pace };
-        Ended::Report(Report::Sent(send(&context, &claimed, &policy, &sinks).await))
+        Ended::Report(Box::new(Report::Sent(send(&context, &claimed, &policy, &sinks).await)))
     }
 }
 

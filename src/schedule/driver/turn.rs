@@ -178,6 +178,7 @@ impl Running {
             let settlement = Settlement { fence, state, alerts: Vec::new() };
             return self.to_settle.push(Landed { settlement, event, unreached: None });
         };
+        let report = *report;
         let report = match report.failure().cloned() {
             Some(failure) => {
                 let storm = self.agenda.is_in_a_storm(Side::new(duty.workload, profile.id));
