@@ -1,6 +1,6 @@
 //! How long who waits, by what failed: the schedules of `deploy/README.md` as tables. Pure.
 //!
-//! What the configuration says ([`FailureRules`](crate::model::rules::FailureRules)) is not here.
+//! What the configuration says ([`FailureRules`]) is not here.
 
 use std::time::Duration;
 
