@@ -204,8 +204,8 @@ fn check_key_file(section: &Section<'_>, key: &'static str, path: &Path, place: 
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let hint = match key {
                 "key_file" => format!(
-                    "bring it back from where its copy is kept: what it sealed opens with no other key; only where no \
-                     password was ever stored, make one: mailsyncd key new {}",
+                    "make a key with: mailsyncd key new {} (where passwords were stored before, bring the lost key back \
+                     instead: they open with no other)",
                     path.display()
                 ),
                 _ => {
