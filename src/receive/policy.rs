@@ -26,7 +26,7 @@ impl Default for Steps {
         Self {
             window: 10_000,
             batch_messages: 100,
-            batch_bytes: 3 << 20,
+            batch_bytes: 5 << 19,
             first_batch_bytes: 512 << 10,
             maximum_batches: 1_000,
             time_limit: Duration::from_secs(600),
