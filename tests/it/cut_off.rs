@@ -1,6 +1,6 @@
 //! A daemon after one that was cut off: the database is looked through beside the work.
 
-use std::{fs, os::unix::fs::FileExt as _, path::Path, time::Duration};
+use std::{fs, os::unix::fs::FileExt as _, path::Path, str::FromStr as _, time::Duration};
 
 use mailsyncd::{
     base::clock::Clock,
@@ -19,6 +19,7 @@ use mailsyncd::{
     schedule::agenda::Mode,
     store::{AlertFilter, Role, Store},
 };
+use sqlx::{ConnectOptions as _, Connection as _, sqlite::SqliteConnectOptions};
 
 const PAGE: u64 = 16_384;
 
@@ -65,6 +66,17 @@ async fn cut_off(config: &Config) {
     };
     store.beat(&heartbeat, now()).await.unwrap();
     store.close().await;
+    log_to_file(config).await;
+}
+
+/// Whoever closes a database last brings its log home; not even a reader that is about to go lets it.
+async fn log_to_file(config: &Config) {
+    let options = SqliteConnectOptions::from_str(&config.database_url).unwrap();
+    let mut conn = options.connect().await.unwrap();
+    let (busy, ..): (i64, i64, i64) =
+        sqlx::query_as("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut conn).await.unwrap();
+    assert_eq!(busy, 0);
+    conn.close().await.unwrap();
 }
 
 /// Tears the page of the audit log that tells of `name 200`: nothing reads it, neither at the start nor later.
