@@ -48,6 +48,8 @@ const SPREAD: Duration = Duration::from_secs(120);
 const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
 /// A clock that goes back by more was set; what lies between is measuring.
 const SET_BACK: Duration = Duration::from_secs(60);
+/// A single run waits so long for a mailbox that must be left alone before it goes on, as after a log-in.
+pub const ONCE_WAITS: Duration = Duration::from_secs(60);
 /// Quiet polls in a row after which the interval is doubled, and doubled again.
 const QUIET_POLLS: u8 = 4;
 
@@ -319,7 +321,8 @@ impl Agenda {
         self.turns.hold(side).is_some_and(|hold| hold.code == FailureCode::AuthMassRefused)
     }
 
-    /// How many mailboxes [`Mode::Once`] left out: their profile is held, or another node has them.
+    /// How many mailboxes [`Mode::Once`] left out: their profile is held, another node has them, or
+    /// what is left in them must be read slowly.
     pub fn skipped(&self) -> usize {
         self.skipped
     }

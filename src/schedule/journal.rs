@@ -19,6 +19,7 @@ use crate::{
         profile::ServerProfile,
         report::{CycleReport, Report, SendReport},
         testing::{ClaimedTest, TestResult, TestSettlement},
+        timestamp::Timestamp,
     },
     store::Stuck,
 };
@@ -152,6 +153,12 @@ fn went_well(name: &CycleName, report: &Report, took: Duration) {
         Report::Sent(SendReport { sent: 0, .. }) => cycle_line!(info, name, report, took, {}, "no mail sent"),
         Report::Sent(_) => cycle_line!(info, name, report, took, {}, "mail sent"),
     }
+}
+
+/// A single run ends without all mail of the mailbox.
+pub(super) fn left_for_later(name: &CycleName, until: Timestamp) {
+    let CycleName { address, profile, .. } = name;
+    warn!(mailbox = %address, %profile, %until, "there is more mail, but the server wants it read slowly: not before {until}, by another run");
 }
 
 /// The state after a cycle could not be written; the lease ends by itself, the next cycle repeats it.

@@ -27,8 +27,8 @@ pub struct Summary {
     pub held: u64,
     /// Cycles that failed.
     pub failures: u64,
-    /// Mailboxes left out: postponed, held with their profile, or leased by another daemon. Only
-    /// where the schedule runs once.
+    /// Mailboxes left out: postponed, held with their profile, leased by another daemon, or left with mail
+    /// that must be read slowly. Only where the schedule runs once.
     pub left_out: usize,
     /// Mailboxes that a stop kept from being brought up to date. Only where the schedule runs once.
     pub unfinished: usize,

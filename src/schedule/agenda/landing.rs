@@ -9,7 +9,7 @@ use super::{
         heard::Heard,
         jitter::share,
     },
-    Agenda, Command, Gate, Mode, Phase, SPREAD,
+    Agenda, Command, Gate, Mode, ONCE_WAITS, Phase, SPREAD,
     evidence::Evidence,
 };
 use crate::model::timestamp::Timestamp;
@@ -81,7 +81,10 @@ impl Agenda {
         };
         // What a stop cut stays: somebody wants to know what was left.
         let cut = matches!(outcome, Outcome::Interrupted) && self.gate == Gate::Stopping;
-        let done = self.mode == Mode::Once && !cut && !matches!(outcome, Outcome::More(_));
+        // Who has to go slowly is not waited for: what is left is for another run.
+        let slowly = matches!(outcome, Outcome::More(due) if *due > now.plus(ONCE_WAITS));
+        let done = self.mode == Mode::Once && !cut && (slowly || !matches!(outcome, Outcome::More(_)));
+        self.skipped += usize::from(done && slowly);
         if done { self.forget(duty) } else { self.schedule(duty, due) }
     }
 

@@ -7,7 +7,7 @@ use tokio::task::JoinError;
 
 use super::{
     super::{
-        agenda::{Event, Mode},
+        agenda::{Event, Mode, ONCE_WAITS},
         alarm,
         backoff::{Ending, Outcome, Traffic, settle},
         concern::concern,
@@ -196,6 +196,12 @@ impl Running {
         journal::cycle_ended(&name, &report, &settled.outcome, now.since(began));
         self.progress.metrics().ended(&name.profile, duty.workload, settled.outcome.name(), &report, now.since(began));
         self.summary.add(&report);
+        if let Outcome::More(until) = settled.outcome
+            && self.mode == Mode::Once
+            && until > now.plus(ONCE_WAITS)
+        {
+            journal::left_for_later(&name, until);
+        }
         match (&settled.outcome, report.failure()) {
             // Where descriptors run short, less runs at a time; a single run must not leave anybody out.
             (Outcome::Interrupted, Some(failure))

@@ -141,3 +141,21 @@ fn idle_mailboxes_are_polled_less_often_only_where_that_is_allowed() {
         assert_eq!(world.agenda.interval(mailbox_id(0), Traffic::Busy), 5 * MINUTE);
     }
 }
+
+/// A mailbox that must go slowly has more in an interval: that is for another run; what is due in a moment is not.
+#[test]
+fn a_single_run_does_not_wait_for_who_must_go_slowly() {
+    let mut world = World::new(Mode::Once, limits(500, 500));
+    world.refresh(vec![entry(0, 0, None), entry(1, 0, None)], vec![terms(0, "a")]);
+    let mut delayed = false;
+    world.run(60 * MINUTE, |world, duty| match number(duty) {
+        0 => Outcome::More(world.now.plus(5 * MINUTE)),
+        _ if delayed => world.polled(duty),
+        _ => {
+            delayed = true;
+            Outcome::More(world.now.plus(30 * SECOND))
+        }
+    });
+    assert_eq!((world.starts_of(mailbox(0)).len(), world.starts_of(mailbox(1)).len()), (1, 2));
+    assert_eq!((world.agenda.len(), world.agenda.skipped()), (0, 1));
+}
