@@ -201,6 +201,7 @@ pub(super) fn held(side: Side, profile: &ServerProfile, hold: &ProfileHold) {
         profile.id = %profile.id,
         workload = side.workload.name(),
         host = endpoint.map(|endpoint| endpoint.host.as_str()),
+        port = endpoint.map(|endpoint| endpoint.port),
         code = hold.code.name(),
         words = %hold.text,
         hint = hold.code.hint(),

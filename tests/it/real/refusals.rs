@@ -136,3 +136,41 @@ fn a_port_that_does_not_speak_tls_is_named() {
         failure_beside_a_healthy_mailbox(Profile::at(plain.imap, "tls"), &["tls-not-spoken"]);
     }
 }
+
+/// The server that was just there is gone: each cycle that finds it so has one line, which says all that is needed.
+#[test]
+fn a_server_that_is_stopped_has_one_line_for_each_cycle_with_code_server_and_next_step() {
+    if !ready() {
+        return;
+    }
+    let (mut server, mut daemon) = anna();
+    daemon.once_well();
+    server.kill();
+    for cycles in 1..=2 {
+        assert_eq!(daemon.once().code(), Some(1), "{}", daemon.log());
+        let log = daemon.log();
+        let seen: Vec<serde_json::Value> = log
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}")))
+            .filter(|line: &serde_json::Value| line["level"] == "WARN" || line["level"] == "ERROR")
+            .collect();
+        assert_eq!(seen.len(), cycles, "{log}");
+        let line = seen.last().unwrap();
+        let field = |name: &str| line[name].as_str().unwrap_or_default();
+        assert_eq!(
+            (field("code"), field("host"), field("profile")),
+            ("host-unreachable", "localhost", "sample"),
+            "{line}"
+        );
+        assert_eq!(
+            (line["port"].as_u64(), field("words")),
+            (Some(server.imaps.into()), "connection refused"),
+            "{line}"
+        );
+        assert!(field("message").contains("one tries again at 2") && !field("hint").is_empty(), "{line}");
+        daemon.query("UPDATE server_profiles SET hold_until = '2000-01-01T00:00:00.000000Z'");
+    }
+    server.restart();
+    daemon.query("UPDATE server_profiles SET hold_until = '2000-01-01T00:00:00.000000Z'");
+    daemon.once_well();
+}
