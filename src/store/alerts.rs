@@ -40,7 +40,7 @@ pub struct AlertDetail {
     /// What it is about, what happened, since when, how often.
     #[serde(flatten)]
     pub alert: OpenAlert,
-    /// The workloads that raised it and still fail.
+    /// The workloads that raised it and still fail; of a closed one those that failed last.
     pub workloads: Vec<Workload>,
     /// Address of the person it belongs to: the mailbox's owner, or the profile's.
     pub owner: Option<String>,

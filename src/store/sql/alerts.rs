@@ -19,12 +19,13 @@ statements! {
         "UPDATE alerts SET closed_at = $3 WHERE subject = $1 AND code = $2 AND closed_at IS NULL"];
     CLOSE_ALERTS = [
         "UPDATE alerts SET closed_at = $3 WHERE subject = $1 AND code <> $2 AND closed_at IS NULL"];
+    // What is closed still says who raised it last.
     END_ALERTS = [
-        "UPDATE alerts SET incoming_severity = NULL, severity = coalesce(outgoing_severity, severity), closed_at = CASE WHEN \
+        "UPDATE alerts SET incoming_severity = CASE WHEN outgoing_severity IS NULL THEN incoming_severity END, severity = coalesce(outgoing_severity, severity), closed_at = CASE WHEN \
          outgoing_severity IS NULL THEN $3 ELSE closed_at END WHERE subject = $1 AND code <> $2 AND closed_at IS NULL AND \
          incoming_severity IS NOT NULL"];
     END_ALERTS_OUTGOING = [
-        "UPDATE alerts SET outgoing_severity = NULL, severity = coalesce(incoming_severity, severity), closed_at = CASE WHEN \
+        "UPDATE alerts SET outgoing_severity = CASE WHEN incoming_severity IS NULL THEN outgoing_severity END, severity = coalesce(incoming_severity, severity), closed_at = CASE WHEN \
          incoming_severity IS NULL THEN $3 ELSE closed_at END WHERE subject = $1 AND code <> $2 AND closed_at IS NULL AND \
          outgoing_severity IS NOT NULL"];
     SET_SEVERITY = [

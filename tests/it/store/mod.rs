@@ -20,6 +20,7 @@ mod secrets;
 mod sql_door;
 mod statements;
 mod testing;
+mod tidying;
 mod together;
 mod views;
 mod writing;
