@@ -20,6 +20,7 @@ mod sending;
 mod sent;
 mod servers;
 mod session;
+mod set_aside;
 mod signals;
 mod smtp;
 mod taken_away;
