@@ -201,6 +201,15 @@ pub struct Recovered {
     pub doubtful: u64,
 }
 
+/// Mails that were claimed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClaimedMails {
+    /// Now `sending`, oldest first.
+    pub mails: Vec<OutboxMail>,
+    /// Given up, as what the database holds of them cannot be read.
+    pub unreadable: Vec<(ActivityId, Failure)>,
+}
+
 /// What becomes of a mail after an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MailVerdict {

@@ -13,7 +13,7 @@ use crate::{
         failure::{Failure, FailureCode, Persistence, Scope},
         lease::Claimed,
         mailbox::Workload,
-        outbox::{MailSettlement, MailVerdict},
+        outbox::{ClaimedMails, MailSettlement, MailVerdict},
         report::SendReport,
         timestamp::Timestamp,
     },
@@ -206,12 +206,15 @@ impl<'a, K: Sinks> Cycle<'a, K> {
                 share
             }
         };
-        let claimed = self.outbox.claim(steps.mails, steps.bytes).await?;
-        if claimed.is_empty() {
+        let ClaimedMails { mails, unreadable } = self.outbox.claim(steps.mails, steps.bytes).await?;
+        let count = (mails.len() + unreadable.len()) as u64;
+        for (activity, failure) in unreadable {
+            self.count(Some(MailSettlement { verdict: MailVerdict::Failed(failure), ..not_tried(activity) }));
+        }
+        if count == 0 {
             return Ok(None);
         }
-        let count = claimed.len() as u64;
-        let prepared = prepare(self.context, claimed, largest).await?;
+        let prepared = prepare(self.context, mails, largest).await?;
         Ok(Some(Claim { count, ready: self.keep(prepared).await?, share }))
     }
 

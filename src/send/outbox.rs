@@ -9,7 +9,7 @@ use crate::{
         activity::Fence,
         failure::{Failure, Scope},
         ids::ActivityId,
-        outbox::{Composed, DoubtfulMail, MailSettlement, OutboxMail, RecipientResult, Recovered},
+        outbox::{ClaimedMails, Composed, DoubtfulMail, MailSettlement, OutboxMail, RecipientResult, Recovered},
         timestamp::Timestamp,
     },
     store::StoreError,
@@ -75,8 +75,8 @@ impl<'a> Outbox<'a> {
         }
     }
 
-    /// The next mails that are due, now `sending`.
-    pub async fn claim(&self, mails: u32, bytes: u64) -> Result<Vec<OutboxMail>, Failure> {
+    /// The next mails that are due, now `sending`; those that cannot be read are given up.
+    pub async fn claim(&self, mails: u32, bytes: u64) -> Result<ClaimedMails, Failure> {
         let (store, now) = (&self.context.store, self.context.clock.now());
         done(stored::patiently(|| store.claim_mails(self.fence, now, mails, bytes)).await)
     }

@@ -4,7 +4,10 @@ use super::*;
 use crate::{
     model::{
         activity::ActivityStatus,
-        outbox::{Composed, DoubtfulMail, MailSettlement, NewContent, NewMail, OutboxMail, RecipientResult, Recovered},
+        outbox::{
+            ClaimedMails, Composed, DoubtfulMail, MailSettlement, NewContent, NewMail, OutboxMail, RecipientResult,
+            Recovered,
+        },
     },
     store::mails::{Dot, End, MailWrite},
 };
@@ -96,7 +99,7 @@ impl Store {
 
     /// Takes up to `limit` mails of the mailbox that are due, oldest first: each becomes `sending`
     /// under this lease, and the attempt is counted. Together they have at most `max_bytes`, or
-    /// there is only one. Lazy: [`Store::mark_dot`] takes it to the disk before anything counts.
+    /// there is only one. One that cannot be read is given up. Lazy: [`Store::mark_dot`] takes it to the disk before anything counts.
     ///
     /// # Errors
     /// [`StoreError::LeaseLost`].
@@ -106,7 +109,7 @@ impl Store {
         now: Timestamp,
         limit: u32,
         max_bytes: u64,
-    ) -> Result<Vec<OutboxMail>, StoreError> {
+    ) -> Result<ClaimedMails, StoreError> {
         let most = max_bytes;
         write!(self, Lazy, 0, outbox::claim_mails(fence = fence, now = now, limit = limit, max_bytes = most))
     }

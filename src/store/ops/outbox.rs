@@ -10,12 +10,12 @@ use crate::{
     model::{
         activity::{ActivityStatus, Fence, NewSource, SourceEncoding},
         alert::{AlertSubject, NewAlert, Severity},
-        failure::FailureCode,
+        failure::{Failure, FailureCode, Persistence, Scope},
         ids::{ActivityId, MailboxId},
         message::{Party, PartyRole, Sha256},
         outbox::{
-            Composed, DoubtfulMail, Draft, FIRST_VERIFICATION, OutboxAttachment, OutboxContent, OutboxMail,
-            OutboxParty, RecipientState, Recovered,
+            ClaimedMails, Composed, DoubtfulMail, Draft, FIRST_VERIFICATION, OutboxAttachment, OutboxContent,
+            OutboxMail, OutboxParty, RecipientState, Recovered,
         },
         timestamp::Timestamp,
     },
@@ -105,11 +105,11 @@ pub async fn claim_mails(
     now: Timestamp,
     limit: u32,
     max_bytes: u64,
-) -> Result<Vec<OutboxMail>> {
+) -> Result<ClaimedMails> {
     leases::fence(conn, fence).await?;
     let wanted = claimable(conn, fence.mailbox, now, (limit, max_bytes)).await?;
     if wanted.0.is_empty() {
-        return Ok(Vec::new());
+        return Ok(ClaimedMails::default());
     }
     let claimed: Vec<Id> = sqlx::query_scalar::<Db, Id>(text(sql::CLAIM_MAILS))
         .bind(&wanted)
@@ -120,26 +120,27 @@ pub async fn claim_mails(
         .await?;
     match read(conn, Ids(claimed.clone()), now).await {
         Err(StoreError::Corrupt { .. }) => read_each(conn, claimed, now).await,
-        mails => mails,
+        mails => Ok(ClaimedMails { mails: mails?, unreadable: Vec::new() }),
     }
 }
 
 /// One mail that cannot be read must not keep the others of its mailbox: it is given up.
-async fn read_each(conn: &mut Conn, claimed: Vec<Id>, now: Timestamp) -> Result<Vec<OutboxMail>> {
-    let mut mails = Vec::new();
+async fn read_each(conn: &mut Conn, claimed: Vec<Id>, now: Timestamp) -> Result<ClaimedMails> {
+    let mut all = ClaimedMails::default();
     for id in claimed {
         match read(conn, Ids(vec![id]), now).await {
-            Ok(mail) => mails.extend(mail),
+            Ok(mail) => all.mails.extend(mail),
             Err(StoreError::Corrupt { what }) => {
                 let (activity, status, code) = (ActivityId(id.0), ActivityStatus::Failed, FailureCode::MailInvalid);
                 sqlx::query::<Db>(text(sql::RETURN_UNREADABLE)).bind(id).execute(&mut *conn).await?;
                 let text = format!("it cannot be read: {what}");
                 stuck::write(conn, activity, status, (code, &text), now).await?;
+                all.unreadable.push((activity, Failure::new(code, Scope::Message, Persistence::Permanent, &text)));
             }
             Err(error) => return Err(error),
         }
     }
-    Ok(mails)
+    Ok(all)
 }
 
 #[derive(sqlx::FromRow)]

@@ -179,7 +179,7 @@ async fn what_a_dead_node_was_sending_is_taken_up_though_other_mail_waits_for_to
     let mail = world.queue("m0@example.org", "one").await;
     let ttl = Duration::from_secs(60);
     let dead = world.store.claim(Workload::Outgoing, NodeId::generate(NOW), &[mailbox], NOW, ttl).await.unwrap();
-    let claimed = world.store.claim_mails(dead[0].fence, NOW, 10, 1 << 20).await.unwrap();
+    let claimed = world.store.claim_mails(dead[0].fence, NOW, 10, 1 << 20).await.unwrap().mails;
     assert_eq!(claimed.len(), 1);
     world.queue_after("m0@example.org", "two", NOW.plus(24 * 60 * MINUTE)).await;
     world.clock.set(NOW.plus(2 * MINUTE));

@@ -264,6 +264,28 @@ async fn the_sent_folder_settles_what_it_can_prove() {
     }
 }
 
+/// Where it was agreed that a mail may come twice, it is sent again, and a person is told until it is sent.
+#[tokio::test]
+async fn a_mail_in_doubt_that_may_come_twice_is_sent_again_and_told_of() {
+    for database in on_both().await {
+        for (fault, times) in [(Fault::LoseReply, 2), (Fault::DropAtDot, 1)] {
+            let mut world = World::new(&database, Sent::Filled, InDoubt::Retry).await;
+            world.queue("one", &["a"]).await;
+            world.script([Some(fault)]);
+            world.cycle().await;
+            assert_eq!(world.mails().await, ["one pending_send delivery-in-doubt 1"]);
+            assert_eq!(world.alerts().await, ["one delivery-in-doubt warning"]);
+            world.pass(3 * MINUTE);
+            world.cycle().await;
+            assert_eq!(world.mails().await, ["one sent 2"]);
+            assert!(world.alerts().await.is_empty(), "{:?}", world.alerts().await);
+            assert_eq!(world.received()["one > a"], times);
+            let ids: Vec<_> = world.server.state().bytes.clone();
+            assert!(ids.windows(2).all(|pair| pair[0] == pair[1]), "the same bytes, and so the same Message-ID");
+        }
+    }
+}
+
 /// Who tidies up the Sent folder may have tidied up this one too.
 #[tokio::test]
 async fn a_sent_folder_with_gaps_proves_nothing() {
@@ -301,6 +323,24 @@ async fn a_sent_folder_that_cannot_be_reached_is_asked_again() {
         world.pass(6 * MINUTE);
         world.cycle().await;
         assert_eq!(world.mails().await, ["one sent 1"]);
+    }
+}
+
+/// SQLite keeps as text whatever a program calls so. The mail is given up in this cycle, which says so, and goes on.
+#[tokio::test]
+async fn a_mail_that_cannot_be_read_is_told_of_and_holds_up_no_other() {
+    for database in on_both().await.into_iter().filter(|database| database.store.backend().name() == "sqlite") {
+        let mut world = World::new(&database, Sent::Missing, InDoubt::Hold).await;
+        for subject in ["one", "two", "three", "zero"] {
+            let id = world.queue(subject, &["a"]).await;
+            let broken = format!("UPDATE email_activities SET body_text = CAST(x'66ff' AS TEXT) WHERE id = '{id}'");
+            if subject != "zero" {
+                database.execute(broken).await;
+            }
+        }
+        let report = world.cycle().await;
+        assert_eq!((report.failed, report.sent), (3, 1));
+        assert_eq!(report.mails_failed.counts(), [(FailureCode::MailInvalid, Persistence::Permanent, 3)]);
     }
 }
 

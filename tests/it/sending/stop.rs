@@ -56,7 +56,7 @@ impl Cycle {
         let (store, fence, now) = (&world.context.store, claimed.fence, world.context.clock.now());
         store.recover_outbox(fence, now).await.unwrap();
         let Ok(mut sink) = world.server.take(&world.policy.outgoing).await else { return };
-        for mail in store.claim_mails(fence, now, 10, u64::MAX).await.unwrap() {
+        for mail in store.claim_mails(fence, now, 10, u64::MAX).await.unwrap().mails {
             let OutboxMail { activity, parties, content: OutboxContent::Draft(draft), sender, .. } = mail else {
                 panic!("composed before");
             };

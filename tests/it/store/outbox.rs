@@ -63,7 +63,7 @@ pub async fn lease(store: &Store, mailbox: MailboxId, now: Timestamp) -> Fence {
 }
 
 pub async fn claim_all(store: &Store, fence: Fence, now: Timestamp) -> Vec<OutboxMail> {
-    store.claim_mails(fence, now, 100, 1 << 20).await.unwrap()
+    store.claim_mails(fence, now, 100, 1 << 20).await.unwrap().mails
 }
 
 pub fn composed(activity: ActivityId, number: u64) -> Composed {
@@ -139,7 +139,7 @@ async fn a_mail_is_claimed_once_with_all_that_belongs_to_it() {
 
         let fence = lease(store, mailbox.id, at(4)).await;
         let claims = futures::future::join_all((0..8).map(|_| store.claim_mails(fence, at(4), 100, 1 << 20))).await;
-        let claimed: Vec<OutboxMail> = claims.into_iter().flat_map(Result::unwrap).collect();
+        let claimed: Vec<OutboxMail> = claims.into_iter().flat_map(|claimed| claimed.unwrap().mails).collect();
         assert_eq!(claimed.iter().map(|mail| mail.activity).collect::<Vec<_>>(), [first.id, second]);
         let OutboxMail { attempts, queued_at, sender, parties, content, .. } = &claimed[0];
         assert_eq!((*attempts, *queued_at, sender.as_str()), (1, at(4), "Sales@Example.Org"));
@@ -172,11 +172,11 @@ async fn a_claim_is_bounded_by_number_and_bytes() {
             store.queue_mail(&mail, at(number)).await.unwrap();
         }
         let fence = lease(store, mailbox.id, at(9)).await;
-        assert_eq!(store.claim_mails(fence, at(9), 2, 1 << 20).await.unwrap().len(), 2);
-        assert_eq!(store.claim_mails(fence, at(9), 9, 2_500).await.unwrap().len(), 2);
-        assert_eq!(store.claim_mails(fence, at(9), 9, 1).await.unwrap().len(), 1, "one, however large");
-        assert_eq!(store.claim_mails(fence, at(9), 9, 1).await.unwrap().len(), 1);
-        assert_eq!(store.claim_mails(fence, at(9), 9, 1).await.unwrap(), []);
+        assert_eq!(store.claim_mails(fence, at(9), 2, 1 << 20).await.unwrap().mails.len(), 2);
+        assert_eq!(store.claim_mails(fence, at(9), 9, 2_500).await.unwrap().mails.len(), 2);
+        assert_eq!(store.claim_mails(fence, at(9), 9, 1).await.unwrap().mails.len(), 1, "one, however large");
+        assert_eq!(store.claim_mails(fence, at(9), 9, 1).await.unwrap().mails.len(), 1);
+        assert_eq!(store.claim_mails(fence, at(9), 9, 1).await.unwrap().mails, []);
     }
 }
 
