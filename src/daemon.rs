@@ -112,6 +112,9 @@ pub async fn run(file: &Path, mode: Mode) -> Result<Summary, DaemonError> {
     );
     let ended = Daemon::start(config, tls, store.clone(), clock, mode).await?.attend(&mut signals).await;
     store.close().await;
+    if let Ok(Summary { left_out: count @ 1.., .. }) = &ended {
+        tracing::warn!(count, "mailboxes were left for a later run: each says why: mailsyncd mailbox why ADDRESS");
+    }
     match &ended {
         Ok(done) if mode == Mode::Once => tracing::info!(
             cycles = done.cycles,

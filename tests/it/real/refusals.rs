@@ -97,6 +97,10 @@ fn a_wrong_password_is_named_and_stops_nobody_else() {
     let enabled = "SELECT count(*) FROM mailboxes WHERE incoming_enabled";
     assert_eq!(daemon.count(enabled), 2, "one refusal is not enough to disable a mailbox");
     assert!(!daemon.mailbox(ANNA).to_string().contains("auth-rejected"));
+    // He waits for the first confirmation: another run leaves him, and says so.
+    daemon.once_well();
+    let left = |line: &str| line.contains("left for a later run") && line.contains("\"count\":1");
+    assert_eq!(daemon.log().lines().filter(|line| left(line)).count(), 1, "{}", daemon.log());
 }
 
 #[test]
