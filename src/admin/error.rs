@@ -152,7 +152,9 @@ impl AdminError {
             Self::Seal(error) => error.hint().map(str::to_owned),
             Self::DamagedSource { .. } => Some("restore a backup, and run: mailsyncd db check".to_owned()),
             Self::ImportStopped { .. } => Some("run it again: what is in already is left as it is".to_owned()),
-            Self::NoSender => Some("give --from ADDRESS".to_owned()),
+            Self::NoSender => {
+                Some("give --from ADDRESS; a finished mail is a file, or - for standard input".to_owned())
+            }
             Self::DoesNotSend { hint, .. } => hint.clone(),
             Self::Compose(ComposeError::NoRecipient) => Some("give --to, --cc or --bcc".to_owned()),
             Self::Compose(ComposeError::TooLarge { .. }) => {

@@ -211,7 +211,7 @@ async fn sender(store: &Store, address: &str, now: Timestamp) -> Result<MailboxV
     if view.sending.is_done() || view.sending == WorkloadStatus::Disabled {
         return Ok(view);
     }
-    let hint = view.sending.hint().map(str::to_owned);
+    let hint = view.sending.hint(&view.mailbox);
     Err(AdminError::DoesNotSend { mailbox: view.mailbox.email_address.clone(), why: view.sending_words(), hint })
 }
 

@@ -100,14 +100,22 @@ impl WorkloadStatus {
         }
     }
 
-    /// What a person should do about it, where that follows from the status alone.
-    pub const fn hint(self) -> Option<&'static str> {
+    /// What a person should do about it for `mailbox`, where that follows from the status alone: in the file that
+    /// declares it, or by command.
+    pub fn hint(self, mailbox: &Mailbox) -> Option<String> {
+        let (address, declared) = (&mailbox.email_address, mailbox.managed_by.is_some());
         match self {
-            Self::NotSent => Some("set outgoing = \"server_side_sync\" in its [[mailbox]]"),
-            Self::NoProfile => Some("give the mailbox a profile in the configuration"),
-            Self::NoServer => Some("give outgoing = { host = \"smtp.example.com\" } in its [[profile]]"),
-            Self::PendingApproval => Some("approve it: mailsyncd mailbox approve ADDRESS"),
-            Self::NotEnabled => Some("test and enable it: mailsyncd mailbox test-enable ADDRESS"),
+            Self::NotSent if declared => Some("set outgoing = \"server_side_sync\" in its [[mailbox]]".to_owned()),
+            Self::NotSent => Some(format!("mailsyncd mailbox set {address} --outgoing server_side_sync")),
+            Self::NoProfile if declared => Some("give profile in its [[mailbox]]".to_owned()),
+            Self::NoProfile => Some(format!("mailsyncd mailbox set {address} --to-profile PROFILE")),
+            Self::NoServer => Some(
+                "give the profile a server: outgoing = { host = \"smtp.example.com\" } in its [[profile]], or: mailsyncd \
+                 profile set PROFILE --outgoing-host smtp.example.com"
+                    .to_owned(),
+            ),
+            Self::PendingApproval => Some(format!("approve it: mailsyncd mailbox approve {address}")),
+            Self::NotEnabled => Some(format!("test and enable it: mailsyncd mailbox test-enable {address}")),
             _ => None,
         }
     }

@@ -121,15 +121,15 @@ pub async fn mailboxes(store: &Store, now: Timestamp) -> Result<Vec<MailboxView>
         let hold = mailbox.profile.and_then(|id| holds.get(&id).cloned());
         let status = WorkloadStatus::of(Workload::Incoming, mailbox, profile, hold.is_some(), now);
         let code = if status == WorkloadStatus::Held { hold.as_ref().map(|hold| hold.code) } else { None };
-        let hint = status.hint().or(code.or(mailbox.incoming.failure_code).map(|code| code.hint()));
+        let of_code = |code: FailureCode| code.hint().replace("ADDRESS", &mailbox.email_address);
+        let hint = status.hint(mailbox).or_else(|| code.or(mailbox.incoming.failure_code).map(of_code));
         let outgoing_hold = mailbox.profile.and_then(|id| outgoing_holds.get(&id).cloned());
         let sending = WorkloadStatus::of(Workload::Outgoing, mailbox, profile, outgoing_hold.is_some(), now);
         let code = outgoing_hold.as_ref().filter(|_| sending == WorkloadStatus::Held).map(|hold| hold.code);
-        let sending_hint = sending.hint().or(code.or(mailbox.outgoing.failure_code).map(|code| code.hint()));
-        let named = |hint: &str| hint.replace("ADDRESS", &mailbox.email_address);
+        let sending_hint = sending.hint(mailbox).or_else(|| code.or(mailbox.outgoing.failure_code).map(of_code));
         MailboxView {
             status,
-            hint: hint.map(named),
+            hint,
             owner_name: mailbox.owner.and_then(|id| owners.get(&id).cloned()),
             profile_name: profile.map(|profile| profile.name.clone()),
             password: password.clone(),
@@ -137,7 +137,7 @@ pub async fn mailboxes(store: &Store, now: Timestamp) -> Result<Vec<MailboxView>
             password_locked_at: passwords.locked(SecretOwner::Mailbox(mailbox.id), password),
             hold,
             sending,
-            sending_hint: sending_hint.filter(|_| sending != WorkloadStatus::NotSent).map(named),
+            sending_hint: sending_hint.filter(|_| sending != WorkloadStatus::NotSent),
             outgoing_hold,
             mailbox: mailbox.clone(),
         }

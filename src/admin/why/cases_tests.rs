@@ -33,12 +33,26 @@ pub(super) const CASES: &[Case] = &[
             world.mailbox.incoming_method = SyncMethod::None;
             world.mailbox.outgoing_method = SyncMethod::None;
         },
-        "Off | its incoming method is none | - | nothing | to have it read: incoming = \"server_side_sync\"",
-        "Off | its outgoing method is none | - | nothing | to have it send: outgoing = \"server_side_sync\"",
+        "Off | its incoming method is none | - | nothing | to have it read: mailsyncd mailbox set ada@contoso.example --incoming \
+         server_side_sync",
+        "Off | its outgoing method is none | - | nothing | to have it send: mailsyncd mailbox set ada@contoso.example --outgoing \
+         server_side_sync",
     ),
     (
         |world| world.profile.as_mut().unwrap().outgoing = None,
         "Ok | all is well: read completely at 2025-12-31T23:59:00Z | - | 2026-01-01T00:04:00Z: it is read again | -",
+        "NoServer | its profile contoso has no server to hand mail to | - | nothing | mailsyncd profile set contoso \
+         --outgoing-host smtp.example.com",
+    ),
+    (
+        |world| {
+            let place = Some("config:/etc/mailsyncd/mailsyncd.toml:3".to_owned());
+            world.mailbox.managed_by = place.clone();
+            world.profile.as_mut().unwrap().managed_by = place;
+            world.profile.as_mut().unwrap().outgoing = None;
+            world.mailbox.incoming_method = SyncMethod::None;
+        },
+        "Off | its incoming method is none | - | nothing | to have it read: incoming = \"server_side_sync\"",
         "NoServer | its profile contoso has no server to hand mail to | - | nothing | give the profile outgoing = { host \
          = \"smtp.example.com\" }",
     ),

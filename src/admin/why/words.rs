@@ -328,6 +328,28 @@ impl Told<'_> {
         format!("it is tried again; {maximum_transient} failures in a row{grace} disable it ({so_far} so far)")
     }
 
+    /// How its method is changed: where it is declared, or by command.
+    fn switch_on(&self) -> String {
+        let mailbox = self.facts.mailbox;
+        let (done, side) = if self.reads() { ("read", "incoming") } else { ("send", "outgoing") };
+        match mailbox.managed_by {
+            Some(_) => format!("to have it {done}: {side} = \"server_side_sync\""),
+            None => {
+                format!("to have it {done}: mailsyncd mailbox set {} --{side} server_side_sync", mailbox.email_address)
+            }
+        }
+    }
+
+    /// How its profile gets a server to send through.
+    fn give_server(&self) -> String {
+        match self.facts.profile {
+            Some(profile) if profile.managed_by.is_none() => {
+                format!("mailsyncd profile set {} --outgoing-host smtp.example.com", profile.name)
+            }
+            _ => "give the profile outgoing = { host = \"smtp.example.com\" }".to_owned(),
+        }
+    }
+
     /// What a person should do, if anything.
     pub(super) fn remedy(&self) -> Option<String> {
         let address = &self.facts.mailbox.email_address;
@@ -336,9 +358,8 @@ impl Told<'_> {
         match self.state {
             State::Inactive => Some("declare it again, or add it: mailsyncd mailbox add".to_owned()),
             State::NoProfile => Some("give the mailbox a profile that is active".to_owned()),
-            State::Off if self.reads() => Some("to have it read: incoming = \"server_side_sync\"".to_owned()),
-            State::Off => Some("to have it send: outgoing = \"server_side_sync\"".to_owned()),
-            State::NoServer => Some("give the profile outgoing = { host = \"smtp.example.com\" }".to_owned()),
+            State::Off => Some(self.switch_on()),
+            State::NoServer => Some(self.give_server()),
             State::Rejected | State::PendingApproval => Some(command("approve")),
             State::NotEnabled => Some(command("test-enable")),
             State::Disabled | State::TestFailed => {
