@@ -196,6 +196,7 @@ struct Landed {
 struct Unreached {
     side: Side,
     name: CycleName,
+    profile: Arc<ServerProfile>,
     report: Report,
     took: Duration,
 }

@@ -16,7 +16,7 @@ use crate::{
         failure::{Failure, FailureCode},
         lease::ProfileHold,
         mailbox::Workload,
-        profile::ServerProfile,
+        profile::{Endpoint, ServerProfile},
         report::{CycleReport, Report, SendReport},
         testing::{ClaimedTest, TestResult, TestSettlement},
         timestamp::Timestamp,
@@ -133,11 +133,13 @@ pub(super) fn cycle_ended(name: &CycleName, report: &Report, outcome: &Outcome, 
 }
 
 /// The server failed, and nobody waits for it yet: others reach it, or did within the last minute.
-pub(super) fn unreached(name: &CycleName, report: &Report, took: Duration) {
+pub(super) fn unreached(name: &CycleName, profile: &ServerProfile, report: &Report, took: Duration) {
     let Some(failure) = report.failure() else { return };
     let (code, hint, words) = (failure.code.name(), failure.code.hint(), failure.text.as_str());
+    let endpoint = endpoint(profile, name.duty.workload);
+    let (host, port) = (endpoint.map(|endpoint| endpoint.host.as_str()), endpoint.map(|endpoint| endpoint.port));
     cycle_line!(
-        warn, name, report, took, { code, words, hint, },
+        warn, name, report, took, { code, words, hint, host, port, },
         "the server failed; the mailbox is tried again within a minute"
     );
 }
@@ -187,15 +189,20 @@ pub(super) fn unreleased(failure: &Failure) {
     warn!(code, words, "leases could not be given back; they end within a minute");
 }
 
+/// The server that a workload talks to.
+const fn endpoint(profile: &ServerProfile, workload: Workload) -> Option<&Endpoint> {
+    match workload {
+        Workload::Incoming => Some(&profile.incoming),
+        Workload::Outgoing => profile.outgoing.as_ref(),
+    }
+}
+
 pub(super) fn held(side: Side, profile: &ServerProfile, hold: &ProfileHold) {
     let next = match hold.next_probe() {
         Some(until) => format!("one tries again at {until}"),
         None => "nothing is tried until the profile's alert is dismissed".to_owned(),
     };
-    let endpoint = match side.workload {
-        Workload::Incoming => Some(&profile.incoming),
-        Workload::Outgoing => profile.outgoing.as_ref(),
-    };
+    let endpoint = endpoint(profile, side.workload);
     warn!(
         profile = %profile.name,
         profile.id = %profile.id,

@@ -56,7 +56,7 @@ impl Running {
     fn tell_ended(&mut self, Landed { event, unreached, .. }: Landed) {
         self.tell(event);
         if let Some(cycle) = unreached.filter(|cycle| !self.agenda.held().contains(&cycle.side)) {
-            journal::unreached(&cycle.name, &cycle.report, cycle.took);
+            journal::unreached(&cycle.name, &cycle.profile, &cycle.report, cycle.took);
         }
     }
 
@@ -215,7 +215,7 @@ impl Running {
         let settlement = Settlement { fence, state: settled.state, alerts };
         let unreached = matches!(settled.outcome, Outcome::ProfileFailed(_)).then(|| {
             let side = Side::new(duty.workload, profile.id);
-            Box::new(Unreached { side, name, report, took: now.since(began) })
+            Box::new(Unreached { side, name, profile, report, took: now.since(began) })
         });
         let event = Event::Finished(duty, settled.outcome, heard);
         self.to_settle.push(Landed { settlement, event, unreached });

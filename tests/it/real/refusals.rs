@@ -141,6 +141,22 @@ fn a_port_that_does_not_speak_tls_is_named() {
     }
 }
 
+/// Where it answered within the last minute, the mailbox alone is tried again; the line names the server as well.
+#[test]
+fn a_server_that_stops_under_a_daemon_is_named() {
+    if !ready() {
+        return;
+    }
+    let (mut server, mut daemon) = anna();
+    server.deliver(ANNA, &mail::small("1@sample.example"));
+    daemon.start();
+    daemon.wait_for_activities(1);
+    server.kill();
+    let (port, host) = (format!("\"port\":{}", server.imaps), "\"host\":\"localhost\"");
+    daemon.wait_for_log(&["host-unreachable", host, &port, "hint", "tried again within a minute"]);
+    assert!(daemon.stop().success(), "{}", daemon.log());
+}
+
 /// The server that was just there is gone: each cycle that finds it so has one line, which says all that is needed.
 #[test]
 fn a_server_that_is_stopped_has_one_line_for_each_cycle_with_code_server_and_next_step() {
