@@ -33,6 +33,10 @@ use crate::{
     model::room::Room,
 };
 
+/// Rows that refer to one that is not there, counted: whoever deletes a mailbox leaves a row for each of its mails.
+const ORPHANS: &str = "SELECT \"table\", min(rowid), parent, count(*) FROM pragma_foreign_key_check GROUP BY \"table\", \
+    parent, fkid ORDER BY \"table\", parent";
+
 /// The database of the shared operations.
 pub type Db = sqlx::Sqlite;
 /// The connection of the shared operations.
@@ -219,15 +223,16 @@ impl SqliteStore {
         let mut conn = self.reader().await?;
         let found: Vec<String> = sqlx::query_scalar("PRAGMA integrity_check").fetch_all(&mut *conn).await?;
         // Only who writes without PRAGMA foreign_keys leaves such rows; a row without a number has its key.
-        type Orphan = (String, Option<i64>, String, i64);
-        let orphans: Vec<Orphan> = sqlx::query_as("PRAGMA foreign_key_check").fetch_all(&mut *conn).await?;
-        let orphan = |(table, row, parent, _): Orphan| {
+        type Orphans = (String, Option<i64>, String, i64);
+        let orphans: Vec<Orphans> = sqlx::query_as(ORPHANS).fetch_all(&mut *conn).await?;
+        let told = |(table, row, parent, count): Orphans| {
             let row = row.map_or_else(|| "a row".to_owned(), |row| format!("row {row}"));
-            format!("{row} of {table} refers to a row of {parent} that is not there")
+            let others = if count > 1 { format!("; so do {} more", count - 1) } else { String::new() };
+            format!("{row} of {table} refers to a row of {parent} that is not there{others}")
         };
         Ok(Examined {
             damage: found.into_iter().filter(|line| line != "ok").collect(),
-            contradictions: orphans.into_iter().map(orphan).collect(),
+            contradictions: orphans.into_iter().map(told).collect(),
         })
     }
 
