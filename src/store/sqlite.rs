@@ -73,9 +73,6 @@ const APPLICATION_ID: u32 = 0x4d53_5944;
 const PAGE_SIZE: u32 = 16_384;
 /// In KiB: a transaction of mails fits, so that none of its pages is written twice.
 const WRITER_CACHE: &str = "-8000";
-/// In pages: a checkpoint costs two waits for the disk, and writes what changed often only once. See
-/// [`Checkpoints`] for most of it.
-const CHECKPOINT: &str = "4000";
 const READERS: u32 = 3;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often, and how soon again, a daemon tries to take the lock that somebody may only look at.
@@ -127,7 +124,8 @@ impl SqliteStore {
         let mut conn = options
             .clone()
             .pragma("cache_size", WRITER_CACHE)
-            .pragma("wal_autocheckpoint", CHECKPOINT)
+            // See [`Checkpoints`].
+            .pragma("wal_autocheckpoint", "0")
             .connect()
             .await?;
         let applied = schema::check(&MIGRATIONS, &applied(&mut conn).await?, &path.display().to_string())?;

@@ -12,11 +12,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures::future::BoxFuture;
-use sqlx::{AssertSqlSafe, Connection, SqliteConnection};
+use futures::{TryStreamExt, future::BoxFuture};
+use sqlx::{AssertSqlSafe, Connection, Either, Executor, FromRow, SqliteConnection};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{checkpoints::Checkpoints, error::StoreError, mails::MailWrite, sqlite::ops::mails};
+use super::{
+    checkpoints::{self, Checkpoints, Log},
+    error::StoreError,
+    mails::MailWrite,
+    sqlite::ops::mails,
+};
 use crate::{
     base::{metrics::Latency, tasks::Tasks},
     model::ids::ActivityId,
@@ -276,25 +281,28 @@ async fn serve(
     mut conn: SqliteConnection,
     mut waiting: mpsc::Receiver<Queued>,
     commits: Latency,
-    mut checkpoints: Checkpoints,
+    checkpoints: Checkpoints,
 ) {
     let mut durability: Option<Durability> = None;
     let mut mails = 0;
     while let Some(first) = waiting.recv().await {
         let group = gather(first, &mut waiting, mails);
         mails = mails_in(&group);
-        let bytes = group.iter().map(|queued| queued.bytes).sum();
         // As durable as the most demanding of the group.
         let durable = group.iter().any(|queued| queued.durability == Durability::Durable);
         let wanted = if durable { Durability::Durable } else { Durability::Lazy };
         let pieces = pieces(group);
         let begun = Instant::now();
         let opening = format!("{}BEGIN IMMEDIATE", pragma(wanted, durability));
-        let committed = commit_together(&mut conn, opening, pieces).await;
+        let Committed { good, log } = commit_together(&mut conn, opening, pieces).await;
         // Where something failed, it may have been the pragma.
-        durability = committed.then_some(wanted);
+        durability = good.then_some(wanted);
         commits.observe(begun.elapsed());
-        checkpoints.written(bytes);
+        if log.is_some_and(|log| checkpoints.is_due(log))
+            && let Err(error) = execute(&mut conn, checkpoints::PASSIVE.to_owned()).await
+        {
+            tracing::warn!(%error, "could not bring the database's log into its file");
+        }
     }
     if let Err(error) = conn.close().await {
         tracing::warn!(%error, "could not close the database in good order");
@@ -310,10 +318,21 @@ fn pragma(wanted: Durability, current: Option<Durability>) -> &'static str {
     }
 }
 
-/// Runs a group in a transaction, which `opening` begins, commits it, and answers everybody; says
-/// whether nothing failed. What is alone needs no savepoint, which costs a copy of every page that is
+/// What became of a group.
+struct Committed {
+    /// Nothing failed.
+    good: bool,
+    /// What the log holds now; unknown where there was no commit.
+    log: Option<Log>,
+}
+
+/// Runs a group in a transaction, which `opening` begins, commits it, and answers everybody. What is alone needs no savepoint, which costs a copy of every page that is
 /// changed: its failure is that of the transaction.
-async fn commit_together(conn: &mut SqliteConnection, opening: String, mut pieces: VecDeque<Box<dyn Work>>) -> bool {
+async fn commit_together(
+    conn: &mut SqliteConnection,
+    opening: String,
+    mut pieces: VecDeque<Box<dyn Work>>,
+) -> Committed {
     let mut alone = pieces.len() == 1;
     let mut done: Vec<Answer> = Vec::with_capacity(pieces.len());
     let mut broken: Option<StoreError> = None;
@@ -354,8 +373,12 @@ async fn commit_together(conn: &mut SqliteConnection, opening: String, mut piece
         }
     }
     let outcome = match broken {
-        None => execute(conn, "COMMIT".to_owned()).await,
+        None => commit(conn).await,
         Some(error) => Err(error),
+    };
+    let (outcome, log) = match outcome {
+        Ok(log) => (Ok(()), log),
+        Err(error) => (Err(error), None),
     };
     if outcome.is_err() {
         // Where no transaction is open any more this fails, and that is as good.
@@ -363,7 +386,16 @@ async fn commit_together(conn: &mut SqliteConnection, opening: String, mut piece
     }
     good &= outcome.is_ok();
     done.into_iter().for_each(|answer| answer(outcome.clone()));
-    good
+    Committed { good, log }
+}
+
+/// Commits, and looks at the log on the way; whatever that look meets, the commit stands.
+async fn commit(conn: &mut SqliteConnection) -> Result<Option<Log>, StoreError> {
+    let statements = format!("COMMIT; {}", checkpoints::LOOK);
+    let mut results = conn.fetch_many(sqlx::query(AssertSqlSafe(statements)));
+    results.try_next().await?;
+    let Ok(Some(Either::Right(row))) = results.try_next().await else { return Ok(None) };
+    Ok(<(i64, i64, i64)>::from_row(&row).ok().map(|(_, pages, home)| Log { pages, home }))
 }
 
 /// What operations among others can be undone to, in turn: one that never began is not undone to the
