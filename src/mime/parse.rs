@@ -113,5 +113,5 @@ fn key(header: &HeaderText, body: &Body, source: Sha256) -> MessageKey {
     if header.message_id.is_none() || body.incomplete {
         key.add(Field::Source, &source.0);
     }
-    key.finish()
+    key.finish(header.date)
 }

@@ -1,18 +1,40 @@
 //! Messages as they lie on a server: how POP3 names them, and what becomes of them once recorded.
 
+use std::fmt;
+
 use super::{
     message::Sha256,
     timestamp::Timestamp,
     uid::{Uid, UidValidity},
 };
 
-/// Names a message of a POP3 maildrop, where there are no UIDs: the digest of its UIDL, which may be
-/// of any length, and its place among those that have the same one (RFC 1939 §7 lets copies of one
-/// message share it).
+/// Stands for a UIDL, which may be of any length: how it begins, and 16 bytes of its digest. What servers name one
+/// after the other lies together in an index, where digests alone would be all over it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UidlName(pub [u8; 32]);
+
+impl UidlName {
+    /// Of a UIDL with this digest.
+    pub fn new(uidl: &[u8], Sha256(mut name): Sha256) -> Self {
+        let (beginning, _) = name.split_at_mut(16);
+        beginning.fill(0);
+        beginning.iter_mut().zip(uidl).for_each(|(byte, of_uidl)| *byte = *of_uidl);
+        Self(name)
+    }
+}
+
+impl fmt::Debug for UidlName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "UidlName({})", Sha256(self.0))
+    }
+}
+
+/// Names a message of a POP3 maildrop, where there are no UIDs: its UIDL, and its place among those that
+/// have the same one (RFC 1939 §7 lets copies of one message share it).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Uidl {
-    /// Of the characters of the UIDL.
-    pub sha256: Sha256,
+    /// Its UIDL.
+    pub name: UidlName,
     /// From 0.
     pub rank: u32,
 }
@@ -72,4 +94,19 @@ pub struct DueCopy {
     pub internal_date: Option<Timestamp>,
     /// Message-ID without brackets.
     pub message_id: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_lie_in_the_order_of_what_they_stand_for_and_tell_long_ones_apart() {
+        let digest = |uidl: &[u8]| Sha256([uidl.iter().fold(0, |sum: u8, byte| sum.wrapping_add(*byte)); 32]);
+        let name = |uidl: &[u8]| UidlName::new(uidl, digest(uidl));
+        let listed: [&[u8]; 4] = [b"1", b"0000000a5f3c21d4", b"0000000b5f3c21d4", b"0000000c5f3c21d4"];
+        assert!(listed[1..].windows(2).all(|pair| name(pair[0]) < name(pair[1])));
+        assert_ne!(name(b"the same sixteen, and one"), name(b"the same sixteen, and two"));
+        assert_eq!(name(listed[0]).0[1..16], [0; 15]);
+    }
 }

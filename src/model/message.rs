@@ -24,8 +24,17 @@ impl fmt::Debug for Sha256 {
 
 /// Tells whether two copies are one mail: over Message-ID, Date, From, Subject, the decoded text
 /// and the attachments. A Message-ID alone never makes two mails one: a sender could hide mail so.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct MessageKey(pub Sha256);
+///
+/// It begins with the Date, then comes a digest: mails that are recorded together lie together in an index,
+/// where digests alone would be all over it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MessageKey(pub [u8; 32]);
+
+impl fmt::Debug for MessageKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MessageKey({})", Sha256(self.0))
+    }
+}
 
 /// In which header field an address stood.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

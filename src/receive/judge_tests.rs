@@ -22,7 +22,7 @@ fn attachment(file_name: &str, size: u64) -> Attachment {
 
 fn message(key: u8) -> ReceivedMessage {
     ReceivedMessage {
-        key: MessageKey(Sha256([key; 32])),
+        key: MessageKey([key; 32]),
         source: Sha256([9; 32]),
         message_id: Some(format!("{key}@example.org")),
         in_reply_to: None,

@@ -11,8 +11,7 @@ use std::{
 
 use crate::model::{
     cursor::FolderView,
-    maildrop::{KnownMail, Maildrop, Uidl},
-    message::Sha256,
+    maildrop::{KnownMail, Maildrop, Uidl, UidlName},
     uid::Uid,
 };
 
@@ -26,8 +25,8 @@ pub struct ListedMail {
     pub number: u32,
     /// In bytes.
     pub size: u64,
-    /// The digest of its UIDL.
-    pub sha256: Sha256,
+    /// Its UIDL.
+    pub name: UidlName,
     /// Whether its UIDL is nothing but its number in this session.
     pub is_place: bool,
 }
@@ -65,12 +64,12 @@ pub struct Seen {
 pub fn doubtful(before: &Maildrop, listed: &[ListedMail]) -> Vec<u32> {
     let (found, gone) = find(&before.known, listed, &BTreeMap::new());
     let numbered = !gone.is_empty() && listed.iter().all(|mail| mail.is_place);
-    let mut now: BTreeMap<Sha256, usize> = BTreeMap::new();
-    listed.iter().for_each(|mail| *now.entry(mail.sha256).or_default() += 1);
-    let mut then: BTreeMap<Sha256, usize> = BTreeMap::new();
-    before.known.iter().for_each(|mail| *then.entry(mail.uidl.sha256).or_default() += 1);
-    let several = |names: &BTreeMap<Sha256, usize>, name: &Sha256| names.get(name).is_some_and(|count| *count > 1);
-    let is_doubtful = |mail: &ListedMail| numbered || several(&now, &mail.sha256) || several(&then, &mail.sha256);
+    let mut now: BTreeMap<UidlName, usize> = BTreeMap::new();
+    listed.iter().for_each(|mail| *now.entry(mail.name).or_default() += 1);
+    let mut then: BTreeMap<UidlName, usize> = BTreeMap::new();
+    before.known.iter().for_each(|mail| *then.entry(mail.uidl.name).or_default() += 1);
+    let several = |names: &BTreeMap<UidlName, usize>, name: &UidlName| names.get(name).is_some_and(|count| *count > 1);
+    let is_doubtful = |mail: &ListedMail| numbered || several(&now, &mail.name) || several(&then, &mail.name);
     let known = listed.iter().zip(found).filter(|(mail, found)| found.is_some() && is_doubtful(mail));
     known.map(|(mail, _)| mail.number).collect()
 }
@@ -97,14 +96,14 @@ fn find<'k>(
     listed: &[ListedMail],
     message_ids: &BTreeMap<u32, Option<String>>,
 ) -> (Vec<Option<&'k KnownMail>>, Vec<Uid>) {
-    let mut there: BTreeMap<(Sha256, u64), Vec<&KnownMail>> = BTreeMap::new();
+    let mut there: BTreeMap<(UidlName, u64), Vec<&KnownMail>> = BTreeMap::new();
     for mail in known {
-        there.entry((mail.uidl.sha256, mail.size)).or_default().push(mail);
+        there.entry((mail.uidl.name, mail.size)).or_default().push(mail);
     }
     // Taken from the end: the lowest rank first.
     there.values_mut().for_each(|same| same.sort_unstable_by_key(|mail| Reverse(mail.uidl.rank)));
     let take = |mail: &ListedMail| {
-        let same = there.get_mut(&(mail.sha256, mail.size))?;
+        let same = there.get_mut(&(mail.name, mail.size))?;
         let at = match message_ids.get(&mail.number) {
             // What was not read has no Message-ID in the ledger: there the name has to do.
             Some(id) => {
@@ -142,26 +141,26 @@ fn are_renamed(known: &[KnownMail], listed: &[ListedMail], found: &[Option<&Know
 /// Gives what was not found numbers above all that were given, in the order of the listing, so that
 /// a visit that is repeated gives the same ones.
 fn number(before: &Maildrop, listed: &[ListedMail], found: &[Option<&KnownMail>], gone: Vec<Uid>) -> Seen {
-    let mut ranks: BTreeMap<Sha256, BTreeSet<u32>> = BTreeMap::new();
+    let mut ranks: BTreeMap<UidlName, BTreeSet<u32>> = BTreeMap::new();
     for mail in found.iter().flatten() {
-        ranks.entry(mail.uidl.sha256).or_default().insert(mail.uidl.rank);
+        ranks.entry(mail.uidl.name).or_default().insert(mail.uidl.rank);
     }
     // Their rows are still there, and must not be in the way.
     for mail in before.known.iter().filter(|mail| gone.binary_search(&mail.uid).is_ok()) {
-        ranks.entry(mail.uidl.sha256).or_default().insert(mail.uidl.rank);
+        ranks.entry(mail.uidl.name).or_default().insert(mail.uidl.rank);
     }
     let mut last = before.last_uid;
     let mut mails = BTreeMap::new();
     for (mail, found) in listed.iter().zip(found) {
-        let ListedMail { number, size, sha256, .. } = *mail;
+        let ListedMail { number, size, name, .. } = *mail;
         let (uid, uidl) = match found {
             Some(known) => (Some(known.uid), known.uidl),
             None => {
                 last = last.saturating_add(1);
-                let taken = ranks.entry(sha256).or_default();
+                let taken = ranks.entry(name).or_default();
                 let rank = (0..).find(|rank| !taken.contains(rank)).unwrap_or(u32::MAX);
                 taken.insert(rank);
-                (Uid::new(last), Uidl { sha256, rank })
+                (Uid::new(last), Uidl { name, rank })
             }
         };
         if let Some(uid) = uid {

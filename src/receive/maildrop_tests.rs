@@ -3,10 +3,10 @@ use proptest::prelude::*;
 use super::*;
 use crate::model::uid::UidValidity;
 
-fn name(number: u64) -> Sha256 {
+fn name(number: u64) -> UidlName {
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&number.to_be_bytes());
-    Sha256(bytes)
+    UidlName(bytes)
 }
 
 /// Seen without a look at any header.
@@ -22,7 +22,7 @@ fn uid(number: u32) -> Uid {
 fn listed(mails: &[(u64, u64)]) -> Vec<ListedMail> {
     (1..)
         .zip(mails)
-        .map(|(number, (called, size))| ListedMail { number, size: *size, sha256: name(*called), is_place: false })
+        .map(|(number, (called, size))| ListedMail { number, size: *size, name: name(*called), is_place: false })
         .collect()
 }
 
@@ -163,7 +163,7 @@ proptest! {
         prop::collection::vec((0u64..4, 0u64..3), 0..12), 1..8))
     {
         let mut ledger = Maildrop::NEW;
-        let mut meant: BTreeMap<Uid, (Sha256, u64)> = BTreeMap::new();
+        let mut meant: BTreeMap<Uid, (UidlName, u64)> = BTreeMap::new();
         for mails in visits {
             let listed = listed(&mails);
             let seen = look(&ledger, &listed);
@@ -171,7 +171,7 @@ proptest! {
             let uidls: BTreeSet<Uidl> = seen.mails.values().map(|mail| mail.uidl).collect();
             prop_assert_eq!(uidls.len(), listed.len());
             for (uid, mail) in &seen.mails {
-                let what = (mail.uidl.sha256, mail.size);
+                let what = (mail.uidl.name, mail.size);
                 prop_assert_eq!(mail.is_new, uid.get() > ledger.last_uid);
                 prop_assert_eq!(*meant.entry(*uid).or_insert(what), what);
             }

@@ -13,7 +13,7 @@ use crate::{
         cursor::{FetchedMessage, FolderView, ListedMessage},
         failure::{Failure, FailureCode, Persistence, Scope, clean},
         ids::MailboxId,
-        maildrop::Maildrop,
+        maildrop::{Maildrop, UidlName},
         timestamp::Timestamp,
         uid::{Uid, UidSet},
     },
@@ -245,7 +245,7 @@ impl<S: Io> MailSource for Pop3Source<S> {
     }
 }
 
-/// The messages of a listing, by the digests of their names.
+/// The messages of a listing, by what stands for their names.
 ///
 /// # Errors
 /// None of them has a name.
@@ -260,8 +260,8 @@ fn names(listing: Listing) -> Result<(Vec<ListedMail>, Torn), Failure> {
         match message.uidl {
             Some(name) => {
                 let is_place = name == message.number.to_string().into_bytes();
-                let sha256 = mime::digest(&name);
-                mails.push(ListedMail { number: message.number, size: message.size, sha256, is_place });
+                let name = UidlName::new(&name, mime::digest(&name));
+                mails.push(ListedMail { number: message.number, size: message.size, name, is_place });
             }
             None => torn.note(format!("message {} has no UIDL", message.number).as_bytes()),
         }

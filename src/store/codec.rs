@@ -15,6 +15,7 @@ use sqlx::{
 use uuid::Uuid;
 
 use crate::model::{
+    maildrop::UidlName,
     message::{MessageKey, Sha256},
     timestamp::Timestamp,
 };
@@ -126,13 +127,19 @@ impl From<Sha256> for Hash {
 
 impl From<MessageKey> for Hash {
     fn from(key: MessageKey) -> Self {
-        Self(key.0.0)
+        Self(key.0)
+    }
+}
+
+impl From<UidlName> for Hash {
+    fn from(name: UidlName) -> Self {
+        Self(name.0)
     }
 }
 
 impl From<Hash> for MessageKey {
     fn from(hash: Hash) -> Self {
-        Self(Sha256(hash.0))
+        Self(hash.0)
     }
 }
 

@@ -195,7 +195,7 @@ async fn entry(old: &mut SqliteConnection, row: &SqliteRow) -> Result<LedgerEntr
         bail!("only recorded mail can be copied");
     }
     let activity = ActivityId(id(row, "id")?);
-    let (key, sha256) = (MessageKey(hash(row, "message_key")?), hash(row, "sha256")?);
+    let (key, sha256) = (MessageKey(hash(row, "message_key")?.0), hash(row, "sha256")?);
     let message = ReceivedMessage {
         key,
         source: sha256,

@@ -387,7 +387,7 @@ impl Judged {
             .push_bind(failure.map(|failure| MailText(&failure.text)))
             .push_bind(source)
             .push_bind(Time(now))
-            .push_bind(self.entry.uidl.map(|uidl| Hash::from(uidl.sha256)))
+            .push_bind(self.entry.uidl.map(|uidl| Hash::from(uidl.name)))
             .push_bind(self.entry.uidl.map(|uidl| i64::from(uidl.rank)))
             .push_bind(copy.map(CopyState::word));
     }

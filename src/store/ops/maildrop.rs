@@ -6,8 +6,7 @@ use crate::{
         activity::Fence,
         cursor::Cursor,
         ids::MailboxId,
-        maildrop::{CopyState, DueCopy, KnownMail, Maildrop, Uidl},
-        message::Sha256,
+        maildrop::{CopyState, DueCopy, KnownMail, Maildrop, Uidl, UidlName},
         timestamp::Timestamp,
         uid::{Uid, UidValidity},
     },
@@ -39,8 +38,8 @@ pub async fn maildrop(conn: &mut Conn, mailbox: MailboxId) -> Result<Option<Mail
         .bind(generation)
         .fetch_all(conn)
         .await?;
-    let known = |(number, sha256, rank, size, message_id): Row| {
-        let uidl = Uidl { sha256: Sha256(sha256.0), rank: narrow("uidl_rank", rank)? };
+    let known = |(number, name, rank, size, message_id): Row| {
+        let uidl = Uidl { name: UidlName(name.0), rank: narrow("uidl_rank", rank)? };
         Ok(KnownMail { uidl, uid: uid(number)?, size: narrow("size", size)?, message_id })
     };
     Ok(Some(Maildrop {

@@ -8,7 +8,7 @@ use crate::{
         activity::{Fence, NewSource, SourceEncoding},
         cursor::{ListedMessage, Numbering},
         ids::MailboxId,
-        maildrop::Uidl,
+        maildrop::{Uidl, UidlName},
         message::Sha256,
         timestamp::Timestamp,
         uid::{Uid, UidValidity},
@@ -74,7 +74,7 @@ pub async fn retries(conn: &mut Conn, mailbox: MailboxId) -> Result<Vec<Aside>> 
         let uid_validity = UidValidity::new(narrow("uid_validity", row.uid_validity)?)
             .ok_or_else(|| StoreError::unreadable("uid_validity", row.uid_validity))?;
         let uidl = match (row.uidl, row.uidl_rank) {
-            (Some(hash), Some(rank)) => Some(Uidl { sha256: Sha256(hash.0), rank: narrow("uidl_rank", rank)? }),
+            (Some(name), Some(rank)) => Some(Uidl { name: UidlName(name.0), rank: narrow("uidl_rank", rank)? }),
             _ => None,
         };
         Ok(Aside {

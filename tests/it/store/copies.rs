@@ -7,7 +7,7 @@ use mailsyncd::{
         cursor::Cursor,
         failure::FailureCode,
         mailbox::Mailbox,
-        maildrop::{CopyState, DueCopy, Uidl},
+        maildrop::{CopyState, DueCopy, Uidl, UidlName},
         uid::{Uid, UidValidity},
     },
     store::{Store, StoreError},
@@ -21,7 +21,7 @@ fn maildrop_cursor(last_uid: u32) -> Cursor {
 }
 
 fn named(mut entry: LedgerEntry, name: u64, rank: u32) -> LedgerEntry {
-    entry.uidl = Some(Uidl { sha256: hash(name), rank });
+    entry.uidl = Some(Uidl { name: UidlName(hash(name).0), rank });
     entry
 }
 
@@ -38,8 +38,8 @@ fn batch(entries: Vec<LedgerEntry>, last_uid: u32, delete: bool) -> BatchCommit 
 
 /// What is known of the maildrop: number, name, rank and size.
 async fn known(store: &Store, mailbox: &Mailbox) -> Vec<(u32, u64, u32, u64)> {
-    let names: Vec<_> = (0..20).map(|number| (hash(number), number)).collect();
-    let name = |uidl: Uidl| names.iter().find(|(hash, _)| *hash == uidl.sha256).unwrap().1;
+    let names: Vec<_> = (0..20).map(|number| (UidlName(hash(number).0), number)).collect();
+    let name = |uidl: Uidl| names.iter().find(|(hash, _)| *hash == uidl.name).unwrap().1;
     let known = store.maildrop(mailbox.id).await.unwrap().expect("a maildrop").known;
     let mut known: Vec<_> =
         known.into_iter().map(|mail| (mail.uid.get(), name(mail.uidl), mail.uidl.rank, mail.size)).collect();

@@ -39,7 +39,7 @@ pub fn hash(number: u64) -> Sha256 {
 }
 
 pub fn key(number: u64) -> MessageKey {
-    MessageKey(hash(number))
+    MessageKey(hash(number).0)
 }
 
 pub const HOUR: Duration = Duration::from_secs(3_600);
