@@ -17,6 +17,7 @@ mod checkpoints;
 mod codec;
 mod copies;
 mod error;
+mod fresh;
 mod mails;
 mod names;
 mod postgres;

@@ -55,9 +55,17 @@ pub fn check(migrations: &Migrator, applied: &[(i64, Vec<u8>)], what: &str) -> R
 
 /// Applies what is missing.
 pub async fn migrate<C: Migrate>(migrations: &Migrator, conn: &mut C) -> Result<(), StoreError> {
-    match migrations.run_direct(None, conn, false).await {
-        Ok(()) => Ok(()),
-        Err(MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) => Err(error.into()),
-        Err(other) => Err(StoreError::Sql(Arc::new(sqlx::Error::Migrate(Box::new(other))))),
+    migrations.run_direct(None, conn, false).await.map_err(refused)
+}
+
+/// Notes the migrations up to `version` as applied: the tables are made already.
+pub async fn skip<C: Migrate>(migrations: &Migrator, version: i64, conn: &mut C) -> Result<(), StoreError> {
+    migrations.run_direct(Some(version), conn, true).await.map_err(refused)
+}
+
+fn refused(error: MigrateError) -> StoreError {
+    match error {
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => error.into(),
+        other => StoreError::Sql(Arc::new(sqlx::Error::Migrate(Box::new(other)))),
     }
 }

@@ -23,6 +23,7 @@ use super::{
     Examined,
     checkpoints::Checkpoints,
     error::StoreError,
+    fresh::{self, APPLICATION_ID},
     quick_check::QuickCheck,
     schema::{self, Applied},
     sql::Sql,
@@ -65,12 +66,9 @@ pub async fn written(conn: &mut Conn, statement: Query<'_, Db, SqliteArguments>)
 #[path = "ops/mod.rs"]
 pub mod ops;
 
-static MIGRATIONS: Migrator = sqlx::migrate!("src/store/migrations/sqlite");
+/// Everything that was ever done to the tables.
+pub static MIGRATIONS: Migrator = sqlx::migrate!("src/store/migrations/sqlite");
 
-/// "MSYD" in the file's header: this file is ours.
-const APPLICATION_ID: u32 = 0x4d53_5944;
-/// Mails are long: a larger page means fewer overflow pages and fewer frames of the log for each.
-const PAGE_SIZE: u32 = 16_384;
 /// In KiB: a transaction of mails fits, so that none of its pages is written twice.
 const WRITER_CACHE: &str = "-8000";
 const READERS: u32 = 3;
@@ -117,7 +115,7 @@ impl SqliteStore {
         }
         let lock = if exclusive { Some(lock(path).await?) } else { None };
         let created = match header {
-            Header::Nothing => create(path).await?,
+            Header::Nothing => fresh::create(path).await?,
             Header::Ours | Header::Foreign => 0,
         };
         let options = options(path);
@@ -238,7 +236,7 @@ impl SqliteStore {
     pub async fn backup(&self, to: &Path) -> Result<(), StoreError> {
         let io = |error| StoreError::Io { path: to.to_owned(), source: Arc::new(error) };
         // Never over an existing file, and from the first byte for our eyes only.
-        new_file(to).map_err(|error| match error.kind() {
+        fresh::new_file(to).map_err(|error| match error.kind() {
             ErrorKind::AlreadyExists => StoreError::Exists { path: to.to_owned() },
             _ => io(error),
         })?;
@@ -315,75 +313,9 @@ fn lock_path(path: &Path) -> PathBuf {
     PathBuf::from(name)
 }
 
-fn new_file(path: &Path) -> std::io::Result<File> {
-    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
-}
-
-/// Makes a file that says from its first page on whose it is, and that only we may read; returns how
-/// many migrations it has seen.
-///
-/// Where the file system can, it is made beside its place and put there complete: that takes one
-/// wait for the disk and not a dozen.
-async fn create(path: &Path) -> Result<u32, StoreError> {
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(format!(".{}.new", std::process::id()));
-    let beside = PathBuf::from(beside);
-    let mut applied = 0;
-    if new_file(&beside).is_ok() {
-        let made = make(&beside).await;
-        let linked = made.is_ok() && File::open(&beside).and_then(|file| file.sync_all()).is_ok();
-        // Unlike a renaming this replaces nothing: somebody else may have been faster.
-        if linked && std::fs::hard_link(&beside, path).is_ok() {
-            applied = made?;
-        }
-        let _ = std::fs::remove_file(&beside);
-    }
-    if applied == 0 {
-        create_in_place(path).await?;
-    }
-    Ok(applied)
-}
-
-/// Makes a complete database of a file that nobody knows of yet.
-async fn make(file: &Path) -> Result<u32, StoreError> {
-    let hurried = SqliteConnectOptions::new()
-        .filename(file)
-        .page_size(PAGE_SIZE)
-        .create_if_missing(false)
-        .journal_mode(SqliteJournalMode::Memory)
-        .synchronous(SqliteSynchronous::Off);
-    let mut conn = hurried.connect().await?;
-    mark_ours(&mut conn).await?;
-    apply_migrations(&mut conn).await?;
-    sqlx::query("PRAGMA journal_mode = WAL").execute(&mut conn).await?;
-    conn.close().await?;
-    Ok(u32::try_from(MIGRATIONS.iter().count()).unwrap_or(u32::MAX))
-}
-
-async fn create_in_place(path: &Path) -> Result<(), StoreError> {
-    match new_file(path) {
-        Ok(_) => {}
-        // Empty, from a start that was cut short or made by an administrator.
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-        Err(error) => return Err(StoreError::Io { path: path.to_owned(), source: Arc::new(error) }),
-    }
-    let plain = SqliteConnectOptions::new().filename(path).page_size(PAGE_SIZE).create_if_missing(false);
-    let mut conn = plain.connect().await?;
-    // Not yet with a write-ahead log: this must stand in the file itself.
-    mark_ours(&mut conn).await?;
-    conn.close().await?;
-    Ok(())
-}
-
-async fn mark_ours(conn: &mut SqliteConnection) -> Result<(), StoreError> {
-    let statement = format!("PRAGMA application_id = {APPLICATION_ID}");
-    sqlx::query(sqlx::AssertSqlSafe(statement)).execute(conn).await?;
-    Ok(())
-}
-
 /// Applies the migrations that are missing. A table that is copied is dropped and made again under
 /// the eyes of those that refer to it: the migration looks after its foreign keys itself.
-async fn apply_migrations(conn: &mut SqliteConnection) -> Result<(), StoreError> {
+pub async fn apply_migrations(conn: &mut SqliteConnection) -> Result<(), StoreError> {
     sqlx::query("PRAGMA foreign_keys = OFF").execute(&mut *conn).await?;
     schema::migrate(&MIGRATIONS, conn).await?;
     sqlx::query("PRAGMA foreign_keys = ON").execute(conn).await?;

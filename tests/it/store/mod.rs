@@ -7,6 +7,7 @@ mod claim;
 mod copies;
 mod decided;
 mod fixtures;
+mod fresh;
 mod listed;
 mod lockout;
 mod locks;
