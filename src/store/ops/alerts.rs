@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{
     Conn, Db, Result,
-    commit::integer,
+    tables::integer,
     text,
     views::{AlertRow, count},
 };

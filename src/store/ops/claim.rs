@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::{Conn, Db, Result, commit, leases, outbox, text};
+use super::{Conn, Db, Result, leases, outbox, tables, text};
 use crate::{
     model::{
         activity::Fence,
@@ -102,7 +102,7 @@ async fn take(
     // Each hash once, in order, as two transactions that keep the same bytes must not deadlock.
     let sources: BTreeMap<Sha256, Source> =
         composed.values().map(|mail| (mail.source.sha256, Source::of(&mail.source))).collect();
-    commit::insert_sources(conn, sources).await?;
+    tables::insert_sources(conn, sources).await?;
     let row = |activity: &ActivityId| {
         let made = composed.get(activity);
         Row {

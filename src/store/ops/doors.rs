@@ -2,9 +2,10 @@
 
 use super::{
     Conn, Db, Result, alerts, audit,
-    commit::{self, Event},
     insert::Insert,
-    outbox, text,
+    outbox,
+    tables::{self, Event},
+    text,
 };
 use crate::{
     model::{
@@ -54,23 +55,23 @@ pub async fn queue_mail(conn: &mut Conn, mail: NewMail, now: Timestamp) -> Resul
         NewContent::Composed { message_id, source, .. } => (Some(message_id.clone()), Some(source.sha256)),
     };
     if let NewContent::Composed { source, .. } = &mail.content {
-        commit::insert_sources(conn, [(source.sha256, Source::of(source))].into()).await?;
+        tables::insert_sources(conn, [(source.sha256, Source::of(source))].into()).await?;
     }
     if insert(conn, &mail, &sender, message_id.as_deref(), sha256, now).await? == 0 {
         // Somebody else was first with the same key.
         return queued(conn, &mail).await?.ok_or_else(|| unsendable("the mail is being queued already"));
     }
     let parties = mail.parties.iter().enumerate().map(|(position, party)| (id, position, party)).collect();
-    commit::insert_parties(conn, parties).await?;
+    tables::insert_parties(conn, parties).await?;
     match mail.content {
         NewContent::Draft(attachments) => insert_contents(conn, id, attachments).await?,
         NewContent::Composed { attachments, .. } => {
             let rows = attachments.iter().enumerate().map(|(place, file)| (id, place, file, None)).collect();
-            commit::insert_attachments(conn, rows).await?;
+            tables::insert_attachments(conn, rows).await?;
         }
     }
     let event = Event { at: now, kind: "activity.queued", activity: id, mailbox: mail.mailbox };
-    commit::insert_events(conn, vec![event]).await?;
+    tables::insert_events(conn, vec![event]).await?;
     Ok(id)
 }
 
@@ -137,10 +138,10 @@ async fn insert_contents(conn: &mut Conn, activity: ActivityId, attachments: Vec
     let rows = attachments.into_iter().enumerate().collect();
     DRAFT_ATTACHMENTS
         .rows(conn, rows, |values, (position, file): (usize, OutboxAttachment)| {
-            let size = commit::integer(file.content.len() as u64);
+            let size = tables::integer(file.content.len() as u64);
             values
                 .push_bind(Id(activity.0))
-                .push_bind(commit::integer(position as u64))
+                .push_bind(tables::integer(position as u64))
                 .push_bind(file.file_name.replace('\0', "\u{fffd}"))
                 .push_bind(file.content_type.replace('\0', "\u{fffd}"))
                 .push_bind(file.content_id)

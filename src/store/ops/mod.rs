@@ -24,6 +24,7 @@ pub mod retry;
 pub mod secrets;
 pub mod settle;
 pub mod stuck;
+pub mod tables;
 pub mod testing;
 pub mod views;
 

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::{Conn, Db, Result, alerts, commit, leases, stuck, text};
+use super::{Conn, Db, Result, alerts, leases, stuck, tables, text};
 use crate::{
     model::{
         activity::{ActivityStatus, Fence, NewSource, SourceEncoding},
@@ -261,7 +261,7 @@ pub async fn put_composed(conn: &mut Conn, fence: Fence, mails: Vec<Composed>) -
     // Each hash once, in order, as two transactions that keep the same bytes must not deadlock.
     let sources: BTreeMap<Sha256, Source> =
         mails.iter().map(|mail| (mail.source.sha256, Source::of(&mail.source))).collect();
-    commit::insert_sources(conn, sources).await?;
+    tables::insert_sources(conn, sources).await?;
     let row = |mail: &Composed| Row {
         activity: mail.activity.0,
         name: mail.message_id.clone(),

@@ -2,7 +2,7 @@
 
 use super::{
     Conn, Db, Result, alerts,
-    commit::{self, Event},
+    tables::{self, Event},
     text,
 };
 use crate::{
@@ -55,7 +55,7 @@ pub async fn release(conn: &mut Conn, stranded: Vec<Stranded>, now: Timestamp) -
             alerts::raise(conn, NewAlert { subject, severity, code, text: STRANDED.to_owned(), workload: None }, now)
                 .await?;
             let event = Event { at: now, kind: "activity.held", activity, mailbox };
-            commit::insert_events(conn, vec![event]).await?;
+            tables::insert_events(conn, vec![event]).await?;
             let (status, text) = (ActivityStatus::Held, STRANDED.to_owned());
             held.push(Stuck { activity, mailbox: address, profile, status, code, text });
         }
