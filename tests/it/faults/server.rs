@@ -69,7 +69,7 @@ pub struct Server {
     shared: Arc<Shared>,
     listening: Listening,
     /// Keeps the port from everybody else while nobody listens.
-    _reserved: TcpSocket,
+    reserved: TcpSocket,
 }
 
 struct Shared {
@@ -104,7 +104,7 @@ impl Server {
             mails: AtomicU32::new(1),
             taken: Mutex::default(),
         };
-        let mut server = Self { port, shared: Arc::new(shared), listening: Listening::Nobody, _reserved: reserved };
+        let mut server = Self { port, shared: Arc::new(shared), listening: Listening::Nobody, reserved };
         server.serve();
         server
     }
@@ -115,6 +115,8 @@ impl Server {
         if let Listening::Serving(mut tasks) = std::mem::replace(&mut self.listening, Listening::Nobody) {
             tasks.shutdown().await;
         }
+        // Who may share a port that nobody listens at gets it for port 0 one day.
+        self.reserved.set_reuseaddr(!matches!(trouble, Trouble::Refuses)).unwrap();
         match trouble {
             Trouble::Refuses => {}
             Trouble::Ignores => self.fill().await,
