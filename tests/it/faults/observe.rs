@@ -78,7 +78,8 @@ impl View {
         open.map(|(_, code, severity)| format!("{severity} {code}")).collect()
     }
 
-    /// How the fault of `place` shows now, if it does.
+    /// How the fault of `place` shows now, if it does. A cycle writes the end of each mail, then that of its mailbox,
+    /// then the hold of its profile: what is only on its way there does not count.
     pub fn seen(&self, place: &Place) -> Option<Seen> {
         let workload = place.row.language.workload();
         if let Some(hold) = self.holds.get(&(workload, place.profile.clone())) {
@@ -88,11 +89,11 @@ impl View {
         let state = self.mailboxes[&place.bad].state(workload);
         if let Some(code) = state.failure_code {
             let wait = state.postponed_until.zip(state.failing_since).map(|(until, since)| until.since(since));
-            let schedule = match wait {
-                Some(wait) if state.enabled => Schedule::Postponed(wait),
-                _ => Schedule::Disabled,
-            };
+            let schedule = if state.enabled { Schedule::Postponed(wait?) } else { Schedule::Disabled };
             return Some(Seen { code, scope: Scope::Mailbox, schedule });
+        }
+        if place.row.expected.scope != Scope::Message {
+            return None;
         }
         let (status, code) = self.mails.get(&format!("during {}", place.bad))?;
         Some(Seen { code: (*code)?, scope: Scope::Message, schedule: Schedule::Mail(*status) })
